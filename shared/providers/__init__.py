@@ -1,0 +1,66 @@
+"""The providers. Adapters are imported when first used: each costs a Lambda tens of milliseconds and megabytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from shared.core.errors import InvalidError
+
+if TYPE_CHECKING:
+    from shared.providers.port import Authorizer, CalendarProvider
+
+type ProviderName = Literal["google", "microsoft"]
+PROVIDERS: tuple[ProviderName, ...] = ("google", "microsoft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """The providers' addresses; the simulators' on a laptop."""
+
+    google_api: str
+    google_auth: str
+    google_token: str
+    google_revoke: str
+    microsoft_graph: str
+    microsoft_authority: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClient:
+    """An OAuth app: each connection names the one it was made with. `tenant` is Microsoft's."""
+
+    client_id: str
+    client_secret: str
+    tenant: str = "common"
+
+    def __repr__(self) -> str:
+        return f"OAuthClient(client_id={self.client_id!r})"
+
+
+def connect(name: str, *, access_token: str, endpoints: Endpoints) -> CalendarProvider:
+    """The account behind `access_token`. Raises InvalidError for a provider Kalends does not speak to."""
+    match name:
+        case "google":
+            from shared.providers.google.client import GoogleCalendar
+
+            return GoogleCalendar(access_token=access_token, api_endpoint=endpoints.google_api)
+        case "microsoft":
+            from shared.providers.microsoft.client import MicrosoftCalendar
+
+            return MicrosoftCalendar(access_token=access_token, graph_endpoint=endpoints.microsoft_graph)
+    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")
+
+
+def authorizer(name: str, *, client: OAuthClient, endpoints: Endpoints) -> Authorizer:
+    """The OAuth side of a provider. Raises InvalidError for a provider Kalends does not speak to."""
+    match name:
+        case "google":
+            from shared.providers.google.oauth import GoogleAuthorizer
+
+            return GoogleAuthorizer(client=client, endpoints=endpoints)
+        case "microsoft":
+            from shared.providers.microsoft.oauth import MicrosoftAuthorizer
+
+            return MicrosoftAuthorizer(client=client, endpoints=endpoints)
+    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")

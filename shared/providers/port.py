@@ -1,0 +1,231 @@
+"""What every provider offers. Adapters translate; they decide nothing about syncing.
+
+All methods raise only the errors of `shared.core.errors`: ReauthRequiredError (401 after a fresh token,
+`invalid_grant`), RateLimitedError (429 and the providers' 403 rate reasons, with Retry-After), TransientError (5xx,
+time-outs, answers that are not what was promised: HTML, truncated JSON), CursorExpiredError, NotFoundError,
+ForbiddenError (no write access), InvalidError (the provider will never accept this).
+Messages name ids and causes, never an event's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from shared.calendar.event import Event, Unit
+    from shared.calendar.mirror import Appearance
+    from shared.calendar.span import Window
+    from shared.core.errors import KalendsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who the provider says has signed in: its own stable id and the e-mail address."""
+
+    id: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """An OAuth grant. `refresh_token` is None when the provider sent none (then the old one stays valid)."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: datetime
+    scopes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Tokens(expires_at={self.expires_at.isoformat()})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteCalendar:
+    """A calendar as the provider lists it. `is_shared`: others can read it. `supports_push`: it can be watched."""
+
+    id: str
+    name: str
+    time_zone: str
+    can_write: bool
+    is_primary: bool = False
+    is_shared: bool = False
+    supports_push: bool = True
+    color: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upserted:
+    """An item is there, new or changed.
+
+    For a series, `overrides` is None when the provider reports its exceptions as items of their own (Google), or
+    the complete set, cancelled occurrences included (Microsoft): then any other known override is gone.
+    """
+
+    event: Event
+    overrides: tuple[Event, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """The item is gone, and that is proved: an explicit tombstone, or its own GET that answered not found."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """One item that could not be understood; everything else on the page is unharmed. `reason` holds no text."""
+
+    event_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of changes. Exactly one of `next_page` (read on) and `cursor` (that was the last page) is set.
+
+    `requests` counts the provider calls it took.
+    """
+
+    changes: tuple[Upserted | Removed, ...]
+    skipped: tuple[Skipped, ...] = ()
+    next_page: str | None = None
+    cursor: str | None = None
+    requests: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insert:
+    """Create a mirror. `key` is deterministic (32 characters of base32hex, `[0-9a-v]`): the same key never makes two.
+
+    Google: the event id itself. Graph: `transactionId`, after a lookup by marker where the first answer was lost.
+    If the event is already there (409, also after its deletion), it is brought to `appearance` instead.
+    """
+
+    key: str
+    marker: str
+    appearance: Appearance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Bring the mirror's root to `appearance`, in place. With `etag`, only if it has not changed since (412)."""
+
+    event_id: str
+    marker: str
+    appearance: Appearance
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Remove the mirror if it carries `marker`; already gone is success.
+
+    The ownership check: an event that exists without our marker is left alone and answers ConflictError.
+    """
+
+    event_id: str
+    marker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOccurrence:
+    """Make one occurrence of the mirror series differ; `key` is its `occurrence_key`."""
+
+    series_id: str
+    key: str
+    appearance: Appearance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOccurrence:
+    """Take one occurrence out of the mirror series; already gone is success."""
+
+    series_id: str
+    key: str
+
+
+type Write = Insert | Update | Delete | WriteOccurrence | CancelOccurrence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The provider accepted. `event` is its answer, read back (None for deletions and cancellations)."""
+
+    event_id: str
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The provider refused this one write; the others of the batch are unharmed."""
+
+    error: KalendsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """An open push channel. `resource_id` is Google's; Microsoft's is empty."""
+
+    id: str
+    resource_id: str
+    expires_at: datetime
+
+
+class CalendarProvider(Protocol):
+    """One account at one provider, for as long as its access token lives. Not thread-safe."""
+
+    def account(self) -> Account:
+        """Who this is."""
+
+    def list_calendars(self) -> list[RemoteCalendar]:
+        """Every calendar the account can see."""
+
+    def changes(
+        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+    ) -> Page:
+        """What changed since `cursor`; everything from `window.start` on when it is None; `page` reads on.
+
+        Cursors and page tokens are opaque and self-contained: the next call passes them back with the same
+        arguments. `window` bounds a full read where the provider needs bounds (Graph needs both).
+        Raises CursorExpiredError when the provider forgot the cursor.
+        """
+
+    def get(self, calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
+        """One event, or a series with its overrides; None only if the provider says that it does not exist."""
+
+    def find_marked(self, calendar_id: str, *, window: Window | None = None) -> list[Event]:
+        """Every event in the calendar that carries a Kalends marker (unverified), e.g. after a lost database."""
+
+    def write(self, calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
+        """Carry out writes, answers in their order. Batched where the provider can; guests are never notified.
+
+        Occurrences must follow their series in a later call. A connection-wide failure (ReauthRequiredError,
+        or the whole batch refused) is raised; a failure of one write is its Failed.
+        """
+
+    def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
+        """Ask for notifications of this calendar at `address`, proved by `token`."""
+
+    def stop(self, channel: Channel) -> None:
+        """End a channel; one that is already gone is success."""
+
+
+class Authorizer(Protocol):
+    """A provider's OAuth 2.0 side (RFC 6749, 7636, 7009)."""
+
+    def authorization_url(self, *, state: str, code_verifier: str, redirect_uri: str, login_hint: str | None) -> str:
+        """Where to send the person."""
+
+    def exchange(self, *, code: str, code_verifier: str, redirect_uri: str, now: datetime) -> Tokens:
+        """Redeem the code of a callback. Raises InvalidError when the provider refuses it."""
+
+    def refresh(self, *, refresh_token: str, now: datetime) -> Tokens:
+        """A new access token. Raises ReauthRequiredError on `invalid_grant`."""
+
+    def revoke(self, *, token: str) -> None:
+        """Give the grant back; unknown tokens are success. Microsoft has no such call: nothing happens."""
