@@ -82,9 +82,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = {
-            str(item["loc"][0]).upper() if item["loc"] else "SETTINGS": item["msg"] for item in error.errors()
-        }
+        problems = {str(item["loc"][0]).upper() if item["loc"] else "SETTINGS": item["msg"] for item in error.errors()}
         listing = "; ".join(f"{name}: {problem}" for name, problem in sorted(problems.items()))
         raise InvalidError(
             f"Settings are missing or malformed. Correct these variables and start again: {listing}",

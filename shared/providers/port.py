@@ -104,11 +104,13 @@ class Insert:
 
     Google: the event id itself. Graph: `transactionId`, after a lookup by marker where the first answer was lost.
     If the event is already there (409, also after its deletion), it is brought to `appearance` instead.
+    `retried` says that an earlier attempt may have reached the provider: look the marker up before creating.
     """
 
     key: str
     marker: str
     appearance: Appearance
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
