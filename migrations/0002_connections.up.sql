@@ -1,0 +1,170 @@
+CREATE TABLE oauth_apps (
+  id         uuid PRIMARY KEY DEFAULT uuidv7(),
+  provider   text NOT NULL CHECK (provider IN ('google', 'microsoft')),
+  client_id  text NOT NULL,
+  tenant     text NOT NULL DEFAULT 'common',
+  is_default boolean NOT NULL DEFAULT false,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (provider, client_id)
+);
+CREATE UNIQUE INDEX oauth_apps_default ON oauth_apps (provider) WHERE is_default;
+COMMENT ON TABLE oauth_apps IS 'Our registrations at the providers; their secrets stand in Secrets Manager. Settings define the default one.';
+GRANT SELECT, INSERT, UPDATE ON oauth_apps TO kalends_runtime, kalends_operator;
+
+CREATE TABLE external_calendar_connections (
+  id                       uuid PRIMARY KEY DEFAULT uuidv7(),
+  provider_id              uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  provider                 text NOT NULL CHECK (provider IN ('google', 'microsoft')),
+  provider_user_id         text NOT NULL,
+  provider_calendar_id     text,
+  provider_email           text NOT NULL,
+  oauth_app_id             uuid NOT NULL REFERENCES oauth_apps,
+  status                   text NOT NULL DEFAULT 'pending'
+                           CHECK (status IN ('pending', 'active', 'error', 'needs_reauth', 'disabled', 'disconnected')),
+  data_key_enc             bytea,
+  key_id                   text,
+  access_token_enc         bytea,
+  refresh_token_enc        bytea,
+  token_expiry             timestamptz,
+  scopes                   text[] NOT NULL DEFAULT '{}',
+  sync_enabled             boolean NOT NULL DEFAULT true,
+  sync_cursor              text,
+  sync_token               text,
+  last_synced_at           timestamptz,
+  last_attempt_at          timestamptz,
+  last_discovered_at       timestamptz,
+  error_count              integer NOT NULL DEFAULT 0,
+  last_error               text CHECK (last_error IS JSON),
+  backoff_until            timestamptz,
+  sync_needed              boolean NOT NULL DEFAULT false,
+  last_webhook_received_at timestamptz,
+  webhook_dedupe_keys      jsonb NOT NULL DEFAULT '[]',
+  sync_from_date           date,
+  sync_frequency_minutes   integer NOT NULL DEFAULT 5 CHECK (sync_frequency_minutes BETWEEN 1 AND 1440),
+  version                  integer NOT NULL DEFAULT 1,
+  created_at               timestamptz NOT NULL DEFAULT now(),
+  updated_at               timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (provider_id, provider, provider_user_id)
+);
+COMMENT ON TABLE external_calendar_connections IS
+  'One account at one provider. provider_id is the person. sync_cursor and sync_needed sum up its calendars; setting sync_cursor to NULL resets them all.';
+COMMENT ON COLUMN external_calendar_connections.last_error IS 'JSON: {"code", "message", ...}; no secrets, no event text.';
+CREATE INDEX external_calendar_connections_token_expiry ON external_calendar_connections (token_expiry)
+  WHERE status IN ('active', 'error');
+SELECT protect_tenant_table('external_calendar_connections', 'provider_id');
+
+CREATE TABLE oauth_states (
+  state_hash        bytea PRIMARY KEY,
+  user_id           uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  session_hash      bytea NOT NULL,
+  provider          text NOT NULL,
+  oauth_app_id      uuid NOT NULL REFERENCES oauth_apps,
+  code_verifier_enc bytea NOT NULL,
+  redirect_uri      text NOT NULL,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  expires_at        timestamptz NOT NULL,
+  used_at           timestamptz
+);
+COMMENT ON TABLE oauth_states IS 'Started authorizations: single use, ten minutes, bound to the session that started them.';
+SELECT protect_tenant_table('oauth_states', 'user_id');
+
+CREATE TABLE calendars (
+  id                uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id           uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  connection_id     uuid NOT NULL REFERENCES external_calendar_connections ON DELETE CASCADE,
+  calendar_id       text NOT NULL,
+  name              text NOT NULL,
+  time_zone         text NOT NULL,
+  color             text,
+  can_write         boolean NOT NULL,
+  is_primary        boolean NOT NULL DEFAULT false,
+  is_shared         boolean NOT NULL DEFAULT false,
+  supports_push     boolean NOT NULL DEFAULT true,
+  vanished_at       timestamptz,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (connection_id, calendar_id)
+);
+CREATE INDEX calendars_user ON calendars (user_id);
+SELECT protect_tenant_table('calendars', 'user_id');
+
+CREATE TABLE calendar_sync_state (
+  calendar_id      uuid PRIMARY KEY REFERENCES calendars ON DELETE CASCADE,
+  user_id          uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  connection_id    uuid NOT NULL REFERENCES external_calendar_connections ON DELETE CASCADE,
+  sync_token       text,
+  page_token       text,
+  needs_full_sync  boolean NOT NULL DEFAULT true,
+  generation       bigint NOT NULL DEFAULT 1,
+  window_start     timestamptz,
+  window_end       timestamptz,
+  requested        bigint NOT NULL DEFAULT 0,
+  done             bigint NOT NULL DEFAULT 0,
+  pull_queued_at   timestamptz,
+  push_queued_at   timestamptz,
+  last_synced_at   timestamptz,
+  last_full_sync_at timestamptz,
+  sync_errors      integer NOT NULL DEFAULT 0,
+  last_error       text
+);
+COMMENT ON COLUMN calendar_sync_state.requested IS 'Rises with each reason to look; a pull that began at n sets done to n, so none is forgotten.';
+COMMENT ON COLUMN calendar_sync_state.generation IS 'Rises with each reset: a pull that began in an older generation may not save.';
+CREATE INDEX calendar_sync_state_due ON calendar_sync_state (calendar_id) WHERE requested > done;
+CREATE INDEX calendar_sync_state_connection ON calendar_sync_state (connection_id);
+SELECT protect_tenant_table('calendar_sync_state', 'user_id');
+
+-- The connection's sync_cursor and sync_needed are roll-ups of its calendars (runbook 004 reads and writes them).
+CREATE FUNCTION roll_up_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE external_calendar_connections c
+     SET sync_needed = s.needed, sync_cursor = s.cursor
+    FROM (SELECT bool_or(requested > done) AS needed, md5(string_agg(sync_token, ' ' ORDER BY calendar_id)) AS cursor
+            FROM calendar_sync_state WHERE connection_id = NEW.connection_id) s
+   WHERE c.id = NEW.connection_id
+     AND (c.sync_needed, c.sync_cursor) IS DISTINCT FROM (s.needed, s.cursor);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER roll_up AFTER INSERT OR UPDATE OF requested, done, sync_token ON calendar_sync_state
+  FOR EACH ROW EXECUTE FUNCTION roll_up_sync_state();
+
+-- Runbook 004, "Reset sync state": an operator sets sync_cursor to NULL and every calendar is read in full, once.
+CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE calendar_sync_state
+     SET sync_token = NULL, page_token = NULL, needs_full_sync = true, generation = generation + 1,
+         requested = requested + 1, sync_errors = 0, last_error = NULL, pull_queued_at = NULL
+   WHERE connection_id = NEW.id;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER reset_sync_state AFTER UPDATE OF sync_cursor ON external_calendar_connections
+  FOR EACH ROW WHEN (NEW.sync_cursor IS NULL AND pg_trigger_depth() = 0) EXECUTE FUNCTION reset_sync_state();
+
+CREATE TABLE webhook_channels (
+  id                uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id           uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  connection_id     uuid NOT NULL REFERENCES external_calendar_connections ON DELETE CASCADE,
+  calendar_id       uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  provider          text NOT NULL,
+  channel_id        text NOT NULL,
+  resource_id       text NOT NULL DEFAULT '',
+  token_hash        bytea NOT NULL,
+  status            text NOT NULL CHECK (status IN ('pending', 'active', 'expiring', 'expired', 'stopped', 'failed')),
+  expires_at        timestamptz NOT NULL,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  last_notified_at  timestamptz,
+  last_message_number bigint,
+  UNIQUE (provider, channel_id)
+);
+CREATE INDEX webhook_channels_calendar ON webhook_channels (calendar_id) WHERE status IN ('pending', 'active', 'expiring');
+CREATE INDEX webhook_channels_expiry ON webhook_channels (expires_at) WHERE status IN ('active', 'expiring');
+SELECT protect_tenant_table('webhook_channels', 'user_id');
+
+CREATE TABLE webhook_deliveries (
+  channel_id     uuid NOT NULL REFERENCES webhook_channels ON DELETE CASCADE,
+  user_id        uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  message_number bigint NOT NULL,
+  received_at    timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (channel_id, message_number)
+);
+CREATE INDEX webhook_deliveries_received ON webhook_deliveries (received_at);
+SELECT protect_tenant_table('webhook_deliveries', 'user_id');

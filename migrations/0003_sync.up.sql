@@ -1,0 +1,186 @@
+CREATE TABLE links (
+  id                 uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  direction          text NOT NULL DEFAULT 'one_way' CHECK (direction IN ('one_way')),
+  privacy            text NOT NULL DEFAULT 'busy' CHECK (privacy IN ('busy', 'title', 'full')),
+  busy_title         text NOT NULL DEFAULT 'Busy' CHECK (length(busy_title) BETWEEN 1 AND 200),
+  skip_all_day       boolean NOT NULL DEFAULT false,
+  skip_free          boolean NOT NULL DEFAULT true,
+  days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
+  days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
+  state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
+  version            integer NOT NULL DEFAULT 1,
+  created_at         timestamptz NOT NULL DEFAULT now(),
+  updated_at         timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (source_calendar_id, target_calendar_id),
+  CHECK (source_calendar_id <> target_calendar_id)
+);
+COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
+CREATE INDEX links_target ON links (target_calendar_id);
+CREATE INDEX links_user ON links (user_id);
+SELECT protect_tenant_table('links', 'user_id');
+
+CREATE TABLE sync_runs (
+  id             uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id        uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  kind           text NOT NULL CHECK (kind IN ('pull', 'full', 'push')),
+  calendar_id    uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  correlation_id text NOT NULL,
+  started_at     timestamptz NOT NULL DEFAULT now(),
+  finished_at    timestamptz,
+  outcome        text CHECK (outcome IN ('success', 'partial', 'failure')),
+  processed      integer NOT NULL DEFAULT 0,
+  failed         integer NOT NULL DEFAULT 0,
+  requests       integer NOT NULL DEFAULT 0,
+  error_summary  text
+);
+CREATE INDEX sync_runs_calendar ON sync_runs (calendar_id, id DESC);
+CREATE INDEX sync_runs_user ON sync_runs (user_id, id DESC);
+SELECT protect_tenant_table('sync_runs', 'user_id');
+
+CREATE TABLE sync_jobs (
+  id              uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id         uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  type            text NOT NULL CHECK (type IN ('initial', 'full', 'purge')),
+  calendar_id     uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  generation      bigint NOT NULL,
+  status          text NOT NULL DEFAULT 'pending'
+                  CHECK (status IN ('pending', 'in_progress', 'retrying', 'completed', 'failed')),
+  pages           integer NOT NULL DEFAULT 0,
+  items           integer NOT NULL DEFAULT 0,
+  retry_count     integer NOT NULL DEFAULT 0,
+  next_run_at     timestamptz NOT NULL DEFAULT now(),
+  last_error      text,
+  idempotency_key text NOT NULL UNIQUE CHECK (length(idempotency_key) <= 255),
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  updated_at      timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sync_jobs IS 'Long work with progress, in the backfill lane: full reads of a calendar, one job a generation.';
+CREATE INDEX sync_jobs_due ON sync_jobs (next_run_at) WHERE status IN ('pending', 'in_progress', 'retrying');
+CREATE INDEX sync_jobs_calendar ON sync_jobs (calendar_id, id DESC);
+SELECT protect_tenant_table('sync_jobs', 'user_id');
+
+CREATE TABLE external_calendar_events (
+  id                uuid PRIMARY KEY DEFAULT uuidv7(),
+  provider_id       uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  calendar_provider text NOT NULL,
+  calendar_id       uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  external_event_id text NOT NULL,
+  booking_id        uuid,
+  ical_uid          text,
+  series_id         text,
+  occurrence        text,
+  start_time        timestamptz,
+  end_time          timestamptz,
+  is_busy           boolean NOT NULL DEFAULT true,
+  checksum          text NOT NULL,
+  sync_status       text NOT NULL CHECK (sync_status IN ('CREATED', 'UPDATED', 'CANCELLED', 'FAILED')),
+  last_error        text,
+  details           jsonb NOT NULL,
+  raw_payload       bytea,
+  etag              text,
+  seen_generation   bigint NOT NULL DEFAULT 0,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+  CHECK (end_time >= start_time),
+  UNIQUE (provider_id, calendar_provider, external_event_id, calendar_id)
+);
+COMMENT ON TABLE external_calendar_events IS
+  'What we know of the providers'' calendars. Rows with a booking_id are mirrors (it names the mapping); setting a FAILED one to CREATED pushes it again.';
+COMMENT ON COLUMN external_calendar_events.raw_payload IS 'The event''s text, sealed under the connection''s data key; null where no link needs it.';
+COMMENT ON COLUMN external_calendar_events.checksum IS 'Keyed SHA-256 over the whole event, text included, so that it tells nothing about it.';
+CREATE UNIQUE INDEX external_calendar_events_calendar ON external_calendar_events (calendar_id, external_event_id);
+CREATE INDEX external_calendar_events_series ON external_calendar_events (calendar_id, series_id) WHERE series_id IS NOT NULL;
+CREATE INDEX external_calendar_events_start ON external_calendar_events (calendar_id, start_time);
+CREATE UNIQUE INDEX external_calendar_events_booking ON external_calendar_events (booking_id, calendar_provider)
+  WHERE booking_id IS NOT NULL;
+CREATE INDEX external_calendar_events_failed ON external_calendar_events (provider_id) WHERE sync_status = 'FAILED';
+SELECT protect_tenant_table('external_calendar_events', 'provider_id');
+
+CREATE TABLE held_changes (
+  id          uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id     uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  link_id     uuid NOT NULL REFERENCES links ON DELETE CASCADE,
+  run_id      uuid REFERENCES sync_runs ON DELETE SET NULL,
+  deletions   integer NOT NULL,
+  mirrors     integer NOT NULL,
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  resolution  text CHECK (resolution IN ('approved', 'discarded')),
+  resolved_at timestamptz,
+  resolved_by text
+);
+CREATE INDEX held_changes_open ON held_changes (user_id) WHERE resolution IS NULL;
+CREATE INDEX held_changes_link ON held_changes (link_id);
+SELECT protect_tenant_table('held_changes', 'user_id');
+
+CREATE TABLE event_mappings (
+  id                 uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  link_id            uuid NOT NULL REFERENCES links ON DELETE CASCADE,
+  source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  source_event_id    text NOT NULL,
+  mirror_key         text NOT NULL,
+  mirror_event_id    text,
+  wanted             text NOT NULL CHECK (wanted IN ('present', 'absent')),
+  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded')),
+  hold_id            uuid REFERENCES held_changes ON DELETE SET NULL,
+  reason             text,
+  lane               smallint NOT NULL DEFAULT 0,
+  requested          bigint NOT NULL DEFAULT 1,
+  done               bigint NOT NULL DEFAULT 0,
+  attempts           integer NOT NULL DEFAULT 0,
+  next_attempt_at    timestamptz,
+  last_error         text,
+  applied            jsonb,
+  base               bytea,
+  mirror_checksum    text,
+  mirror_etag        text,
+  rewrites           integer NOT NULL DEFAULT 0,
+  rewrites_since     timestamptz,
+  created_at         timestamptz NOT NULL DEFAULT now(),
+  updated_at         timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (link_id, source_event_id)
+);
+COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while requested > done.';
+COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
+COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
+CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)
+  WHERE requested > done AND state = 'open';
+CREATE INDEX event_mappings_mirror ON event_mappings (target_calendar_id, mirror_event_id);
+CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source_event_id);
+CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;
+SELECT protect_tenant_table('event_mappings', 'user_id');
+
+-- Runbook 004, "Clear failed events": FAILED set back to CREATED means "push it again", not "trust that it is there".
+CREATE FUNCTION push_cleared_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE event_mappings
+     SET requested = requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL, reason = NULL, updated_at = now()
+   WHERE id = NEW.booking_id AND state = 'open';
+  RETURN NULL;
+END $$;
+CREATE TRIGGER push_cleared AFTER UPDATE OF sync_status ON external_calendar_events
+  FOR EACH ROW WHEN (OLD.sync_status = 'FAILED' AND NEW.sync_status = 'CREATED' AND NEW.booking_id IS NOT NULL)
+  EXECUTE FUNCTION push_cleared_event();
+
+CREATE TABLE sync_journal (
+  id                 uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  run_id             uuid REFERENCES sync_runs ON DELETE SET NULL,
+  link_id            uuid REFERENCES links ON DELETE SET NULL,
+  mapping_id         uuid NOT NULL,
+  target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  mirror_event_id    text NOT NULL,
+  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence')),
+  occurrence         text,
+  inverse            bytea,
+  written_at         timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sync_journal IS 'Every write to a provider, with its inverse: the mirror as it was before, sealed; null where there was none.';
+CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);
+CREATE INDEX sync_journal_mapping ON sync_journal (mapping_id, id DESC);
+CREATE INDEX sync_journal_link ON sync_journal (link_id, id DESC);
+SELECT protect_tenant_table('sync_journal', 'user_id');
