@@ -20,11 +20,15 @@ _OVERTAKEN_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One POST. `after` is called with the status of each attempt (0 when nobody answered) and its seconds."""
+    """One POST. `after` is called with the status of each attempt (0 when nobody answered) and its seconds.
+
+    `insistent`: any status but 2xx is retried, as Microsoft does; otherwise most end the delivery.
+    """
 
     address: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    insistent: bool = False
     after: Callable[[int, float], None] | None = None
 
 
@@ -83,7 +87,7 @@ class Deliveries:
             if 200 <= status < 300:
                 self.counts.delivered += 1
                 return
-            if status and status not in _RETRIED:
+            if status and status not in _RETRIED and not notification.insistent:
                 self.counts.refused += 1
                 _log.warning("a webhook refused a notification with %d", status)
                 return

@@ -2,13 +2,14 @@
 
 `Exchange.answer` does what is the same for every call: finds the route, counts it, checks the bearer, charges
 the quotas, plays the faults, and runs the handler. Handlers are plain functions
-`handler(call, caller, *path_parameters) -> Answer` that may raise `Refused`.
+`handler(call, caller, *path_parameters) -> Answer` that may raise `Refused`; one that waits for others is a
+coroutine function.
 """
 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Any
@@ -70,7 +71,7 @@ class Refusal(StrEnum):
     CONCURRENT_PER_MAILBOX = auto()
 
 
-type Handler = Callable[..., Answer]
+type Handler = Callable[..., Answer | Awaitable[Answer]]
 type Refuse = Callable[[Refusal, int], Answer]
 
 
@@ -109,7 +110,7 @@ class Exchange:
         self._switchboard = switchboard
         self._journal = journal
         self._clock = clock
-        self._in_flight: Counter[str] = Counter()
+        self._in_flight: Counter[tuple[str, str]] = Counter()
 
     async def answer(self, call: Call) -> Answer:
         """The provider's answer to one call, faults included."""
@@ -138,15 +139,16 @@ class Exchange:
             return self._refuse(Refusal.NO_ROUTE, 0)
         if refusal := self._refusal_by_limits(caller) or self._refusal_by_chance():
             return self._refuse(refusal, faults.retry_after)
-        self._in_flight[caller.email] += 1
+        self._in_flight[caller.client_id, caller.email] += 1
         try:
             if self._switchboard.happens(faults.slow.rate):
                 await asyncio.sleep(faults.slow.seconds)
-            answer = route.handler(call, caller, *parameters)
+            result = route.handler(call, caller, *parameters)
+            answer = result if isinstance(result, Answer) else await result
         except Refused as refused:
             return refused.answer
         finally:
-            self._in_flight[caller.email] -= 1
+            self._in_flight[caller.client_id, caller.email] -= 1
         if call.method != "GET" and self._switchboard.happens(faults.commit_then_504):
             return self._refuse(Refusal.GATEWAY_TIMEOUT, 0)
         if faults.answer is not None and answer.status < 300 and answer.body:
@@ -156,7 +158,8 @@ class Exchange:
 
     def _refusal_by_limits(self, caller: Caller) -> Refusal | None:
         quota = self._switchboard.settings.quota
-        if quota.concurrent_per_mailbox is not None and self._in_flight[caller.email] >= quota.concurrent_per_mailbox:
+        now_running = self._in_flight[caller.client_id, caller.email]
+        if quota.concurrent_per_mailbox is not None and now_running >= quota.concurrent_per_mailbox:
             return Refusal.CONCURRENT_PER_MAILBOX
         used_up = self._switchboard.charge(client_id=caller.client_id, mailbox=caller.email, now=self._clock.now())
         return Refusal(used_up) if used_up else None
