@@ -1,0 +1,35 @@
+# Everything runs from here. Needs make, git and any Python 3; tools/bootstrap brings the rest into .venv and .tools.
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run smoke test check bench synth clean
+
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## fetch the tools and dependencies (every other target does it first; instant once done)
+	@tools/bootstrap
+
+run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes it)
+	@exec $(PYTHON) -m infra.local
+
+smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; the last line is JSON
+	@$(PYTHON) -m tests.e2e.smoke
+
+test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows)
+	@$(PYTHON) -m coverage erase
+	@$(PYTHON) -m coverage run -m pytest $(ARGS); status=$$?; \
+		$(PYTHON) -m coverage combine --quiet && $(PYTHON) -m coverage report; covered=$$?; \
+		exit $$(( status ? status : covered ))
+
+check: setup ## style, types, import law, migrations, templates against cfn-lint and cdk-nag, every handler in the layer
+	@$(PYTHON) -m infra.check
+
+bench: setup ## measure beside the peers; writes build/bench.json
+	@$(PYTHON) -m tests.bench
+
+synth: setup ## write the CloudFormation templates of every stage into cdk.out/
+	@$(PYTHON) -m infra.synth
+
+clean: ## forget the local data and everything built (keeps .venv and .tools)
+	@tools/clean

@@ -1,0 +1,35 @@
+"""The CDK app. `cdk.json` runs it for one stage (`-c stage=dev`); `infra.synth` writes them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+
+from infra.stacks.application import Application
+from infra.stages import STAGES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.stages import Stage
+
+
+def app(stage: Stage, *, outdir: Path | None = None) -> cdk.App:
+    """The app of one stage, not yet synthesized. Without `outdir` the CDK command line says where."""
+    app = cdk.App(outdir=str(outdir) if outdir else None, analytics_reporting=False, tree_metadata=False)
+    stack = Application(app, stage)
+    cdk.Tags.of(stack).add("kalends:stage", stage.name)
+    return app
+
+
+def main() -> None:
+    """Synthesize the stage in the CDK context."""
+    name = cdk.App().node.try_get_context("stage")
+    if name not in STAGES:
+        raise SystemExit(f"Say which stage: cdk ... -c stage={'|'.join(STAGES)} (not {name!r}).")
+    app(STAGES[name]).synth()
+
+
+if __name__ == "__main__":
+    main()
