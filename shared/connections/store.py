@@ -1,0 +1,167 @@
+"""Connections: one account at one provider. What runbook 004 calls `provider_id` is the person."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from psycopg.rows import class_row
+
+from shared.core.errors import KalendsError, NotFoundError, RateLimitedError, ReauthRequiredError
+from shared.store import outbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.providers import ProviderName
+    from shared.store import database
+
+type Status = Literal["pending", "active", "error", "needs_reauth", "disabled", "disconnected"]
+
+LADDER = (1, 2, 4, 8, 16, 30)
+"""Minutes to wait after the first, second, ... failure in a row."""
+JITTER = 0.1
+MESSAGE_LENGTH = 500
+
+_COLUMNS = """
+  id, provider_id AS user_id, provider, provider_user_id, provider_email AS email, oauth_app_id, status, scopes,
+  sync_enabled, token_expiry, last_synced_at, last_attempt_at, last_discovered_at, error_count, last_error,
+  backoff_until, sync_needed, sync_frequency_minutes, version, created_at, updated_at
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An account, without its credentials. `last_error` is JSON: `{"code": ..., "message": ...}`."""
+
+    id: UUID
+    user_id: UUID
+    provider: ProviderName
+    provider_user_id: str
+    email: str
+    oauth_app_id: UUID
+    status: Status
+    scopes: list[str]
+    sync_enabled: bool
+    token_expiry: datetime | None
+    last_synced_at: datetime | None
+    last_attempt_at: datetime | None
+    last_discovered_at: datetime | None
+    error_count: int
+    last_error: str | None
+    backoff_until: datetime | None
+    sync_needed: bool
+    sync_frequency_minutes: int
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+def get(conn: database.Connection, connection_id: UUID) -> Connection:
+    """The connection. Raises NotFoundError."""
+    connection = find(conn, connection_id)
+    if connection is None:
+        raise NotFoundError(f"There is no connection {connection_id}.", code="CONNECTION.NOT_FOUND")
+    return connection
+
+
+def find(conn: database.Connection, connection_id: UUID) -> Connection | None:
+    """The connection, if there is one and this transaction may see it."""
+    with conn.cursor(row_factory=class_row(Connection)) as cursor:
+        cursor.execute(f"SELECT {_COLUMNS} FROM external_calendar_connections WHERE id = %s", (connection_id,))  # noqa: S608 - our own columns
+        return cursor.fetchone()
+
+
+def list_connections(conn: database.Connection, *, user_id: UUID) -> list[Connection]:
+    """A person's connections, oldest first, disconnected ones included."""
+    with conn.cursor(row_factory=class_row(Connection)) as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM external_calendar_connections WHERE provider_id = %s ORDER BY id",  # noqa: S608
+            (user_id,),
+        )
+        return cursor.fetchall()
+
+
+def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsError, now: datetime) -> None:
+    """Count a failure and back off: 1, 2, 4, 8, 16, 30 minutes +-10 %, never less than the provider's Retry-After.
+
+    A later `backoff_until`, such as one set by hand, is never shortened. Calendars that fail together while the
+    connection already backs off climb the ladder once. A refused grant needs the person, not time: the connection
+    waits in `needs_reauth`, and `connection.needs_reauth` is published once.
+    """
+    if isinstance(error, ReauthRequiredError):
+        _require_reauthorization(conn, connection_id, error, now)
+        return
+    retry_after = error.retry_after if isinstance(error, RateLimitedError) else None
+    conn.execute(
+        """
+        UPDATE external_calendar_connections
+           SET error_count = error_count + CASE WHEN backoff_until > %(now)s THEN 0 ELSE 1 END,
+               backoff_until = greatest(backoff_until, %(now)s + %(floor)s, CASE
+                 WHEN backoff_until > %(now)s THEN NULL
+                 ELSE %(now)s + %(jitter)s
+                      * (%(ladder)s::integer[])[least(error_count + 1, %(steps)s)] * interval '1 minute' END),
+               status = CASE WHEN status IN ('pending', 'active') THEN 'error' ELSE status END,
+               last_error = %(error)s, last_attempt_at = %(now)s, updated_at = %(now)s
+         WHERE id = %(id)s
+        """,
+        {
+            "id": connection_id,
+            "now": now,
+            "floor": timedelta(seconds=retry_after or 0),
+            "jitter": random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311 - spreads load, hides nothing
+            "ladder": list(LADDER),
+            "steps": len(LADDER),
+            "error": error_json(error.error_code, error.message),
+        },
+    )
+
+
+def mark_success(conn: database.Connection, connection_id: UUID, now: datetime) -> None:
+    """Clear the error state. A backoff that still lies ahead was set meanwhile, for instance by hand: it stays."""
+    conn.execute(
+        """
+        UPDATE external_calendar_connections
+           SET error_count = 0, last_error = NULL,
+               backoff_until = CASE WHEN backoff_until > %(now)s THEN backoff_until END,
+               status = CASE WHEN status IN ('pending', 'error') THEN 'active' ELSE status END,
+               last_synced_at = %(now)s, last_attempt_at = %(now)s, updated_at = %(now)s
+         WHERE id = %(id)s AND status IN ('pending', 'active', 'error')
+        """,
+        {"id": connection_id, "now": now},
+    )
+
+
+def error_json(code: str, message: str) -> str:
+    """An error column's text. Never a secret, never an event's text: messages of our errors hold none."""
+    return json.dumps({"code": code, "message": message[:MESSAGE_LENGTH]}, ensure_ascii=False)
+
+
+def _require_reauthorization(
+    conn: database.Connection, connection_id: UUID, error: ReauthRequiredError, now: datetime
+) -> None:
+    row = conn.execute(
+        """
+        UPDATE external_calendar_connections
+           SET status = 'needs_reauth', error_count = error_count + 1, last_error = %(error)s,
+               last_attempt_at = %(now)s, updated_at = %(now)s
+         WHERE id = %(id)s AND status IN ('pending', 'active', 'error')
+        RETURNING provider_id, provider
+        """,
+        # Runbook 004 (S4-40) looks for exactly these words.
+        {"id": connection_id, "now": now, "error": error_json(error.error_code, f"invalid_token: {error.message}")},
+    ).fetchone()
+    if row is None:
+        return
+    outbox.publish(
+        conn,
+        "connection.needs_reauth",
+        user_id=row[0],
+        aggregate_type="connection",
+        aggregate_id=connection_id,
+        payload={"connection_id": str(connection_id), "provider": row[1], "code": error.error_code},
+    )

@@ -1,0 +1,140 @@
+"""The composition root: settings become the parts of the running product, each made when first needed."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from shared import providers
+from shared.aws.bus import EventBridge
+from shared.aws.queues import SqsQueue
+from shared.aws.secrets import SecretsManager
+from shared.control import gates
+from shared.core import clock
+from shared.crypto import signatures
+from shared.store.conninfo import DatabaseSecret
+from shared.store.database import Database
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from shared.aws.bus import EventBus
+    from shared.aws.queues import Queue
+    from shared.aws.secrets import SecretStore
+    from shared.connections.apps import ClientSecrets, OAuthApp
+    from shared.connections.store import Connection
+    from shared.core.config import Settings
+    from shared.crypto.keyring import KeyRing
+    from shared.providers import Endpoints
+    from shared.providers.port import Authorizer, CalendarProvider
+
+
+class App:
+    """One per process. Not thread-safe, as its database connection is not; the rest of it is."""
+
+    def __init__(self, settings: Settings, secrets: SecretStore) -> None:
+        self.settings = settings
+        self.secrets = secrets
+        self._given: dict[UUID, str] = {}
+
+    @cached_property
+    def database(self) -> Database:
+        """PostgreSQL, as the runtime role."""
+        return Database(DatabaseSecret.parse(self.secrets.get(self.settings.database_secret_id)).conninfo)
+
+    def keyring(self) -> KeyRing:
+        """The master keys as they stand now: a rotated ring is seen within the secrets' time to live."""
+        from shared.crypto.keyring import KeyRing
+
+        return KeyRing.parse(self.secrets.get(self.settings.key_ring_secret_id))
+
+    def session_secrets(self) -> list[bytes]:
+        """What signs CSRF tokens and hashes sign-in subjects: the current secret, then the previous one."""
+        return signatures.parse_secrets(self.secrets.get(self.settings.session_secret_id))
+
+    def webhook_secrets(self) -> list[bytes]:
+        """What signs channel tokens and mirror markers: the current secret, then the previous one."""
+        return signatures.parse_secrets(self.secrets.get(self.settings.webhook_secret_id))
+
+    def oauth_clients(self) -> ClientSecrets:
+        """Our registrations at the providers, with their secrets."""
+        from shared.connections.apps import ClientSecrets
+
+        return ClientSecrets.parse(self.secrets.get(self.settings.oauth_clients_secret_id))
+
+    @cached_property
+    def pull_queue(self) -> Queue:
+        """Calendars to read, live lane."""
+        return SqsQueue(self.settings.pull_queue_url)
+
+    @cached_property
+    def push_queue(self) -> Queue:
+        """Calendars to write to."""
+        return SqsQueue(self.settings.push_queue_url)
+
+    @cached_property
+    def backfill_queue(self) -> Queue:
+        """Calendars to read in full."""
+        return SqsQueue(self.settings.backfill_queue_url)
+
+    @cached_property
+    def event_bus(self) -> EventBus:
+        """Where domain events go."""
+        return EventBridge(self.settings.event_bus_name)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """The providers' addresses."""
+        settings = self.settings
+        return providers.Endpoints(
+            google_api=settings.google_api_endpoint,
+            google_auth=settings.google_auth_url,
+            google_token=settings.google_token_url,
+            google_revoke=settings.google_revoke_url,
+            microsoft_graph=settings.microsoft_graph_endpoint,
+            microsoft_authority=settings.microsoft_authority,
+        )
+
+    @cached_property
+    def flags(self) -> gates.Flags:
+        """How the gates stand by the settings, as long as nobody has set them at run time."""
+        return gates.flags(self.settings)
+
+    def authorizer(self, app: OAuthApp) -> Authorizer:
+        """The OAuth side of the app's provider. Raises InvalidError when the app has no secret."""
+        from shared.connections import apps
+
+        client = apps.client(app, self.oauth_clients())
+        return providers.authorizer(app.provider, client=client, endpoints=self.endpoints)
+
+    def connect(self, provider: str, access_token: str) -> CalendarProvider:
+        """The account behind an access token."""
+        return providers.connect(provider, access_token=access_token, endpoints=self.endpoints)
+
+    def provider(self, connection: Connection, *, refused: bool = False) -> CalendarProvider:
+        """The connection's account, with a token that lives long enough to work with.
+
+        `refused`: the provider has just answered 401 to the token given out last; a fresh one is got. Raises
+        ReauthRequiredError, ConflictError (disconnected), TransientError.
+        """
+        from shared.connections import tokens
+
+        token = tokens.access_token(
+            self.database,
+            connection_id=connection.id,
+            user_id=connection.user_id,
+            keyring=self.keyring(),
+            authorizer_for=self.authorizer,
+            now=clock.now(),
+            refused=self._given.get(connection.id) if refused else None,
+        )
+        self._given[connection.id] = token
+        return self.connect(connection.provider, token)
+
+
+@cache
+def app() -> App:
+    """The process's App, from its environment. Raises InvalidError listing every bad setting."""
+    from shared.core.config import read_settings
+
+    return App(read_settings(), SecretsManager())
