@@ -22,6 +22,7 @@ from infra.local.simulators.credentials import (
     AuthorizationRequest,
     Caller,
     Client,
+    ExpiredTokenError,
     Issued,
     TokenError,
     TokenRejectedError,
@@ -238,8 +239,10 @@ class AuthorizationServer:
         """A new access token; `renew` also answers a new refresh token, `end_old` ends the one that was used."""
         token = form.get("refresh_token", "")
         known = self._refresh.get(token)
-        if known is None or known.client_id != client.client_id or (known.expires_at and known.expires_at <= now):
+        if known is None or known.client_id != client.client_id:
             raise TokenError("invalid_grant", "Token has been expired or revoked.")
+        if known.expires_at and known.expires_at <= now:
+            raise ExpiredTokenError("invalid_grant", "Token has been expired or revoked.")
         scopes = tuple(form.get("scope", "").split()) or known.scopes
         if not set(scopes) <= set(known.scopes):
             raise TokenError("invalid_scope", "Some requested scopes were not granted.")

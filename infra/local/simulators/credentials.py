@@ -86,5 +86,9 @@ class TokenError(Exception):
         self.status = status
 
 
+class ExpiredTokenError(TokenError):
+    """The refresh token's own time is over; it was not revoked."""
+
+
 class TokenRejectedError(Exception):
     """The bearer is unknown, expired or revoked."""

@@ -47,19 +47,31 @@ def consent(
     request: AuthorizationRequest,
     accounts: Sequence[Account],
     scopes: Mapping[str, str],
+    selectable: bool = True,
     problem: str = "",
 ) -> web.Response:
     """The page that asks a person to choose an account and to allow or deny.
 
     It posts to its own address: `account` (an e-mail), `scope` (repeated, those ticked) and `decision` (`allow` or
-    `deny`). `scopes` maps each requested scope to its description.
+    `deny`). `scopes` maps each requested scope to its description; unless they are `selectable` it is all or none.
     """
-    return _page("consent.html", provider=provider, request=request, accounts=accounts, scopes=scopes, problem=problem)
+    return _page(
+        "consent.html",
+        provider=provider,
+        request=request,
+        accounts=accounts,
+        scopes=scopes,
+        selectable=selectable,
+        problem=problem,
+    )
 
 
-def problem(*, provider: str, title: str, explanation: str, status: int = 400) -> web.Response:
-    """The provider's own error page, where a request may not be answered by a redirect."""
-    return _page("problem.html", status=status, provider=provider, title=title, explanation=explanation)
+def problem(
+    *, provider: str, title: str, explanation: str, status: int = 400, link: tuple[str, str] | None = None
+) -> web.Response:
+    """The provider's own error page, where a request may not be answered by a redirect; `link` is a text and an
+    address to go on to."""
+    return _page("problem.html", status=status, provider=provider, title=title, explanation=explanation, link=link)
 
 
 class _Pages:
