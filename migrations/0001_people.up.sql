@@ -60,13 +60,15 @@ SELECT protect_tenant_table('sessions', 'user_id');
 CREATE TABLE api_tokens (
   id           uuid PRIMARY KEY DEFAULT uuidv7(),
   user_id      uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
-  name         text NOT NULL,
+  name         text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  hint         text NOT NULL,
   token_hash   bytea NOT NULL UNIQUE,
   created_at   timestamptz NOT NULL DEFAULT now(),
   last_used_at timestamptz,
   expires_at   timestamptz,
   revoked_at   timestamptz
 );
+COMMENT ON COLUMN api_tokens.hint IS 'The token''s beginning, by which its owner recognises it in a list.';
 CREATE INDEX api_tokens_user ON api_tokens (user_id);
 SELECT protect_tenant_table('api_tokens', 'user_id');
 

@@ -56,7 +56,7 @@ SELECT protect_tenant_table('external_calendar_connections', 'provider_id');
 CREATE TABLE oauth_states (
   state_hash        bytea PRIMARY KEY,
   user_id           uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
-  session_hash      bytea NOT NULL,
+  session_hash      bytea,
   provider          text NOT NULL,
   oauth_app_id      uuid NOT NULL REFERENCES oauth_apps,
   code_verifier_enc bytea NOT NULL,
@@ -66,6 +66,7 @@ CREATE TABLE oauth_states (
   used_at           timestamptz
 );
 COMMENT ON TABLE oauth_states IS 'Started authorizations: single use, ten minutes, bound to the session that started them.';
+COMMENT ON COLUMN oauth_states.session_hash IS 'Null: started with an API token, so any sign-in of the same person may finish it.';
 SELECT protect_tenant_table('oauth_states', 'user_id');
 
 CREATE TABLE calendars (

@@ -134,8 +134,7 @@ def serve() -> Iterator[Server]:
     try:
         if user:
             shutil.chown(directory, user=user)
-        _run(user, "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=trust", "--auth-host=scram-sha-256", "-E", "UTF8",
-             "--locale=C", "--no-sync", "--no-instructions")  # fmt: skip
+        _run(user, "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
         access = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (data / "pg_hba.conf").write_text(access, "utf-8")
         port = _free_port()
