@@ -122,6 +122,7 @@ CREATE TABLE event_mappings (
   source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   source_event_id    text NOT NULL,
+  incarnation        integer NOT NULL DEFAULT 1,
   mirror_key         text NOT NULL,
   mirror_event_id    text,
   wanted             text NOT NULL CHECK (wanted IN ('present', 'absent')),
@@ -132,11 +133,12 @@ CREATE TABLE event_mappings (
   requested          bigint NOT NULL DEFAULT 1,
   done               bigint NOT NULL DEFAULT 0,
   attempts           integer NOT NULL DEFAULT 0,
+  tried              boolean NOT NULL DEFAULT false,
   next_attempt_at    timestamptz,
   last_error         text,
   applied            jsonb,
   base               bytea,
-  mirror_checksum    text,
+  observed           jsonb,
   mirror_etag        text,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
@@ -146,6 +148,9 @@ CREATE TABLE event_mappings (
 );
 COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while requested > done.';
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
+COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
+COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
+COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';
 COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
 CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)
   WHERE requested > done AND state = 'open';

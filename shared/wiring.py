@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import KeyRing
     from shared.providers import Endpoints
     from shared.providers.port import Authorizer, CalendarProvider
+    from shared.sync.context import Engine
 
 
 class App:
@@ -99,6 +102,24 @@ class App:
     def flags(self) -> gates.Flags:
         """How the gates stand by the settings, as long as nobody has set them at run time."""
         return gates.flags(self.settings)
+
+    def engine(self) -> Engine:
+        """What the sync engine works with."""
+        from shared.connections import tokens
+        from shared.sync.context import Engine, Lanes
+
+        return Engine(
+            database=self.database,
+            lanes=Lanes(pull=self.pull_queue, push=self.push_queue, backfill=self.backfill_queue),
+            flags=self.flags,
+            open_provider=self.provider,
+            data_key=lambda conn, connection_id: tokens.data_key(
+                conn, connection_id=connection_id, keyring=self.keyring()
+            ),
+            webhook_secrets=self.webhook_secrets,
+            webhook_address=lambda provider: f"{self.settings.app_base_url}/webhooks/{provider}",
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+        )
 
     def authorizer(self, app: OAuthApp) -> Authorizer:
         """The OAuth side of the app's provider. Raises InvalidError when the app has no secret."""

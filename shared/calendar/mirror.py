@@ -50,10 +50,6 @@ class Mirror:
     overrides: dict[str, Appearance | None]
 
 
-CANCELLED = "cancelled"
-"""The fingerprint of an occurrence that is gone."""
-
-
 def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()

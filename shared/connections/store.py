@@ -60,6 +60,11 @@ class Connection:
     created_at: datetime
     updated_at: datetime
 
+    def may_sync(self, now: datetime) -> bool:
+        """Whether work for it may start: enabled, granted, and not backing off."""
+        granted = self.sync_enabled and self.status in ("pending", "active", "error")
+        return granted and (self.backoff_until is None or self.backoff_until <= now)
+
 
 def get(conn: database.Connection, connection_id: UUID) -> Connection:
     """The connection. Raises NotFoundError."""

@@ -128,10 +128,13 @@ class Delete:
     """Remove the mirror if it carries `marker`; already gone is success.
 
     The ownership check: an event that exists without our marker is left alone and answers ConflictError.
+    `unconfirmed` says that the answer to its creation was lost, so that `event_id` is only the key it was created
+    with: where the provider chooses ids itself, look the mirror up by its marker.
     """
 
     event_id: str
     marker: str
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,218 @@
+"""Push channels: opened for every linked calendar, renewed with overlap, found again when they die."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets as random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from psycopg.rows import class_row
+
+from shared.connections import store as connections
+from shared.core.errors import KalendsError
+from shared.providers.port import Channel
+from shared.sync.store import calendars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.store.database import Connection
+    from shared.sync.context import Engine
+
+log = logging.getLogger(__name__)
+
+LIFETIME = timedelta(days=6, hours=23)
+"""Asked for at opening: just under Google's and Graph's seven days (Graph: 10,080 minutes)."""
+RENEW_BEFORE = timedelta(days=1)
+"""A channel is replaced so long before it ends; the old one is stopped only when the new one is open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A channel as the table has it."""
+
+    id: UUID
+    user_id: UUID
+    calendar_id: UUID
+    provider: str
+    channel_id: str
+    resource_id: str
+    status: str
+    expires_at: datetime
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a channel's token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def lacking(conn: Connection, *, now: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """(calendar, person) of linked calendars that can be watched and have no channel that lives long enough."""
+    return conn.execute(
+        """
+        SELECT c.id, c.user_id FROM calendars c JOIN external_calendar_connections x ON x.id = c.connection_id
+         WHERE c.supports_push AND c.vanished_at IS NULL
+           AND x.sync_enabled AND x.status IN ('active', 'error')
+           AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
+           AND EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id))
+           AND NOT EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = c.id AND w.status = 'active'
+                              AND w.expires_at > %(now)s + %(margin)s)
+         ORDER BY c.id LIMIT %(limit)s
+        """,
+        {"now": now, "margin": RENEW_BEFORE, "limit": limit},
+    ).fetchall()
+
+
+def open_channel(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datetime) -> Channel:
+    """Open a channel for a calendar, then stop the ones it replaces, then ask for a pull: whatever happened before
+    it opened was not announced. Raises the provider's errors."""
+    with engine.database.person(user_id) as conn:
+        calendar = calendars.get(conn, calendar_id)
+        connection = connections.get(conn, calendar.connection_id)
+        # Before the call, because a provider's first notification can arrive before its answer.
+        token, channel_id = random.token_urlsafe(32), str(uuid4())
+        conn.execute(
+            """
+            INSERT INTO webhook_channels
+                   (user_id, connection_id, calendar_id, provider, channel_id, token_hash, status, expires_at)
+            VALUES (%s, %s, %s, %s, %s, %s, 'pending', %s)
+            """,
+            (
+                user_id,
+                calendar.connection_id,
+                calendar_id,
+                calendar.provider,
+                channel_id,
+                token_hash(token),
+                now + LIFETIME,
+            ),
+        )
+    provider = engine.open_provider(connection)
+    try:
+        channel = provider.watch(
+            calendar.remote_id,
+            channel_id=channel_id,
+            address=engine.webhook_address(calendar.provider),
+            token=token,
+            expires_at=now + LIFETIME,
+        )
+    except KalendsError:
+        with engine.database.person(user_id) as conn:
+            _set_status(conn, calendar.provider, [channel_id], "failed")
+        raise
+    with engine.database.person(user_id) as conn:
+        conn.execute(
+            """
+            UPDATE webhook_channels SET channel_id = %s, resource_id = %s, expires_at = %s, status = 'active'
+             WHERE provider = %s AND channel_id = %s
+            """,
+            (channel.id, channel.resource_id, channel.expires_at, calendar.provider, channel_id),
+        )
+        replaced = [one for one in of_calendar(conn, calendar_id) if one.channel_id != channel.id]
+        calendars.request(conn, [calendar_id])
+    for one in replaced:
+        provider.stop(Channel(id=one.channel_id, resource_id=one.resource_id, expires_at=one.expires_at))
+        with engine.database.person(user_id) as conn:
+            _set_status(conn, one.provider, [one.channel_id], "stopped")
+    return channel
+
+
+def ensure(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datetime) -> None:
+    """Open a channel unless one lives. A refusal is not an error here: the calendar is polled until it succeeds."""
+    with engine.database.person(user_id) as conn:
+        lives = conn.execute(
+            """
+            SELECT FROM calendars c WHERE c.id = %(id)s AND (NOT c.supports_push
+               OR EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = c.id AND w.status = 'active'
+                             AND w.expires_at > %(now)s))
+            """,
+            {"id": calendar_id, "now": now},
+        ).fetchone()
+    if lives:
+        return
+    try:
+        open_channel(engine, calendar_id, user_id=user_id, now=now)
+    except KalendsError as error:
+        log.warning(
+            "channel not opened",
+            extra={
+                "category": "calendar_sync",
+                "error_code": error.error_code,
+                "calendar_id": str(calendar_id),
+                "provider_id": str(user_id),
+            },
+        )
+
+
+def of_calendar(conn: Connection, calendar_id: UUID) -> list[Stored]:
+    """The channels of a calendar that are not over."""
+    with conn.cursor(row_factory=class_row(Stored)) as cursor:
+        return cursor.execute(
+            """
+            SELECT id, user_id, calendar_id, provider, channel_id, resource_id, status, expires_at
+              FROM webhook_channels WHERE calendar_id = %s AND status IN ('active', 'expiring')
+             ORDER BY id
+            """,
+            (calendar_id,),
+        ).fetchall()
+
+
+def stop_all(engine: Engine, calendar_ids: Sequence[UUID], *, user_id: UUID) -> int:
+    """Stop every channel of these calendars, for example before a disconnect; returns how many."""
+    stopped = 0
+    for calendar_id in calendar_ids:
+        with engine.database.person(user_id) as conn:
+            channels = of_calendar(conn, calendar_id)
+            calendar = calendars.get(conn, calendar_id)
+            connection = connections.get(conn, calendar.connection_id)
+        provider = engine.open_provider(connection) if channels else None
+        for one in channels:
+            if provider is not None:
+                provider.stop(Channel(id=one.channel_id, resource_id=one.resource_id, expires_at=one.expires_at))
+            with engine.database.person(user_id) as conn:
+                _set_status(conn, one.provider, [one.channel_id], "stopped")
+            stopped += 1
+    return stopped
+
+
+def renew(engine: Engine, *, now: datetime, limit: int = 200) -> dict[str, int]:
+    """Give every linked calendar a channel that lives; one that cannot be opened leaves its reason on the connection,
+    and its calendar is polled."""
+    with engine.database.everyone() as conn:
+        conn.execute(
+            "UPDATE webhook_channels SET status = 'expired' WHERE status = 'active' AND expires_at <= %s", (now,)
+        )
+        wanted = lacking(conn, now=now, limit=limit)
+    opened = failed = 0
+    for calendar_id, user_id in wanted:
+        try:
+            open_channel(engine, calendar_id, user_id=user_id, now=now)
+            opened += 1
+        except KalendsError as error:
+            failed += 1
+            with engine.database.person(user_id) as conn:
+                calendar = calendars.get(conn, calendar_id)
+                connections.mark_failure(conn, calendar.connection_id, error, now=now)
+            log.warning(
+                "channel not opened",
+                extra={
+                    "category": "calendar_sync",
+                    "error_code": error.error_code,
+                    "calendar_id": str(calendar_id),
+                    "provider_id": str(user_id),
+                },
+            )
+    return {"opened": opened, "failed": failed}
+
+
+def _set_status(conn: Connection, provider: str, channel_ids: Sequence[str], status: str) -> None:
+    conn.execute(
+        "UPDATE webhook_channels SET status = %s WHERE provider = %s AND channel_id = ANY(%s)",
+        (status, provider, list(channel_ids)),
+    )

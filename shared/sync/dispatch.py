@@ -1,0 +1,132 @@
+"""Dispatch, each minute: whatever is due and has no message on its way gets one.
+
+Pulls whose notification was lost, polls that no channel covers, writes whose time to try again has come. It is also
+what brings everything back after an outage: the truth is in the database, and this reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.control import gates
+from shared.core.messages import SyncMessage
+from shared.sync.store import mappings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.store.database import Connection
+    from shared.sync.context import Engine
+
+PER_PERSON = 20
+"""Calendars of one person in one round: nobody starves anybody else (promise 11)."""
+LIMIT = 2_000
+POLL_WITH_CHANNEL = "6 hours"
+"""A calendar with a healthy channel is looked at so often, in case the channel is silent."""
+KEEP_DELIVERIES = "7 days"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatched:
+    """How many messages went to which lane."""
+
+    pulls: int
+    pushes: int
+    backfills: int
+
+
+def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatched:
+    """Fan out what is due. A closed gate parks everything; it stays due."""
+    with engine.database.everyone() as conn:
+        for operation in (gates.Operation.JOBS, gates.Operation.SYNC):
+            if not gates.is_open(conn, operation, settings_flags=engine.flags):
+                return Dispatched(pulls=0, pushes=0, backfills=0)
+        _request_polls(conn, now=now)
+        pulls = _due_pulls(conn, now=now)
+        pushes = _due_pushes(conn, now=now)
+        conn.execute(
+            f"DELETE FROM webhook_deliveries WHERE received_at < now() - interval '{KEEP_DELIVERIES}'"  # noqa: S608
+        )
+    live = [_message("pull", row, correlation_id) for row in pulls if not row[2]]
+    writes = [_message("push", row, correlation_id) for row in pushes if row[2] == mappings.LIVE]
+    backfill = [_message("pull", row, correlation_id) for row in pulls if row[2]]
+    backfill += [_message("push", row, correlation_id) for row in pushes if row[2] == mappings.BACKFILL]
+    engine.lanes.pull.send(live)
+    engine.lanes.push.send(writes)
+    engine.lanes.backfill.send(backfill)
+    return Dispatched(pulls=len(live), pushes=len(writes), backfills=len(backfill))
+
+
+def _message(task: str, row: tuple[UUID, UUID, object], correlation_id: str) -> SyncMessage:
+    return SyncMessage.model_validate(
+        {"task": task, "calendar_id": row[0], "user_id": row[1], "correlation_id": correlation_id}
+    )
+
+
+def _request_polls(conn: Connection, *, now: datetime) -> None:
+    """Ask for a look at linked calendars that were not proven current for too long."""
+    conn.execute(
+        f"""
+        UPDATE calendar_sync_state s SET requested = requested + 1
+          FROM external_calendar_connections x
+         WHERE x.id = s.connection_id AND s.requested = s.done AND NOT s.needs_full_sync
+           AND x.sync_enabled AND x.status IN ('active', 'error')
+           AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+           AND s.last_synced_at < %(now)s - CASE
+                 WHEN EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = s.calendar_id
+                                 AND w.status = 'active' AND w.expires_at > %(now)s)
+                 THEN interval '{POLL_WITH_CHANNEL}' ELSE x.sync_frequency_minutes * interval '1 minute' END
+        """,  # noqa: S608 - a constant
+        {"now": now},
+    )
+
+
+def _due_pulls(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, bool]]:
+    return conn.execute(
+        """
+        WITH due AS (
+          SELECT s.calendar_id, s.user_id, s.needs_full_sync,
+                 row_number() OVER (PARTITION BY s.user_id ORDER BY s.last_synced_at NULLS FIRST) AS place
+            FROM calendar_sync_state s JOIN external_calendar_connections x ON x.id = s.connection_id
+           WHERE s.requested > s.done AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
+             AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
+             AND (s.pull_queued_at IS NULL OR s.pull_queued_at < %(now)s - interval '1 minute')
+             AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+             AND NOT EXISTS (SELECT FROM leases WHERE resource = 'pull:' || s.calendar_id AND until > %(now)s)
+        )
+        UPDATE calendar_sync_state s SET pull_queued_at = %(now)s
+          FROM (SELECT * FROM due WHERE place <= %(each)s ORDER BY place LIMIT %(limit)s) d
+         WHERE s.calendar_id = d.calendar_id
+        RETURNING s.calendar_id, s.user_id, d.needs_full_sync
+        """,
+        {"now": now, "each": PER_PERSON, "limit": LIMIT},
+    ).fetchall()
+
+
+def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, int]]:
+    return conn.execute(
+        """
+        WITH due AS (
+          SELECT m.target_calendar_id AS calendar_id, min(m.lane) AS lane
+            FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
+           WHERE m.requested > m.done AND m.state = 'open'
+             AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
+           GROUP BY m.target_calendar_id
+        ), placed AS (
+          SELECT d.calendar_id, d.lane, row_number() OVER (PARTITION BY s.user_id ORDER BY d.lane) AS place
+            FROM due d JOIN calendar_sync_state s USING (calendar_id)
+            JOIN external_calendar_connections x ON x.id = s.connection_id
+           WHERE x.sync_enabled AND x.status IN ('pending', 'active', 'error')
+             AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
+             AND (s.push_queued_at IS NULL OR s.push_queued_at < %(now)s - interval '1 minute')
+             AND NOT EXISTS (SELECT FROM leases WHERE resource = 'push:' || d.calendar_id AND until > %(now)s)
+        )
+        UPDATE calendar_sync_state s SET push_queued_at = %(now)s
+          FROM (SELECT * FROM placed WHERE place <= %(each)s ORDER BY place LIMIT %(limit)s) p
+         WHERE s.calendar_id = p.calendar_id
+        RETURNING s.calendar_id, s.user_id, p.lane
+        """,
+        {"now": now, "each": PER_PERSON, "limit": LIMIT},
+    ).fetchall()

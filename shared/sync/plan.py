@@ -1,0 +1,72 @@
+"""Decide, then act: what should happen to the mirror of one event in one link. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from shared.calendar import recurrence
+from shared.calendar.event import Availability, EventType, Response
+from shared.calendar.span import Window
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.calendar.event import Event, Unit
+    from shared.sync.links import Link
+
+
+class Verdict(StrEnum):
+    """What a link wants of an event's mirror."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    OUTSIDE = "outside"
+    """Neither: the event lies outside the window. No mirror is made, and none that is there is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A verdict and, for anything but PRESENT, why: one of a few fixed words that people are shown."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+def decide(unit: Unit | None, link: Link, *, now: datetime) -> Decision:
+    """What `link` wants of the mirror of `unit`; None stands for an event that is proved to be gone."""
+    if unit is None or unit.root.is_cancelled or unit.root.span is None:
+        return Decision(verdict=Verdict.ABSENT, reason="deleted")
+    if hidden := hidden_because(unit.root, link):
+        return Decision(verdict=Verdict.ABSENT, reason=hidden)
+    if not recurrence.touches(unit, window(link, now=now)):
+        return Decision(verdict=Verdict.OUTSIDE, reason="window")
+    return Decision(verdict=Verdict.PRESENT)
+
+
+def hidden_because(event: Event, link: Link) -> str:
+    """The filter that hides an event from a link, or "" if none does. Holds for overridden occurrences, too."""
+    if event.response is Response.DECLINED:
+        return "declined"
+    if event.event_type in (EventType.WORKING_LOCATION, EventType.BIRTHDAY):
+        return "event type"
+    if link.skip_all_day and event.span is not None and event.span.is_all_day:
+        return "all-day"
+    if link.skip_free and event.availability is Availability.FREE:
+        return "free"
+    return ""
+
+
+def shows(event: Event, link: Link) -> bool:
+    """Whether a link shows this event or occurrence at all."""
+    return not event.is_cancelled and not hidden_because(event, link)
+
+
+def window(link: Link, *, now: datetime) -> Window:
+    """The link's window at `now`: start inclusive, end exclusive."""
+    return Window(
+        start=now - timedelta(days=link.days_behind),
+        end=None if link.days_ahead is None else now + timedelta(days=link.days_ahead),
+    )

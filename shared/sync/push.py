@@ -1,0 +1,209 @@
+"""Push: bring every mirror that is due in one calendar to what its source looks like now.
+
+What to write is rendered when it is written, from the newest state of the source. A worker that dies between the
+provider's accept and our commit leaves a mapping that is still due: the next one repeats the same deterministic write
+and finds its own mirror (promise 2).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from shared.connections import store as connections
+from shared.control import gates
+from shared.core import clock
+from shared.core.errors import KalendsError, PreconditionFailedError
+from shared.providers.port import Insert
+from shared.store import leases
+from shared.sync import lanes, links, settle, writes
+from shared.sync.store import calendars, mappings, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from shared.connections.store import Connection
+    from shared.crypto.keyring import DataKey
+    from shared.providers.port import CalendarProvider
+    from shared.store import database
+    from shared.store.leases import Lease
+    from shared.sync.context import Engine
+    from shared.sync.store.calendars import SyncedCalendar
+    from shared.sync.writes import Work
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+BATCH = 50
+"""Mirrors brought up to date between two commits: Google's largest batch."""
+BUDGET = 20.0
+"""Seconds of work in one call; the rest is left to the next message."""
+
+
+class Outcome(StrEnum):
+    """How a push ended."""
+
+    DONE = "done"
+    MORE = "more"
+    BUSY = "busy"
+    PARKED = "parked"
+    FAILED = "failed"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    engine: Engine
+    calendar: SyncedCalendar
+    connection: Connection
+    lease: Lease
+    run_id: UUID
+    correlation_id: str
+    key: DataKey
+    written: int = 0
+    failed: int = 0
+
+
+def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
+    """Write what is due in one calendar. Provider failures are recorded, not raised; database errors are raised."""
+    now = clock.now()
+    with engine.database.person(user_id) as conn:
+        calendars.take_up(conn, calendar_id, "push")
+        calendar = calendars.get(conn, calendar_id)
+        connection = connections.get(conn, calendar.connection_id)
+        if mappings.has_due(conn, calendar_id, now=now) is None:
+            links.finish_deletions(conn, calendar_id)
+            return Outcome.DONE
+        if not connection.may_sync(now) or not gates.is_open(conn, gates.Operation.SYNC, settings_flags=engine.flags):
+            return Outcome.PARKED
+        lease = leases.claim(conn, f"push:{calendar_id}", holder=engine.holder, now=now, duration=LEASE)
+        if lease is None:
+            return Outcome.BUSY
+        key = engine.data_key(conn, connection.id)
+        run_id = runs.start(
+            conn, kind="push", user_id=user_id, calendar_id=calendar_id, correlation_id=correlation_id, now=now
+        )
+    run = _Run(
+        engine=engine,
+        calendar=calendar,
+        connection=connection,
+        lease=lease,
+        run_id=run_id,
+        correlation_id=correlation_id,
+        key=key,
+    )
+    outcome = _guarded(run)
+    now = clock.now()
+    with engine.database.person(user_id) as conn:
+        leases.release(conn, lease, now=now)
+        links.finish_deletions(conn, calendar_id)
+    if outcome in (Outcome.DONE, Outcome.MORE):
+        lanes.ask_push(engine, user_id, [calendar_id], correlation_id=correlation_id, now=now)
+    return outcome
+
+
+def _guarded(run: _Run) -> Outcome:
+    try:
+        return _write_all(run)
+    except PreconditionFailedError:
+        return Outcome.BUSY
+    except KalendsError as error:
+        if error.error_code.startswith("DATABASE."):
+            raise
+        now = clock.now()
+        with run.engine.database.person(run.calendar.user_id) as conn:
+            connections.mark_failure(conn, run.connection.id, error, now=now)
+            _finish(run, conn, outcome="failure", error=f"{error.error_code}: {error.message}")
+        log.warning(
+            "push failed",
+            extra={
+                "category": "calendar_sync",
+                "error_code": error.error_code,
+                "calendar_id": str(run.calendar.id),
+                "connection_id": str(run.connection.id),
+                "provider_id": str(run.calendar.user_id),
+                "correlation_id": run.correlation_id,
+            },
+        )
+        return Outcome.FAILED
+
+
+def _write_all(run: _Run) -> Outcome:
+    provider = run.engine.open_provider(run.connection)
+    deadline = monotonic() + BUDGET
+    while work := _claim(run):
+        _write(provider, run.calendar, work)
+        now = clock.now()
+        with run.engine.database.person(run.calendar.user_id) as conn:
+            leases.guard(conn, run.lease, now=now, duration=LEASE)
+            for one in work:
+                failed = settle.settle(conn, run.calendar, one, key=run.key, run_id=run.run_id, now=now)
+                run.failed += failed
+                run.written += not failed
+        if monotonic() > deadline:
+            break
+    now = clock.now()
+    with run.engine.database.person(run.calendar.user_id) as conn:
+        if run.written:
+            connections.mark_success(conn, run.connection.id, now=now)
+        _finish(run, conn, outcome="partial" if run.failed else "success", error=None)
+    return Outcome.MORE if work else Outcome.DONE
+
+
+def _claim(run: _Run) -> list[Work]:
+    """What is due now, rendered; live changes come first each time, so none waits behind a backfill (promise 11)."""
+    now = clock.now()
+    with run.engine.database.person(run.calendar.user_id) as conn:
+        leases.guard(conn, run.lease, now=now, duration=LEASE)
+        due = mappings.due(conn, run.calendar.id, now=now, limit=BATCH)
+        work = writes.prepare(
+            conn,
+            run.calendar,
+            due,
+            links.by_ids(conn, sorted({mapping.link_id for mapping in due})),
+            source_key=_source_keys(run, conn),
+            secrets=run.engine.webhook_secrets(),
+        )
+        creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
+        if creations:
+            mappings.mark_tried(conn, creations)
+    return work
+
+
+def _write(provider: CalendarProvider, calendar: SyncedCalendar, work: list[Work]) -> None:
+    """Masters first, then the occurrences that differ, each as one batch."""
+    roots = [(one, one.root_write) for one in work if one.root_write is not None]
+    if roots:
+        answers = provider.write(calendar.remote_id, [write for _, write in roots])
+        for (one, _), answer in zip(roots, answers, strict=True):
+            one.root_answer = answer
+    occurrences = [(one, write) for one in work for write in one.occurrence_writes()]
+    if occurrences:
+        answers = provider.write(calendar.remote_id, [write for _, write in occurrences])
+        for (one, write), answer in zip(occurrences, answers, strict=True):
+            one.occurrence_answers.append((write, answer))
+
+
+def _source_keys(run: _Run, conn: database.Connection) -> Callable[[UUID], DataKey]:
+    def of_calendar(calendar_id: UUID) -> DataKey:
+        source = calendars.get(conn, calendar_id)
+        return run.engine.data_key(conn, source.connection_id)
+
+    return of_calendar
+
+
+def _finish(run: _Run, conn: database.Connection, *, outcome: str, error: str | None) -> None:
+    runs.finish(
+        conn,
+        run.run_id,
+        outcome=outcome,
+        processed=run.written,
+        failed=run.failed,
+        requests=0,
+        now=clock.now(),
+        error=error,
+    )

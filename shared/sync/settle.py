@@ -1,0 +1,175 @@
+"""After the provider answered: what a mapping is now, its line in the journal, and the mirror's row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.calendar import codec
+from shared.connections.store import LADDER
+from shared.core.errors import (
+    KalendsError,
+    NotFoundError,
+    PreconditionFailedError,
+    RateLimitedError,
+    TransientError,
+)
+from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, WriteOccurrence, Written
+from shared.sync import apply, writes
+from shared.sync.differences import CANCELLED, Applied
+from shared.sync.store import journal, mappings, mirrors
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.crypto.keyring import DataKey
+    from shared.providers.port import Write
+    from shared.store.database import Connection
+    from shared.sync.store.calendars import SyncedCalendar
+    from shared.sync.writes import Work
+
+OCCURRENCE_ATTEMPTS = 4
+"""So often a series is written anew because one of its occurrences was not found; then it is left until it changes."""
+
+
+def settle(
+    conn: Connection, calendar: SyncedCalendar, work: Work, *, key: DataKey, run_id: UUID, now: datetime
+) -> bool:
+    """Record the answers to one mirror's writes; returns whether something failed."""
+    _journal(conn, work, run_id=run_id)
+    error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
+    if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
+        mappings.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
+        return False
+    if error is not None:
+        return _failed(conn, calendar, work, error, now=now)
+    if work.is_removal:
+        mappings.save_gone(conn, work.mapping, done=True)
+        mirrors.mark_cancelled(conn, work.mapping)
+        return False
+    return _written(conn, calendar, work, key=key, now=now)
+
+
+def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: DataKey, now: datetime) -> bool:
+    mapping = work.mapping
+    event_id = work.root_answer.event_id if isinstance(work.root_answer, Written) else mapping.mirror_event_id
+    if work.differences is None or work.mirror is None or event_id is None:
+        raise AssertionError(f"mapping {mapping.id} was settled without having been rendered")
+    previous = Applied.from_json(mapping.applied)
+    rewritten = work.differences.root is not None and work.differences.applied.shape != previous.shape
+    overrides = {} if rewritten else dict(previous.overrides)
+    observed = dict(mapping.observed or {})
+    etag = mapping.mirror_etag
+    if isinstance(work.root_answer, Written) and work.root_answer.event is not None:
+        observed = ({} if rewritten else observed) | apply.observed(work.root_answer.event, key=key)
+        etag = work.root_answer.event.etag
+    errors: list[KalendsError] = []
+    for write, answer in work.occurrence_answers:
+        if not isinstance(write, WriteOccurrence | CancelOccurrence):
+            continue
+        if isinstance(answer, Failed):
+            errors.append(answer.error)
+            continue
+        etag = None  # a series' own ETag may have moved with its occurrence
+        observed[write.key] = CANCELLED
+        if answer.event is not None:
+            observed |= apply.observed(answer.event, key=key)
+        overrides.pop(write.key, None)
+        if write.key in work.differences.applied.overrides:
+            overrides[write.key] = work.differences.applied.overrides[write.key]
+    applied = replace(work.differences.applied, overrides=overrides if errors else work.differences.applied.overrides)
+    mappings.save_written(
+        conn,
+        mapping,
+        mirror_event_id=event_id,
+        applied=applied.to_json(),
+        base=key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id)),
+        observed=observed,
+        etag=etag,
+        finished=not errors,
+    )
+    if errors:
+        return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
+    if work.root_answer is not None or work.occurrence_answers:
+        created = mapping.applied is None
+        mirrors.save(conn, calendar, mapping, work.mirror.root, event_id=event_id, created=created)
+    return False
+
+
+def _failed(
+    conn: Connection,
+    calendar: SyncedCalendar,
+    work: Work,
+    error: KalendsError,
+    *,
+    now: datetime,
+    event_id: str | None = None,
+    applied: Applied | None = None,
+) -> bool:
+    """Typed by what must be done: write anew, wait, or leave it until the source changes. Returns True: it failed."""
+    mapping = work.mapping
+    retry_at: datetime | None = None
+    match error:
+        case PreconditionFailedError():
+            retry_at = now
+        case NotFoundError() if applied is None and mapping.mirror_event_id is not None:
+            mappings.save_gone(conn, mapping, done=work.is_removal)
+            return True
+        case NotFoundError() if applied is not None and mapping.attempts < OCCURRENCE_ATTEMPTS:
+            # The provider lost an occurrence (Graph cannot bring a deleted one back): the rule is written anew.
+            mappings.forget_root(conn, mapping, applied=replace(applied, root=None).to_json())
+            retry_at = now + _wait(mapping.attempts)
+        case TransientError():
+            asked = error.retry_after if isinstance(error, RateLimitedError) else None
+            retry_at = now + max(_wait(mapping.attempts), timedelta(seconds=asked or 0))
+        case _ if work.is_removal:
+            # Not ours any more, or out of reach for good: it is left alone, and no longer counted as a mirror.
+            mappings.save_gone(conn, mapping, done=True)
+            mirrors.mark_cancelled(conn, mapping)
+            return True
+        case _:
+            pass
+    mappings.save_failed(
+        conn,
+        mapping,
+        code=error.error_code,
+        message=error.message,
+        retry_at=retry_at,
+        forget_etag=isinstance(error, PreconditionFailedError),
+    )
+    if retry_at is None or mapping.attempts + 1 >= mirrors.SHOWN_AFTER:
+        mirrors.mark_failed(
+            conn,
+            calendar,
+            mapping,
+            event_id=event_id or mapping.mirror_event_id,
+            reason=f"{error.error_code}: {error.message}",
+        )
+    return True
+
+
+def _wait(attempts: int) -> timedelta:
+    return timedelta(minutes=LADDER[min(attempts, len(LADDER) - 1)])
+
+
+def _journal(conn: Connection, work: Work, *, run_id: UUID) -> None:
+    entries: list[tuple[Write, Written | Failed]] = list(work.occurrence_answers)
+    if work.root_answer is not None and work.root_write is not None:
+        entries.insert(0, (work.root_write, work.root_answer))
+    for write, answer in entries:
+        if isinstance(answer, Written):
+            operation = {Insert: "insert", Delete: "delete"}.get(type(write), "update")
+            occurrence = None
+            if isinstance(write, WriteOccurrence | CancelOccurrence):
+                operation = "write_occurrence" if isinstance(write, WriteOccurrence) else "cancel_occurrence"
+                occurrence = write.key
+            journal.append(
+                conn,
+                work.mapping,
+                run_id=run_id,
+                operation=operation,
+                occurrence=occurrence,
+                mirror_event_id=answer.event_id,
+            )

@@ -1,0 +1,130 @@
+"""Calendars and how far each has been read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg.rows import class_row
+
+from shared.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.store.database import Connection
+
+QUEUED_FOR = "1 minute"
+"""A message that was not taken up for so long counts as lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedCalendar:
+    """A calendar with its sync state. `remote_id` is the provider's id; work is due while `requested` > `done`."""
+
+    id: UUID
+    user_id: UUID
+    connection_id: UUID
+    remote_id: str
+    provider: str
+    time_zone: str
+    sync_token: str | None
+    page_token: str | None
+    needs_full_sync: bool
+    generation: int
+    window_start: datetime | None
+    window_end: datetime | None
+    requested: int
+    done: int
+
+
+def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
+    """One calendar. Raises NotFoundError when it is gone, for example with its connection."""
+    with conn.cursor(row_factory=class_row(SyncedCalendar)) as cursor:
+        calendar = cursor.execute(
+            """
+            SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
+                   s.sync_token, s.page_token, s.needs_full_sync, s.generation, s.window_start, s.window_end,
+                   s.requested, s.done
+              FROM calendars c
+              JOIN external_calendar_connections x ON x.id = c.connection_id
+              JOIN calendar_sync_state s ON s.calendar_id = c.id
+             WHERE c.id = %s
+            """,
+            (calendar_id,),
+        ).fetchone()
+    if calendar is None:
+        raise NotFoundError(f"There is no calendar {calendar_id}.")
+    return calendar
+
+
+def request(conn: Connection, calendar_ids: Sequence[UUID]) -> None:
+    """Ask for a look at these calendars: a pull that starts after this transaction will see to it."""
+    conn.execute(
+        "UPDATE calendar_sync_state SET requested = requested + 1 WHERE calendar_id = ANY(%s)", (list(calendar_ids),)
+    )
+
+
+def mark_queued(conn: Connection, calendar_ids: Sequence[UUID], task: str) -> list[UUID]:
+    """Which of these calendars need a message on the `task` lane ("pull" or "push"); notes that they get one."""
+    column = {"pull": "pull_queued_at", "push": "push_queued_at"}[task]
+    rows = conn.execute(
+        f"""
+        UPDATE calendar_sync_state SET {column} = clock_timestamp()
+         WHERE calendar_id = ANY(%s)
+           AND ({column} IS NULL OR {column} < clock_timestamp() - interval '{QUEUED_FOR}')
+        RETURNING calendar_id
+        """,  # noqa: S608 - both parts are constants
+        (list(calendar_ids),),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def take_up(conn: Connection, calendar_id: UUID, task: str) -> None:
+    """A message was received: whatever comes after this needs another one."""
+    column = {"pull": "pull_queued_at", "push": "push_queued_at"}[task]
+    conn.execute(f"UPDATE calendar_sync_state SET {column} = NULL WHERE calendar_id = %s", (calendar_id,))  # noqa: S608
+
+
+def save_page(
+    conn: Connection, calendar: SyncedCalendar, *, next_page: str | None, cursor: str | None, done: int, now: datetime
+) -> bool:
+    """Move the cursor in the transaction that saved what it covers (promise 5).
+
+    Returns False, saving nothing, when the calendar was reset meanwhile: what was read counts, where it stood does not.
+    """
+    if cursor is None:
+        updated = conn.execute(
+            "UPDATE calendar_sync_state SET page_token = %s WHERE calendar_id = %s AND generation = %s",
+            (next_page, calendar.id, calendar.generation),
+        )
+    else:
+        updated = conn.execute(
+            """
+            UPDATE calendar_sync_state
+               SET sync_token = %(cursor)s, page_token = NULL, needs_full_sync = false,
+                   last_full_sync_at = CASE WHEN needs_full_sync THEN %(now)s ELSE last_full_sync_at END,
+                   done = greatest(done, %(done)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
+             WHERE calendar_id = %(id)s AND generation = %(generation)s
+            """,
+            {"cursor": cursor, "now": now, "done": done, "id": calendar.id, "generation": calendar.generation},
+        )
+    return updated.rowcount == 1
+
+
+def start_full_read(conn: Connection, calendar: SyncedCalendar, *, start: datetime, end: datetime | None) -> None:
+    """Note the window of a full read at its first page."""
+    conn.execute(
+        "UPDATE calendar_sync_state SET window_start = %s, window_end = %s WHERE calendar_id = %s",
+        (start, end, calendar.id),
+    )
+
+
+def mark_error(conn: Connection, calendar_id: UUID, *, code: str) -> None:
+    """Count a failed pull; `code` is the error's code, never its text."""
+    conn.execute(
+        "UPDATE calendar_sync_state SET sync_errors = sync_errors + 1, last_error = %s WHERE calendar_id = %s",
+        (code, calendar_id),
+    )

@@ -1,0 +1,360 @@
+"""The ties between source events and their mirrors: what is wanted, what is due, what was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from shared.sync import marker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.store.database import Connection
+
+LIVE, BACKFILL = 0, 1
+
+COLUMNS = """id, user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, incarnation, mirror_key,
+             mirror_event_id, wanted, state, hold_id, lane, requested, done, attempts, tried, applied, base, observed,
+             mirror_etag, rewrites, rewrites_since"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """One source event in one link. Due while `requested` > `done` and `state` is open."""
+
+    id: UUID
+    user_id: UUID
+    link_id: UUID
+    source_calendar_id: UUID
+    target_calendar_id: UUID
+    source_event_id: str
+    incarnation: int
+    mirror_key: str
+    mirror_event_id: str | None
+    wanted: str
+    state: str
+    hold_id: UUID | None
+    lane: int
+    requested: int
+    done: int
+    attempts: int
+    tried: bool
+    applied: dict[str, Any] | None
+    base: bytes | None
+    observed: dict[str, str] | None
+    mirror_etag: str | None
+    rewrites: int
+    rewrites_since: datetime | None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is still to be written."""
+        return self.requested > self.done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a plan wants of a mirror; `touched` says that the source changed, so that the mirror is rendered anew."""
+
+    source_event_id: str
+    wanted: str
+    reason: str
+    touched: bool
+
+
+def of_sources(conn: Connection, link_id: UUID, source_event_ids: Sequence[str]) -> dict[str, Mapping]:
+    """A link's mappings by source event."""
+    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
+        rows = cursor.execute(
+            f"SELECT {COLUMNS} FROM event_mappings WHERE link_id = %s AND source_event_id = ANY(%s)",  # noqa: S608
+            (link_id, list(source_event_ids)),
+        ).fetchall()
+    return {mapping.source_event_id: mapping for mapping in rows}
+
+
+def of_mirrors(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> dict[str, Mapping]:
+    """The mappings whose mirrors in `calendar_id` have these ids, or will: deterministic ids are known beforehand."""
+    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
+        rows = cursor.execute(
+            f"""
+            SELECT {COLUMNS} FROM event_mappings
+             WHERE target_calendar_id = %(calendar)s
+               AND (mirror_event_id = ANY(%(ids)s) OR (mirror_event_id IS NULL AND mirror_key = ANY(%(ids)s)))
+            """,  # noqa: S608
+            {"calendar": calendar_id, "ids": list(event_ids)},
+        ).fetchall()
+    return {mapping.mirror_event_id or mapping.mirror_key: mapping for mapping in rows}
+
+
+def by_ids(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, Mapping]:
+    """Several mappings by id."""
+    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
+        rows = cursor.execute(
+            f"SELECT {COLUMNS} FROM event_mappings WHERE id = ANY(%s)",  # noqa: S608
+            (list(mapping_ids),),
+        ).fetchall()
+    return {mapping.id: mapping for mapping in rows}
+
+
+def want(
+    conn: Connection,
+    *,
+    user_id: UUID,
+    link_id: UUID,
+    source_calendar_id: UUID,
+    target_calendar_id: UUID,
+    wishes: Sequence[Wish],
+    lane: int,
+    hold_id: UUID | None = None,
+) -> int:
+    """Record wishes as a set; returns how many are now due. With `hold_id` they wait for approval.
+
+    A wish that is already fulfilled and untouched asks for nothing. A frozen mirror thaws when its source changes.
+    """
+    if not wishes:
+        return 0
+    return conn.execute(
+        """
+        INSERT INTO event_mappings AS m
+               (user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, mirror_key, wanted, state,
+                reason, lane, hold_id)
+        SELECT %(user)s, %(link)s, %(source)s, %(target)s, u.id, u.key, u.wanted, %(state)s, nullif(u.reason, ''),
+               %(lane)s, %(hold)s
+          FROM unnest(%(ids)b::text[], %(keys)b::text[], %(wanted)b::text[], %(reasons)b::text[], %(touched)b::bool[])
+            AS u(id, key, wanted, reason, touched)
+        ON CONFLICT (link_id, source_event_id) DO UPDATE
+           SET wanted = excluded.wanted, state = excluded.state, reason = excluded.reason, hold_id = excluded.hold_id,
+               lane = CASE WHEN m.requested > m.done THEN least(m.lane, excluded.lane) ELSE excluded.lane END,
+               requested = m.requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL,
+               rewrites = 0, updated_at = now()
+         WHERE m.wanted <> excluded.wanted
+            OR m.source_event_id = ANY(%(changed)s)
+            OR (m.state = 'held' AND excluded.state = 'open')
+        """,
+        {
+            "user": user_id,
+            "link": link_id,
+            "source": source_calendar_id,
+            "target": target_calendar_id,
+            "lane": lane,
+            "hold": hold_id,
+            "state": "held" if hold_id else "open",
+            "ids": [wish.source_event_id for wish in wishes],
+            "keys": [marker.mirror_key(link_id, wish.source_event_id, 1) for wish in wishes],
+            "wanted": [wish.wanted for wish in wishes],
+            "reasons": [wish.reason for wish in wishes],
+            "touched": [wish.touched for wish in wishes],
+            "changed": [wish.source_event_id for wish in wishes if wish.touched],
+        },
+    ).rowcount
+
+
+def count_mirrors(conn: Connection, link_id: UUID) -> int:
+    """How many mirrors a link has at its target."""
+    row = conn.execute(
+        "SELECT count(*) FROM event_mappings WHERE link_id = %s AND mirror_event_id IS NOT NULL", (link_id,)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def due(conn: Connection, target_calendar_id: UUID, *, now: datetime, limit: int) -> list[Mapping]:
+    """What is to be written to a calendar, live before backfill; links that are paused wait."""
+    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
+        return cursor.execute(
+            f"""
+            SELECT {", ".join("m." + name.strip() for name in COLUMNS.split(","))}
+              FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
+             WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state = 'open'
+               AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
+             ORDER BY m.lane, m.next_attempt_at NULLS FIRST, m.id
+             LIMIT %(limit)s
+            """,  # noqa: S608
+            {"calendar": target_calendar_id, "now": now, "limit": limit},
+        ).fetchall()
+
+
+def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int | None:
+    """The most urgent lane with something to write to a calendar, or None."""
+    row = conn.execute(
+        """
+        SELECT min(m.lane) FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
+         WHERE m.target_calendar_id = %s AND m.requested > m.done AND m.state = 'open'
+           AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
+        """,
+        (target_calendar_id, now),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def mark_tried(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
+    """Note, before it is sent, that a creation may reach the provider even if its answer never reaches us."""
+    conn.execute("UPDATE event_mappings SET tried = true WHERE id = ANY(%s)", (list(mapping_ids),))
+
+
+def save_written(
+    conn: Connection,
+    mapping: Mapping,
+    *,
+    mirror_event_id: str,
+    applied: dict[str, Any],
+    base: bytes,
+    observed: dict[str, str],
+    etag: str | None,
+    finished: bool,
+) -> None:
+    """The mirror stands as `applied` says. If that `finished` it, only what was asked for meanwhile stays due."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET mirror_event_id = %(event)s, applied = %(applied)s, base = %(base)s, observed = %(observed)s,
+               mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
+               attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
+               last_error = NULL, reason = NULL, updated_at = now()
+         WHERE id = %(id)s
+        """,
+        {
+            "event": mirror_event_id,
+            "applied": Jsonb(applied),
+            "base": base,
+            "observed": Jsonb(observed),
+            "etag": etag,
+            "finished": finished,
+            "done": mapping.requested,
+            "id": mapping.id,
+        },
+    )
+
+
+def forget_root(conn: Connection, mapping: Mapping, *, applied: dict[str, Any]) -> None:
+    """Have the root written anew with the next attempt."""
+    conn.execute("UPDATE event_mappings SET applied = %s WHERE id = %s", (Jsonb(applied), mapping.id))
+
+
+def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
+    """The mirror is known to be gone; a next one gets a new key. With `done` that was what was wanted."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET mirror_event_id = NULL, applied = NULL, base = NULL, observed = NULL, mirror_etag = NULL,
+               tried = false, incarnation = %(incarnation)s, mirror_key = %(key)s,
+               done = CASE WHEN %(is_done)s THEN greatest(done, %(done)s) ELSE done END,
+               attempts = CASE WHEN %(is_done)s THEN 0 ELSE attempts END, next_attempt_at = NULL, last_error = NULL,
+               updated_at = now()
+         WHERE id = %(id)s
+        """,
+        {
+            "incarnation": mapping.incarnation + 1,
+            "key": marker.mirror_key(mapping.link_id, mapping.source_event_id, mapping.incarnation + 1),
+            "is_done": done,
+            "done": mapping.requested,
+            "id": mapping.id,
+        },
+    )
+
+
+def save_failed(
+    conn: Connection, mapping: Mapping, *, code: str, message: str, retry_at: datetime | None, forget_etag: bool = False
+) -> None:
+    """A write failed. With `retry_at` it is tried again then; without, the item is skipped until it changes."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET attempts = attempts + 1, next_attempt_at = %(retry_at)s, last_error = %(message)s,
+               reason = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN %(code)s ELSE reason END,
+               mirror_etag = CASE WHEN %(forget)s THEN NULL ELSE mirror_etag END,
+               done = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN greatest(done, %(done)s) ELSE done END,
+               updated_at = now()
+         WHERE id = %(id)s
+        """,
+        {
+            "retry_at": retry_at,
+            "message": message,
+            "code": code,
+            "forget": forget_etag,
+            "done": mapping.requested,
+            "id": mapping.id,
+        },
+    )
+
+
+def adopt(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> None:
+    """A mirror that we made turned up before its write was recorded: note where it is; it stays due."""
+    conn.execute(
+        "UPDATE event_mappings SET mirror_event_id = %s WHERE id = %s AND mirror_event_id IS NULL",
+        (mirror_event_id, mapping_id),
+    )
+
+
+def observe(conn: Connection, mapping: Mapping, *, observed: dict[str, str], etag: str | None) -> None:
+    """Note how the provider shows the mirror; nothing is to be written."""
+    conn.execute(
+        "UPDATE event_mappings SET observed = %s, mirror_etag = %s WHERE id = %s", (Jsonb(observed), etag, mapping.id)
+    )
+
+
+def request_again(conn: Connection, mapping_id: UUID) -> None:
+    """Have a mirror written once more."""
+    conn.execute(
+        "UPDATE event_mappings SET requested = requested + 1, lane = 0, updated_at = now() WHERE id = %s", (mapping_id,)
+    )
+
+
+def restore(
+    conn: Connection,
+    mapping: Mapping,
+    *,
+    applied: dict[str, Any],
+    now: datetime,
+    limit: int,
+    period_start: datetime,
+) -> bool:
+    """A mirror was changed by somebody else: write it again; `applied` is what still stands.
+
+    Returns False, freezing it, at the `limit`th time since `period_start` without a change of its source (promise 3).
+    """
+    row = conn.execute(
+        """
+        UPDATE event_mappings
+           SET rewrites = CASE WHEN rewrites_since > %(period_start)s THEN rewrites + 1 ELSE 1 END,
+               rewrites_since = CASE WHEN rewrites_since > %(period_start)s THEN rewrites_since ELSE %(now)s END,
+               state = CASE WHEN rewrites_since > %(period_start)s AND rewrites + 1 >= %(limit)s
+                            THEN 'frozen' ELSE state END,
+               reason = CASE WHEN rewrites_since > %(period_start)s AND rewrites + 1 >= %(limit)s
+                             THEN 'rewritten again and again' ELSE reason END,
+               applied = %(applied)s, mirror_etag = NULL, lane = 0,
+               requested = requested + 1, updated_at = now()
+         WHERE id = %(id)s
+        RETURNING state
+        """,
+        {
+            "applied": Jsonb(applied),
+            "now": now,
+            "period_start": period_start,
+            "limit": limit,
+            "id": mapping.id,
+        },
+    ).fetchone()
+    return row is None or row[0] != "frozen"
+
+
+def release(conn: Connection, hold_id: UUID, *, approved: bool) -> int:
+    """Let held deletions go on, or drop them: then the mirrors stay until their source says something new."""
+    if approved:
+        return conn.execute(
+            "UPDATE event_mappings SET state = 'open', hold_id = NULL, updated_at = now() WHERE hold_id = %s",
+            (hold_id,),
+        ).rowcount
+    return conn.execute(
+        """
+        UPDATE event_mappings
+           SET state = 'discarded', hold_id = NULL, reason = 'deletion discarded', done = requested, updated_at = now()
+         WHERE hold_id = %s
+        """,
+        (hold_id,),
+    ).rowcount
