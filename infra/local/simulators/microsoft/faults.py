@@ -26,6 +26,8 @@ class MicrosoftFaults(FaultSettings):
     subscription_limit_minutes: longest life of a subscription (10,070 was observed).
     refuse_duplicate_subscription: 409 for a second subscription to the same resource and change types.
     batch_concurrency: a batch's calls over the limit wait for their turn, or are answered 429.
+    wrong_tenant, needs_approval: sign-ins that cannot go on end on Microsoft's own page, or go back to the
+      application with the error.
     slow_answer_seconds: an endpoint that takes longer is slow; more than 10 % slow delays, 15 % drops.
     """
 
@@ -44,4 +46,6 @@ class MicrosoftFaults(FaultSettings):
     subscription_limit_minutes: int = Field(default=10_080, ge=45)
     refuse_duplicate_subscription: bool = False
     batch_concurrency: Literal["wait", "refuse"] = "wait"
+    wrong_tenant: Literal["page", "redirect"] = "page"
+    needs_approval: Literal["page", "redirect"] = "page"
     slow_answer_seconds: float = Field(default=10, gt=0)
