@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from psycopg.rows import class_row
 
-from shared.core.errors import KalendsError, NotFoundError, RateLimitedError, ReauthRequiredError
+from shared.core.errors import ConflictError, KalendsError, NotFoundError, RateLimitedError, ReauthRequiredError
 from shared.store import outbox
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from shared.crypto.keyring import DataKey, KeyRing
     from shared.providers import ProviderName
     from shared.store import database
 
@@ -27,16 +28,20 @@ LADDER = (1, 2, 4, 8, 16, 30)
 JITTER = 0.1
 MESSAGE_LENGTH = 500
 
-_COLUMNS = """
+COLUMNS = """
   id, provider_id AS user_id, provider, provider_user_id, provider_email AS email, oauth_app_id, status, scopes,
   sync_enabled, token_expiry, last_synced_at, last_attempt_at, last_discovered_at, error_count, last_error,
-  backoff_until, sync_needed, sync_frequency_minutes, version, created_at, updated_at
+  backoff_until, sync_needed, sync_frequency_minutes, version, created_at, updated_at,
+  data_key_enc, key_id
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An account, without its credentials. `last_error` is JSON: `{"code": ..., "message": ...}`."""
+    """An account, without its tokens. `last_error` is JSON: `{"code": ..., "message": ...}`.
+
+    `data_key_enc` is the wrapped key that seals its tokens and event texts, by the master key `key_id`.
+    """
 
     id: UUID
     user_id: UUID
@@ -59,6 +64,8 @@ class Connection:
     version: int
     created_at: datetime
     updated_at: datetime
+    data_key_enc: bytes | None = field(repr=False)
+    key_id: str | None
 
     def may_sync(self, now: datetime) -> bool:
         """Whether work for it may start: enabled, granted, and not backing off."""
@@ -77,7 +84,7 @@ def get(conn: database.Connection, connection_id: UUID) -> Connection:
 def find(conn: database.Connection, connection_id: UUID) -> Connection | None:
     """The connection, if there is one and this transaction may see it."""
     with conn.cursor(row_factory=class_row(Connection)) as cursor:
-        cursor.execute(f"SELECT {_COLUMNS} FROM external_calendar_connections WHERE id = %s", (connection_id,))  # noqa: S608 - our own columns
+        cursor.execute(f"SELECT {COLUMNS} FROM external_calendar_connections WHERE id = %s", (connection_id,))  # noqa: S608 - our own columns
         return cursor.fetchone()
 
 
@@ -85,10 +92,17 @@ def list_connections(conn: database.Connection, *, user_id: UUID) -> list[Connec
     """A person's connections, oldest first, disconnected ones included."""
     with conn.cursor(row_factory=class_row(Connection)) as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM external_calendar_connections WHERE provider_id = %s ORDER BY id",  # noqa: S608
+            f"SELECT {COLUMNS} FROM external_calendar_connections WHERE provider_id = %s ORDER BY id",  # noqa: S608
             (user_id,),
         )
         return cursor.fetchall()
+
+
+def data_key(connection: Connection, keyring: KeyRing) -> DataKey:
+    """The key that seals the connection's tokens and event texts; its id is bound in. Raises DecryptError."""
+    if connection.data_key_enc is None or connection.key_id is None:
+        raise ConflictError(f"Connection {connection.id} has no key yet: connect it first.", code="CONNECTION.NO_KEY")
+    return keyring.unwrap(connection.data_key_enc, connection.key_id, context=str(connection.id))
 
 
 def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsError, now: datetime) -> None:

@@ -6,11 +6,11 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 
 from shared.connections import apps, store
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError, TransientError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from shared.connections.apps import OAuthApp
     from shared.crypto.keyring import DataKey, KeyRing
-    from shared.providers import ProviderName
     from shared.providers.port import Authorizer, Tokens
     from shared.store.database import Connection, Database
 
@@ -42,19 +41,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """A connection's sealed tokens and the wrapped key that opens them."""
+class Grant:
+    """A connection with its sealed tokens, as they stood when it was read."""
 
-    id: UUID
-    user_id: UUID
-    provider: ProviderName
-    oauth_app_id: UUID
-    status: store.Status
-    data_key_enc: bytes | None
-    key_id: str | None
-    access_token_enc: bytes | None
-    refresh_token_enc: bytes | None
-    token_expiry: datetime | None
+    connection: store.Connection
+    access_token_enc: bytes | None = field(repr=False)
+    refresh_token_enc: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,31 +60,21 @@ class Refreshed:
 
 def data_key(conn: Connection, *, connection_id: UUID, keyring: KeyRing) -> DataKey:
     """The key that seals the connection's tokens and event texts. Raises NotFoundError, DecryptError."""
-    return open_key(credentials(conn, connection_id), keyring)
+    return store.data_key(store.get(conn, connection_id), keyring)
 
 
-def open_key(held: Credentials, keyring: KeyRing) -> DataKey:
-    """Unwrap the connection's data key; its id is bound in, so that a key moved to another row does not open."""
-    if held.data_key_enc is None or held.key_id is None:
-        raise ConflictError(f"Connection {held.id} has no data key yet: connect it first.", code="CONNECTION.NO_KEY")
-    return keyring.unwrap(held.data_key_enc, held.key_id, context=str(held.id))
-
-
-def credentials(conn: Connection, connection_id: UUID) -> Credentials:
-    """The connection's credentials as they stand. Raises NotFoundError."""
-    with conn.cursor(row_factory=class_row(Credentials)) as cursor:
-        cursor.execute(
-            """
-            SELECT id, provider_id AS user_id, provider, oauth_app_id, status, data_key_enc, key_id,
-                   access_token_enc, refresh_token_enc, token_expiry
-              FROM external_calendar_connections WHERE id = %s
-            """,
+def read(conn: Connection, connection_id: UUID) -> Grant:
+    """The connection's grant as it stands. Raises NotFoundError."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            f"SELECT {store.COLUMNS}, access_token_enc, refresh_token_enc"  # noqa: S608 - our own columns
+            " FROM external_calendar_connections WHERE id = %s",
             (connection_id,),
-        )
-        found = cursor.fetchone()
-    if found is None:
+        ).fetchone()
+    if row is None:
         raise NotFoundError(f"There is no connection {connection_id}.", code="CONNECTION.NOT_FOUND")
-    return found
+    access, refresh = row.pop("access_token_enc"), row.pop("refresh_token_enc")
+    return Grant(connection=store.Connection(**row), access_token_enc=access, refresh_token_enc=refresh)
 
 
 def save(conn: Connection, connection_id: UUID, key: DataKey, tokens: Tokens) -> None:
@@ -137,14 +119,16 @@ def access_token(
     while True:
         at = now + timedelta(seconds=time.monotonic() - began)
         with database.person(user_id) as conn:
-            held = credentials(conn, connection_id)
+            held = read(conn, connection_id)
             token = _usable(held, keyring, at=at, margin=margin, refused=refused)
             if token is not None:
                 return token
             lease = leases.claim(conn, f"refresh:{connection_id}", holder=uuid.uuid4().hex, now=at, duration=LEASE)
-            app = apps.get(conn, held.oauth_app_id) if lease else None
-        if lease and app:
-            return _refresh(database, held, lease, keyring=keyring, authorizer=authorizer_for(app), now=at)
+        if lease is not None:
+            token = _refresh(database, held, lease, keyring=keyring, authorizer_for=authorizer_for, now=at)
+            if token is not None:
+                return token
+            continue
         if time.monotonic() - began > PATIENCE:
             raise TransientError(
                 f"Another worker refreshes the token of connection {connection_id} and has not finished. Try again.",
@@ -198,44 +182,48 @@ def refresh_expiring(
     return Refreshed(refreshed=refreshed, failed=failed, needs_reauth=needs_reauth)
 
 
-def _usable(held: Credentials, keyring: KeyRing, *, at: datetime, margin: timedelta, refused: str | None) -> str | None:
+def _usable(held: Grant, keyring: KeyRing, *, at: datetime, margin: timedelta, refused: str | None) -> str | None:
     """The stored token, or None if it must be refreshed. Raises when no refresh can help."""
-    if held.status == "needs_reauth":
-        raise ReauthRequiredError(f"Connection {held.id} must be connected again by its owner.")
-    if held.status == "disconnected" or held.refresh_token_enc is None:
+    connection = held.connection
+    if connection.status == "needs_reauth":
+        raise ReauthRequiredError(f"Connection {connection.id} must be connected again by its owner.")
+    if connection.status == "disconnected" or held.refresh_token_enc is None:
         raise ConflictError(
-            f"Connection {held.id} is disconnected: connect it again to use it.", code="CONNECTION.DISCONNECTED"
+            f"Connection {connection.id} is disconnected: connect it again to use it.", code="CONNECTION.DISCONNECTED"
         )
-    if held.access_token_enc is None or held.token_expiry is None or held.token_expiry - at < margin:
+    expiry = connection.token_expiry
+    if held.access_token_enc is None or expiry is None or expiry - at < margin:
         return None
-    token = open_key(held, keyring).open(held.access_token_enc, aad="access_token").decode()
+    token = store.data_key(connection, keyring).open(held.access_token_enc, aad="access_token").decode()
     return None if token == refused else token
 
 
 def _refresh(
     database: Database,
-    held: Credentials,
+    held: Grant,
     lease: leases.Lease,
     *,
     keyring: KeyRing,
-    authorizer: Authorizer,
+    authorizer_for: AuthorizerFor,
     now: datetime,
-) -> str:
-    key = open_key(held, keyring)
-    if held.refresh_token_enc is None:
-        raise AssertionError("only a connection with a refresh token is refreshed")
+) -> str | None:
+    """A new token; None if the grant that was used has been replaced meanwhile, and should be read again."""
+    connection = held.connection
     try:
-        tokens = authorizer.refresh(
-            refresh_token=key.open(held.refresh_token_enc, aad="refresh_token").decode(), now=now
-        )
+        key = store.data_key(connection, keyring)
+        refresh_token = key.open(held.refresh_token_enc or b"", aad="refresh_token").decode()
+        with database.person(connection.user_id) as conn:
+            app = apps.get(conn, connection.oauth_app_id)
+        tokens = authorizer_for(app).refresh(refresh_token=refresh_token, now=now)
     except ReauthRequiredError as error:
-        with database.person(held.user_id) as conn:
+        with database.person(connection.user_id) as conn:
             leases.release(conn, lease, now=now)
-            if _unchanged(conn, held):
-                store.mark_failure(conn, held.id, error, now)
+            if not _unchanged(conn, held):
+                return None
+            store.mark_failure(conn, connection.id, error, now)
         raise
     except BaseException:
-        with database.person(held.user_id) as conn:
+        with database.person(connection.user_id) as conn:
             leases.release(conn, lease, now=now)
         raise
     _save_refreshed(database, held, lease, key, tokens, now)
@@ -243,7 +231,7 @@ def _refresh(
 
 
 def _save_refreshed(
-    database: Database, held: Credentials, lease: leases.Lease, key: DataKey, tokens: Tokens, now: datetime
+    database: Database, held: Grant, lease: leases.Lease, key: DataKey, tokens: Tokens, now: datetime
 ) -> None:
     """Store what the provider gave. A rotated refresh token exists nowhere else, so a failing database is tried again.
 
@@ -251,17 +239,18 @@ def _save_refreshed(
     newer grant. If somebody found the old refresh token used up instead, ours is the one that lives, and the
     connection with it.
     """
+    connection = held.connection
     for attempt in range(1, SAVE_ATTEMPTS + 1):
         try:
-            with database.person(held.user_id) as conn:
+            with database.person(connection.user_id) as conn:
                 if _unchanged(conn, held):
-                    save(conn, held.id, key, tokens)
+                    save(conn, connection.id, key, tokens)
                     conn.execute(
                         """
                         UPDATE external_calendar_connections
                            SET status = 'active', last_error = NULL WHERE id = %s AND status = 'needs_reauth'
                         """,
-                        (held.id,),
+                        (connection.id,),
                     )
                 leases.release(conn, lease, now=now)
         except TransientError:
@@ -272,9 +261,10 @@ def _save_refreshed(
             return
 
 
-def _unchanged(conn: Connection, held: Credentials) -> bool:
+def _unchanged(conn: Connection, held: Grant) -> bool:
     """Whether the refresh token that was used still stands; locks the row until the transaction ends."""
     row = conn.execute(
-        "SELECT refresh_token_enc FROM external_calendar_connections WHERE id = %s FOR UPDATE", (held.id,)
+        "SELECT refresh_token_enc FROM external_calendar_connections WHERE id = %s FOR UPDATE",
+        (held.connection.id,),
     ).fetchone()
     return row is not None and row[0] == held.refresh_token_enc
