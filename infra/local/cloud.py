@@ -1,0 +1,278 @@
+"""The whole local cloud, part after part, from the database to the front door."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from infra import ROOT, synth
+from infra.local import aws, lambda_logs, ports, postgres, proxy, vault
+from infra.local.child import Child
+from infra.local.console import StartError, say, step
+from infra.local.deployer import STACK, Deployer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROVIDERS = ("google", "microsoft")
+_DATABASE, _OWNER = "kalends", "kalends_owner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line and the environment ask for."""
+
+    directory: Path
+    """Where everything that lasts is kept: data, secrets, logs."""
+    port: int
+    """The front door's; 0 is any free one, also for the parts behind it."""
+    database_url: str = ""
+    """A database to use instead of the embedded one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The started cloud: what others need to know, and the processes to watch."""
+
+    base_url: str
+    simulators: dict[str, str]
+    facts: dict[str, object]
+    children: tuple[Child, ...]
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold `directory` for this process alone. Raises StartError when another one has it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise StartError(f"The local cloud of {directory} is running already: {lock.read().strip()}") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def start(options: Options, stack: ExitStack) -> Running:
+    """Start everything; `stack` stops it in the reverse order. Raises StartError, naming what is in the way."""
+    directory = options.directory
+    stack.enter_context(locked(directory))
+    sockets = ports.listen(options.port)
+    for socket in sockets:
+        stack.callback(socket.close)
+    port = int(sockets[0].getsockname()[1])
+    base_url = f"http://localhost:{port}"
+    near = [port + offset if options.port else 0 for offset in range(1, 5)]
+
+    keys = vault.unlock(directory / "secrets.json")
+    databases, database = _database(options, keys, near[0], stack)
+    simulators = {
+        provider: _simulator(provider, directory, preferred, base_url, stack)
+        for provider, preferred in zip(PROVIDERS, near[1:3], strict=True)
+    }
+    _synthesize()
+    gateway = ports.available(near[3])
+    endpoint = f"http://{ports.LOOPBACK}:{gateway}"
+    with step("embedded AWS") as current:
+        ministack = stack.enter_context(
+            aws.running(port=gateway, workplace=directory / "tmp", log=directory / "logs" / "aws.log")
+        )
+        current.found = f"MiniStack on port {gateway}"
+    deployer = Deployer(endpoint)
+    addresses = {provider: child_and_url[1] for provider, child_and_url in simulators.items()}
+    with step("deployment") as current:
+        template = deployer.upload(synth.assembly("local"))
+        outputs = deployer.deploy(template, _parameters(base_url, addresses))
+        deployer.put_secrets(keys.secret_values(databases))
+        current.found = f"stack {STACK}"
+    stack.enter_context(lambda_logs.collected(endpoint, directory / "logs" / "lambda"))
+    _migrate(deployer)
+    api = f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/$default"
+    stack.enter_context(proxy.serving(sockets, api))
+    _greet(base_url)
+    return Running(
+        base_url=base_url,
+        simulators=addresses,
+        facts={
+            "base_url": base_url,
+            **{f"{provider}_url": address for provider, address in addresses.items()},
+            "aws_endpoint": endpoint,
+            "aws_region": aws.REGION,
+            **{f"dsn_{role.removeprefix('database-')}": _dsn(secret) for role, secret in databases.items()},
+            "outputs": outputs,
+            "logs": str(directory / "logs"),
+        },
+        children=(*database, ministack, *(child for child, _ in simulators.values())),
+    )
+
+
+def first_administrator(running: Running) -> str:
+    """The one-time link by which the first person becomes administrator; empty when there is one, or no way yet."""
+    if not _exists("functions.ops.run"):
+        return ""
+    answer = Deployer(str(running.facts["aws_endpoint"])).invoke("ops-run", {"command": "admin-link"})
+    return str(answer.get("link") or "")
+
+
+def _database(
+    options: Options, keys: vault.Vault, preferred: int, stack: ExitStack
+) -> tuple[dict[str, dict[str, object]], tuple[Child, ...]]:
+    """The secrets of the database's three roles, in the shape RDS gives them; the server's process if it is ours."""
+    if options.database_url:
+        with step("database (DATABASE_URL)") as current:
+            try:
+                given = conninfo_to_dict(options.database_url)
+                psycopg.connect(options.database_url, connect_timeout=5).close()
+            except psycopg.Error as error:
+                raise StartError(f"The database of DATABASE_URL does not answer: {error}") from error
+            current.found = f"{given.get('host')}:{given.get('port', 5432)}/{given.get('dbname')}"
+        owner = str(given.get("user")), str(given.get("password", ""))
+        host, port, name = str(given.get("host")), int(given.get("port") or 5432), str(given.get("dbname"))
+        children: tuple[Child, ...] = ()
+    else:
+        with step("database") as current:
+            where = postgres.place(options.directory)
+            fresh = postgres.initialise(where, options.directory, keys.superuser)
+            server = stack.enter_context(
+                postgres.running(
+                    where,
+                    port=ports.available(preferred),
+                    superuser_password=keys.superuser,
+                    log=options.directory / "logs" / "postgres.log",
+                )
+            )
+            server.provide(database=_DATABASE, owner=_OWNER, password=keys.owner)
+            current.found = f"PostgreSQL on port {server.port}{' (new)' if fresh else ''}"
+        owner, host, port, name = (_OWNER, keys.owner), ports.LOOPBACK, server.port, _DATABASE
+        children = (server.process,)
+    roles = {
+        "database": ("kalends_runtime", keys.runtime),
+        "database-owner": owner,
+        "database-operator": ("kalends_operator", keys.operator),
+    }
+    secrets: dict[str, dict[str, object]] = {
+        secret: {"engine": "postgres", "host": host, "port": port, "username": user, "password": word, "dbname": name}
+        for secret, (user, word) in roles.items()
+    }
+    return secrets, children
+
+
+def _dsn(secret: dict[str, object]) -> str:
+    return make_conninfo(
+        host=str(secret["host"]),
+        port=str(secret["port"]),
+        user=str(secret["username"]),
+        password=str(secret["password"]),
+        dbname=str(secret["dbname"]),
+    )
+
+
+def _simulator(provider: str, directory: Path, preferred: int, base_url: str, stack: ExitStack) -> tuple[Child, str]:
+    with step(f"{provider.title()} simulator") as current:
+        port = ports.available(preferred)
+        (directory / "simulators").mkdir(exist_ok=True)
+        callbacks = (f"{base_url}/oauth/{provider}/callback", f"{base_url}/auth/{provider}/callback")
+        child = Child(
+            f"The {provider.title()} simulator",
+            [
+                *(sys.executable, "-m", "infra.local.simulators", provider, "--port", str(port)),
+                *("--state", str(directory / "simulators" / f"{provider}.json")),
+                *(word for callback in callbacks for word in ("--redirect-uri", callback)),
+            ],
+            log=directory / "logs" / f"{provider}.log",
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
+        )
+        stack.callback(child.stop)
+        address = f"http://localhost:{port}"
+        child.wait_until(lambda: _status(f"http://{ports.LOOPBACK}:{port}/_sim/accounts") == 200)
+        current.found = address
+    return child, address
+
+
+def _synthesize() -> None:
+    with step("template") as current:
+        if synth.is_current("local"):
+            current.found = "unchanged"
+            return
+        made = subprocess.run(
+            [sys.executable, "-m", "infra.synth", "local"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise StartError(f"The template could not be synthesized:\n{made.stdout}")
+        current.found = "synthesized"
+
+
+def _parameters(base_url: str, simulators: dict[str, str]) -> dict[str, str]:
+    google, microsoft = simulators["google"], simulators["microsoft"]
+    return {
+        "AppBaseUrl": base_url,
+        "GoogleApiEndpoint": f"{google}/",
+        "GoogleAuthUrl": f"{google}/o/oauth2/v2/auth",
+        "GoogleTokenUrl": f"{google}/token",
+        "GoogleRevokeUrl": f"{google}/revoke",
+        "MicrosoftGraphEndpoint": f"{microsoft}/v1.0",
+        "MicrosoftAuthority": microsoft,
+        "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
+    }
+
+
+def _migrate(deployer: Deployer) -> None:
+    with step("migrations") as current:
+        if not _exists("functions.ops.run"):
+            current.found = "skipped: there is no functions/ops/run.py yet"
+            return
+        answer = deployer.invoke("ops-run", {"command": "migrate"})
+        current.found = json.dumps(answer)
+
+
+def _greet(base_url: str) -> None:
+    with step("first request") as current:
+        deadline = time.monotonic() + 30
+        while (status := _status(f"{base_url}/healthz")) == 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        current.found = "healthy" if status == 200 else f"/healthz answers {status}: see the logs of health-healthz"
+
+
+def _status(address: str) -> int:
+    """The status that a GET of `address` answers, 0 when nobody does."""
+    try:
+        with urlopen(address, timeout=35) as answer:  # noqa: S310 - http, this machine
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+    except (URLError, OSError):
+        return 0
+
+
+def _exists(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+def forget(directory: Path) -> None:
+    """Delete what the local cloud keeps outside `directory`. Raises StartError while it runs."""
+    if directory.exists():
+        with locked(directory):
+            postgres.forget(directory)
+            say(f"The local data in {directory} is forgotten.")
