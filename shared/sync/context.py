@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.core.messages import SyncMessage
     from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider
-    from shared.store import database
+    from shared.store import database as db
 
 
 class Queue(Protocol):
@@ -41,11 +41,11 @@ class Engine:
     `webhook_secrets` signs markers: the first is current, the others still verify.
     """
 
-    database: database.Database
+    database: db.Database
     lanes: Lanes
     flags: Flags
     open_provider: Callable[[Connection], CalendarProvider]
-    data_key: Callable[[database.Connection, UUID], DataKey]
+    data_key: Callable[[db.Connection, UUID], DataKey]
     webhook_secrets: Callable[[], Sequence[bytes]]
     webhook_address: Callable[[str], str]
     holder: str

@@ -1,0 +1,237 @@
+"""A provider in memory, for property tests only: the port's behaviour without a network, faults at will.
+
+It behaves like the stricter of the real ones where they differ: tombstones, opaque cursors that can expire, pages,
+deterministic ids that collide even after deletion, ETags that change with each write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.calendar import recurrence
+from shared.calendar.event import Event, Status, Unit
+from shared.calendar.span import occurrence_key, parse_occurrence_key
+from shared.core.errors import (
+    ConflictError,
+    CursorExpiredError,
+    KalendsError,
+    NotFoundError,
+    PreconditionFailedError,
+)
+from shared.providers.port import (
+    Account,
+    CancelOccurrence,
+    Channel,
+    Delete,
+    Failed,
+    Insert,
+    Page,
+    RemoteCalendar,
+    Removed,
+    Update,
+    Upserted,
+    WriteOccurrence,
+    Written,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.calendar.mirror import Appearance
+    from shared.calendar.span import Window
+    from shared.providers.port import Write
+
+
+@dataclass(slots=True)
+class _Calendar:
+    events: dict[str, Event] = field(default_factory=dict)
+    changed_at: dict[str, int] = field(default_factory=dict)
+    oldest_cursor: int = 0
+
+
+@dataclass(slots=True)
+class MemoryServer:
+    """All calendars of all accounts. `before_write` and `after_write` may raise, to play a fault or a kill."""
+
+    calendars: dict[str, _Calendar] = field(default_factory=dict)
+    clock: int = 0
+    writes: list[tuple[str, str, str]] = field(default_factory=list)
+    channels: dict[str, str] = field(default_factory=dict)
+    page_size: int = 100
+    before_write: Callable[[Write], None] = lambda write: None
+    after_write: Callable[[Write], None] = lambda write: None
+
+    def put(self, calendar_id: str, event: Event) -> Event:
+        """Store an event as its owner would; it gets a new ETag."""
+        self.clock += 1
+        calendar = self.calendars.setdefault(calendar_id, _Calendar())
+        stored = replace(event, etag=f'"{self.clock}"', updated_at=datetime.fromtimestamp(self.clock, UTC))
+        calendar.events[event.id] = stored
+        calendar.changed_at[event.id] = self.clock
+        return stored
+
+    def remove(self, calendar_id: str, event_id: str) -> None:
+        """Delete an event as its owner would: a tombstone stays, and a series takes its overrides along."""
+        calendar = self.calendars[calendar_id]
+        event = calendar.events[event_id]
+        self.put(calendar_id, replace(event, status=Status.CANCELLED))
+        for override in [one for one in calendar.events.values() if one.series_id == event_id]:
+            del calendar.events[override.id], calendar.changed_at[override.id]
+
+    def expire_cursors(self) -> None:
+        """Forget every cursor given out so far (410 Gone)."""
+        self.clock += 1
+        for calendar in self.calendars.values():
+            calendar.oldest_cursor = self.clock
+
+    def visible(self, calendar_id: str) -> list[Event]:
+        """Everything in a calendar that is not a tombstone."""
+        return [one for one in self.calendars.setdefault(calendar_id, _Calendar()).events.values() if not _is_gone(one)]
+
+
+class MemoryCalendar:
+    """One account of a MemoryServer, as the port has it."""
+
+    def __init__(self, server: MemoryServer, *, email: str = "someone@example.com") -> None:
+        self._server = server
+        self._email = email
+
+    def account(self) -> Account:
+        """Who this is."""
+        return Account(id=self._email, email=self._email)
+
+    def list_calendars(self) -> list[RemoteCalendar]:
+        """Every calendar of the server."""
+        return [RemoteCalendar(id=one, name=one, time_zone="UTC", can_write=True) for one in self._server.calendars]
+
+    def changes(
+        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+    ) -> Page:
+        """In order of change. A page token carries where it began, so that nothing is missed between pages."""
+        calendar = self._server.calendars.setdefault(calendar_id, _Calendar())
+        since = int(page or cursor or 0)
+        if cursor is not None and page is None and since < calendar.oldest_cursor:
+            raise CursorExpiredError(f"The cursor of calendar {calendar_id} has expired.")
+        full = cursor is None
+        order = sorted((at, one) for one, at in calendar.changed_at.items() if at > since)
+        limit = min(page_size, self._server.page_size)
+        taken, rest = order[:limit], order[limit:]
+        changes: list[Upserted | Removed] = []
+        for _, event_id in taken:
+            event = calendar.events[event_id]
+            if not _is_gone(event):
+                changes.append(Upserted(event=event))
+            elif not full:
+                changes.append(Removed(event_id=event_id))
+        if rest:
+            return Page(changes=tuple(changes), next_page=str(taken[-1][0]))
+        return Page(changes=tuple(changes), cursor=str(self._server.clock))
+
+    def get(self, calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
+        """An event with its overrides."""
+        calendar = self._server.calendars[calendar_id]
+        event = calendar.events.get(event_id)
+        if event is None or _is_gone(event):
+            return None
+        overrides = sorted((one for one in calendar.events.values() if one.series_id == event_id), key=lambda e: e.id)
+        return Unit(root=event, overrides=tuple(overrides))
+
+    def find_marked(self, calendar_id: str, *, window: Window | None = None) -> list[Event]:
+        """Everything with a marker."""
+        return [event for event in self._server.visible(calendar_id) if event.marker]
+
+    def write(self, calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
+        """One after the other; only `before_write` and `after_write` raise for the whole batch."""
+        answers: list[Written | Failed] = []
+        for write in writes:
+            self._server.before_write(write)
+            try:
+                answer: Written | Failed = self._write(calendar_id, write)
+            except KalendsError as error:
+                answer = Failed(error=error)
+            answers.append(answer)
+            self._server.after_write(write)
+        return answers
+
+    def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
+        """Note the channel; nothing is ever posted."""
+        self._server.channels[channel_id] = calendar_id
+        return Channel(id=channel_id, resource_id="memory", expires_at=expires_at)
+
+    def stop(self, channel: Channel) -> None:
+        """Forget the channel."""
+        self._server.channels.pop(channel.id, None)
+
+    def _write(self, calendar_id: str, write: Write) -> Written:
+        calendar = self._server.calendars.setdefault(calendar_id, _Calendar())
+        match write:
+            case Insert(key=key, marker=marker, appearance=appearance):
+                present = calendar.events.get(key)
+                if present is not None and present.marker != marker:
+                    raise ConflictError(f"Event {key} is there and not ours.")
+                return self._put(calendar_id, "insert", _event(key, appearance, marker))
+            case Update(event_id=event_id, marker=marker, appearance=appearance, etag=etag):
+                present = calendar.events.get(event_id)
+                if present is None or _is_gone(present):
+                    raise NotFoundError(f"There is no event {event_id}.")
+                if etag is not None and present.etag != etag:
+                    raise PreconditionFailedError(f"Event {event_id} has changed.")
+                return self._put(calendar_id, "update", _event(event_id, appearance, marker))
+            case Delete(event_id=event_id, marker=marker):
+                present = calendar.events.get(event_id)
+                if present is not None and not _is_gone(present):
+                    if present.marker != marker:
+                        raise ConflictError(f"Event {event_id} is not ours.")
+                    self._server.remove(calendar_id, event_id)
+                    self._server.writes.append((calendar_id, "delete", event_id))
+                return Written(event_id=event_id, event=None)
+            case WriteOccurrence(series_id=series_id, key=key, appearance=appearance):
+                override = replace(
+                    _event(f"{series_id}_{key}", appearance, None),
+                    series_id=series_id,
+                    original_start=parse_occurrence_key(key),
+                )
+                return self._put(calendar_id, "write_occurrence", self._of_series(calendar, series_id, override))
+            case CancelOccurrence(series_id=series_id, key=key):
+                gone = Event(
+                    id=f"{series_id}_{key}",
+                    span=None,
+                    status=Status.CANCELLED,
+                    series_id=series_id,
+                    original_start=parse_occurrence_key(key),
+                )
+                self._put(calendar_id, "cancel_occurrence", self._of_series(calendar, series_id, gone))
+                return Written(event_id=gone.id, event=None)
+
+    def _of_series(self, calendar: _Calendar, series_id: str, override: Event) -> Event:
+        series = calendar.events.get(series_id)
+        if series is None or series.span is None or override.original_start is None or _is_gone(series):
+            raise NotFoundError(f"There is no series {series_id}.")
+        place = occurrence_key(override.original_start)
+        if recurrence.occurrence_span(series.span, series.recurrence, place) is None:
+            raise NotFoundError(f"Series {series_id} has no occurrence {place}.")
+        return override
+
+    def _put(self, calendar_id: str, operation: str, event: Event) -> Written:
+        stored = self._server.put(calendar_id, event)
+        self._server.writes.append((calendar_id, operation, event.id))
+        return Written(event_id=event.id, event=stored)
+
+
+def _event(event_id: str, appearance: Appearance, marker: str | None) -> Event:
+    return Event(
+        id=event_id,
+        span=appearance.span,
+        status=appearance.status,
+        text=appearance.text,
+        availability=appearance.availability,
+        visibility=appearance.visibility,
+        recurrence=appearance.recurrence,
+        marker=marker,
+    )
+
+
+def _is_gone(event: Event) -> bool:
+    return event.is_cancelled and not event.is_override

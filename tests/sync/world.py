@@ -1,0 +1,161 @@
+"""A small world for engine tests: one person, calendars of memory providers, lanes that run when told to."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from shared.calendar.event import Event, Text
+from shared.calendar.span import TimedSpan
+from shared.control.gates import Operation
+from shared.crypto.keyring import DataKey
+from shared.providers.memory import MemoryCalendar, MemoryServer
+from shared.sync import links, pull, push
+from shared.sync.context import Engine, Lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.core.messages import SyncMessage
+    from shared.store.database import Database
+    from shared.sync.links import Link
+
+SECRETS = [b"a-secret-for-markers"]
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A queue that keeps its messages until the world runs them."""
+
+    messages: deque[SyncMessage] = field(default_factory=deque)
+
+    def send(self, messages: Sequence[SyncMessage]) -> None:
+        self.messages.extend(messages)
+
+
+class World:
+    """One person with one memory connection; `calendar` adds calendars, `link` links them, `run` works off lanes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.server = MemoryServer()
+        self.provider = MemoryCalendar(self.server)
+        self.lanes = Lanes(pull=Lane(), push=Lane(), backfill=Lane())
+        self.key = DataKey(b"k" * 32)
+        self.engine = Engine(
+            database=database,
+            lanes=self.lanes,
+            flags=dict.fromkeys(Operation, True),
+            open_provider=lambda connection: self.provider,
+            data_key=lambda conn, connection_id: self.key,
+            webhook_secrets=lambda: SECRETS,
+            webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",
+            holder="test",
+        )
+        self.user_id = uuid4()
+        self.connection_id = uuid4()
+        with database.everyone() as conn:
+            conn.execute("INSERT INTO profiles (id, email) VALUES (%s, %s)", (self.user_id, f"{self.user_id}@x.example"))
+            app = conn.execute(
+                "INSERT INTO oauth_apps (provider, client_id) VALUES ('google', %s) RETURNING id", (str(uuid4()),)
+            ).fetchone()
+            assert app is not None
+            conn.execute(
+                """
+                INSERT INTO external_calendar_connections
+                       (id, provider_id, provider, provider_user_id, provider_email, oauth_app_id, status)
+                VALUES (%s, %s, 'google', %s, 'someone@x.example', %s, 'active')
+                """,
+                (self.connection_id, self.user_id, str(self.connection_id), app[0]),
+            )
+        self.remote: dict[UUID, str] = {}
+
+    def calendar(self, name: str) -> UUID:
+        """A new calendar, known to the provider under `name`."""
+        calendar_id = uuid4()
+        with self.database.everyone() as conn:
+            conn.execute(
+                """
+                INSERT INTO calendars (id, user_id, connection_id, calendar_id, name, time_zone, can_write)
+                VALUES (%s, %s, %s, %s, %s, 'UTC', true)
+                """,
+                (calendar_id, self.user_id, self.connection_id, name, name),
+            )
+            conn.execute(
+                "INSERT INTO calendar_sync_state (calendar_id, user_id, connection_id) VALUES (%s, %s, %s)",
+                (calendar_id, self.user_id, self.connection_id),
+            )
+        self.remote[calendar_id] = name
+        return calendar_id
+
+    def link(self, source: UUID, target: UUID, **options: Any) -> Link:
+        """A link, with its first full read asked for."""
+        with self.database.person(self.user_id) as conn:
+            link = links.create(
+                conn, user_id=self.user_id, source_calendar_id=source, target_calendar_id=target, **options
+            )
+        self.look(source, target)
+        self.run()
+        return link
+
+    def look(self, *calendar_ids: UUID) -> None:
+        """What a notification does: mark and enqueue."""
+        from shared.sync import lanes
+        from shared.sync.store import calendars
+
+        with self.database.person(self.user_id) as conn:
+            calendars.request(conn, calendar_ids)
+            conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL WHERE calendar_id = ANY(%s)",
+                         (list(calendar_ids),))
+        lanes.ask_pull(self.engine, self.user_id, calendar_ids, correlation_id="test")
+
+    def run(self, limit: int = 500) -> int:
+        """Work off every lane until all are empty; returns how many messages that took."""
+        done = 0
+        while message := self._next():
+            work = {"pull": pull.pull, "push": push.push}[message.task]
+            work(self.engine, message.calendar_id, user_id=message.user_id, correlation_id=message.correlation_id)
+            done += 1
+            assert done < limit, "the lanes never run empty: a loop"
+        return done
+
+    def _next(self) -> SyncMessage | None:
+        for lane in (self.lanes.pull, self.lanes.push, self.lanes.backfill):
+            assert isinstance(lane, Lane)
+            if lane.messages:
+                return lane.messages.popleft()
+        return None
+
+    def mirrors(self, calendar_id: UUID) -> list[Event]:
+        """What stands in a calendar with a marker of ours, cancelled occurrences left out."""
+        return [one for one in self.server.visible(self.remote[calendar_id]) if one.marker]
+
+    def put(self, calendar_id: UUID, event: Event) -> Event:
+        """Store an event as its owner would."""
+        return self.server.put(self.remote[calendar_id], event)
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """What a query as the operator answers."""
+        with self.database.everyone() as conn:
+            return conn.execute(query.encode(), parameters).fetchall()
+
+
+def event(event_id: str, *, hours: float = 24, length: float = 1, title: str = "Dentist", **fields: Any) -> Event:
+    """A single timed event, `hours` from now."""
+    start = NOW + timedelta(hours=hours)
+    return Event(
+        id=event_id,
+        span=TimedSpan(start=start, end=start + timedelta(hours=length), zone="Europe/Berlin"),
+        text=Text(title=title, description="bring the x-ray", location="Main Street 1"),
+        **fields,
+    )
+
+
+def as_json(value: object) -> str:
+    """For searching a whole structure for a word."""
+    return json.dumps(value, default=str)
