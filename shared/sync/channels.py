@@ -93,14 +93,16 @@ def open_channel(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datet
                 now + LIFETIME,
             ),
         )
-    provider = engine.open_provider(connection)
     try:
-        channel = provider.watch(
-            calendar.remote_id,
-            channel_id=channel_id,
-            address=engine.webhook_address(calendar.provider),
-            token=token,
-            expires_at=now + LIFETIME,
+        channel = engine.with_provider(
+            connection,
+            lambda provider: provider.watch(
+                calendar.remote_id,
+                channel_id=channel_id,
+                address=engine.webhook_address(calendar.provider),
+                token=token,
+                expires_at=now + LIFETIME,
+            ),
         )
     except KalendsError:
         with engine.database.person(user_id) as conn:
@@ -116,10 +118,7 @@ def open_channel(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datet
         )
         replaced = [one for one in of_calendar(conn, calendar_id) if one.channel_id != channel.id]
         calendars.request(conn, [calendar_id])
-    for one in replaced:
-        provider.stop(Channel(id=one.channel_id, resource_id=one.resource_id, expires_at=one.expires_at))
-        with engine.database.person(user_id) as conn:
-            _set_status(conn, one.provider, [one.channel_id], "stopped")
+    _stop(engine, connection, replaced)
     return channel
 
 
@@ -171,13 +170,8 @@ def stop_all(engine: Engine, calendar_ids: Sequence[UUID], *, user_id: UUID) -> 
             channels = of_calendar(conn, calendar_id)
             calendar = calendars.get(conn, calendar_id)
             connection = connections.get(conn, calendar.connection_id)
-        provider = engine.open_provider(connection) if channels else None
-        for one in channels:
-            if provider is not None:
-                provider.stop(Channel(id=one.channel_id, resource_id=one.resource_id, expires_at=one.expires_at))
-            with engine.database.person(user_id) as conn:
-                _set_status(conn, one.provider, [one.channel_id], "stopped")
-            stopped += 1
+        _stop(engine, connection, channels)
+        stopped += len(channels)
     return stopped
 
 
@@ -209,6 +203,14 @@ def renew(engine: Engine, *, now: datetime, limit: int = 200) -> dict[str, int]:
                 },
             )
     return {"opened": opened, "failed": failed}
+
+
+def _stop(engine: Engine, connection: connections.Connection, channels: Sequence[Stored]) -> None:
+    for one in channels:
+        channel = Channel(id=one.channel_id, resource_id=one.resource_id, expires_at=one.expires_at)
+        engine.with_provider(connection, lambda provider, channel=channel: provider.stop(channel))
+        with engine.database.person(one.user_id) as conn:
+            _set_status(conn, one.provider, [one.channel_id], "stopped")
 
 
 def _set_status(conn: Connection, provider: str, channel_ids: Sequence[str], status: str) -> None:

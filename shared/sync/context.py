@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from shared.core.errors import ReauthRequiredError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
@@ -22,6 +24,13 @@ class Queue(Protocol):
 
     def send(self, messages: Sequence[SyncMessage]) -> None:
         """Enqueue. Raises TransientError when it cannot: the work stays marked, and dispatch finds it."""
+
+
+class OpenProvider(Protocol):
+    """Gives a connection's account with a valid token; `refused` says that the last one was not accepted."""
+
+    def __call__(self, connection: Connection, *, refused: bool = False) -> CalendarProvider:
+        """Raises ReauthRequiredError, ConflictError (disconnected), TransientError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +53,19 @@ class Engine:
     database: db.Database
     lanes: Lanes
     flags: Flags
-    open_provider: Callable[[Connection], CalendarProvider]
+    open_provider: OpenProvider
     data_key: Callable[[db.Connection, UUID], DataKey]
     webhook_secrets: Callable[[], Sequence[bytes]]
     webhook_address: Callable[[str], str]
     holder: str
+
+    def with_provider[Answer](self, connection: Connection, work: Callable[[CalendarProvider], Answer]) -> Answer:
+        """Do repeatable work with the connection's account; a token that the provider refuses is replaced, once.
+
+        Raises ReauthRequiredError when the grant itself is refused, or a fresh token too.
+        """
+        provider = self.open_provider(connection)
+        try:
+            return work(provider)
+        except ReauthRequiredError:
+            return work(self.open_provider(connection, refused=True))

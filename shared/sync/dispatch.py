@@ -36,6 +36,10 @@ class Dispatched:
     pushes: int
     backfills: int
 
+    def facts(self) -> dict[str, int]:
+        """For the log."""
+        return {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills}
+
 
 def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatched:
     """Fan out what is due. A closed gate parks everything; it stays due."""

@@ -9,21 +9,31 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.control import gates
+from shared.core.errors import KalendsError, TransientError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
-    from shared.store.database import Connection
+    from shared.store.database import Connection, Database
+    from shared.sync.context import Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One knock at the door. `message_number` is Google's; Graph has none. `token` proves the origin."""
+    """One knock at the door. `token` proves the origin; `message_number` is Google's, Graph has none.
+
+    Graph's lifecycle: `is_over` says that the channel is gone, `needs_renewal` that it soon will be.
+    """
 
     provider: str
     channel_id: str
     token: str
     resource_id: str = ""
     message_number: int | None = None
+    is_over: bool = False
+    needs_renewal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,46 @@ class Accepted:
     is_duplicate: bool = False
 
 
+def receive(
+    database: Database,
+    notifications: Sequence[Notification],
+    *,
+    pull: Queue,
+    backfill: Queue,
+    flags: gates.Flags,
+    correlation_id: str,
+) -> int:
+    """Accept what proves its origin; returns how many did. The others change nothing and are not told why.
+
+    Raises ForbiddenError while webhooks are switched off (runbook 004), and TransientError when a message cannot be
+    enqueued: the provider must hear 5xx then, and tries again. A closed sync gate parks the work: it stays marked.
+    """
+    with database.everyone() as conn:
+        gates.may(conn, gates.Operation.WEBHOOK, settings_flags=flags)
+        accepted = [one for one in (accept(conn, notification) for notification in notifications) if one is not None]
+    for one in accepted:
+        if one.enqueue:
+            _enqueue(database, backfill if one.needs_full_sync else pull, one, correlation_id)
+    return len(accepted)
+
+
+def _enqueue(database: Database, queue: Queue, accepted: Accepted, correlation_id: str) -> None:
+    from shared.core.messages import SyncMessage
+
+    message = SyncMessage(
+        task="pull", calendar_id=accepted.calendar_id, user_id=accepted.user_id, correlation_id=correlation_id
+    )
+    try:
+        queue.send([message])
+    except KalendsError as error:
+        with database.everyone() as conn:
+            forget_queued(conn, accepted.calendar_id)
+        raise TransientError(
+            f"The pull of calendar {accepted.calendar_id} could not be enqueued; the provider is asked to tell again.",
+            code="WEBHOOK.NOT_ENQUEUED",
+        ) from error
+
+
 def accept(conn: Connection, notification: Notification) -> Accepted | None:
     """Mark the calendar behind a notification; None if the channel is unknown or over, or the proof is wrong.
 
@@ -46,7 +96,8 @@ def accept(conn: Connection, notification: Notification) -> Accepted | None:
     row = conn.execute(
         """
         UPDATE webhook_channels
-           SET last_notified_at = now(), last_message_number = greatest(last_message_number, %(number)s)
+           SET last_notified_at = now(), last_message_number = greatest(last_message_number, %(number)s),
+               status = CASE WHEN %(over)s THEN 'expired' WHEN %(renew)s THEN 'expiring' ELSE status END
          WHERE provider = %(provider)s AND channel_id = %(channel)s AND token_hash = %(token)s
            AND status IN ('pending', 'active', 'expiring')
            AND (resource_id = '' OR %(resource)s = '' OR resource_id = %(resource)s)
@@ -59,6 +110,8 @@ def accept(conn: Connection, notification: Notification) -> Accepted | None:
             "token": hashlib.sha256(notification.token.encode()).digest(),
             "resource": notification.resource_id,
             "number": notification.message_number,
+            "over": notification.is_over,
+            "renew": notification.needs_renewal,
         },
     ).fetchone()
     if row is None:

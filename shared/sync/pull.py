@@ -116,7 +116,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
 
 def _guarded(run: _Run) -> Outcome:
     try:
-        outcome = _read(run)
+        outcome = run.engine.with_provider(run.connection, lambda provider: _read(run, provider))
     except PreconditionFailedError:
         return Outcome.BUSY
     except CursorExpiredError:
@@ -147,8 +147,7 @@ def _guarded(run: _Run) -> Outcome:
     return outcome
 
 
-def _read(run: _Run) -> Outcome:
-    provider = run.engine.open_provider(run.connection)
+def _read(run: _Run, provider: CalendarProvider) -> Outcome:
     full = run.calendar.needs_full_sync
     window = _window(run, now=clock.now())
     for _ in range(1 if full else PAGES_PER_CALL):

@@ -108,7 +108,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
 
 def _guarded(run: _Run) -> Outcome:
     try:
-        return _write_all(run)
+        return run.engine.with_provider(run.connection, lambda provider: _write_all(run, provider))
     except PreconditionFailedError:
         return Outcome.BUSY
     except KalendsError as error:
@@ -132,8 +132,7 @@ def _guarded(run: _Run) -> Outcome:
         return Outcome.FAILED
 
 
-def _write_all(run: _Run) -> Outcome:
-    provider = run.engine.open_provider(run.connection)
+def _write_all(run: _Run, provider: CalendarProvider) -> Outcome:
     deadline = monotonic() + BUDGET
     while work := _claim(run):
         _write(provider, run.calendar, work)

@@ -51,7 +51,7 @@ class World:
             database=database,
             lanes=self.lanes,
             flags=dict.fromkeys(Operation, True),
-            open_provider=lambda connection: self.provider,
+            open_provider=lambda connection, *, refused=False: self.provider,
             data_key=lambda conn, connection_id: self.key,
             webhook_secrets=lambda: SECRETS,
             webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",

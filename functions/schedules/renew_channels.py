@@ -1,0 +1,20 @@
+"""Gives every linked calendar a push channel that lives. Runs every quarter of an hour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from functions import schedule
+from shared.sync import channels
+from shared.wiring import app
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer the facts of this run."""
+    return schedule.run(
+        "renew_channels",
+        lambda correlation_id, now: channels.renew(app().engine(), now=now),
+    )
