@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from functions import schedule
+from functions.observability import observed
+from shared.core import ids
 from shared.sync import dispatch
 from shared.wiring import app
 
@@ -12,9 +14,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer the facts of this run."""
-    return schedule.run(
+    """Answer the counts of this run."""
+    return schedule.tick(
         "dispatch",
-        lambda correlation_id, now: dispatch.dispatch(app().engine(), correlation_id=correlation_id, now=now).facts(),
+        lambda now: dispatch.dispatch(app().engine(), correlation_id=ids.correlation("dispatch"), now=now).counts(),
     )

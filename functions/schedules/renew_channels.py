@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from functions import schedule
+from functions.observability import observed
 from shared.sync import channels
 from shared.wiring import app
 
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer the facts of this run."""
-    return schedule.run(
-        "renew_channels",
-        lambda correlation_id, now: channels.renew(app().engine(), now=now),
-    )
+    """Answer the counts of this run."""
+    return schedule.tick("renew_channels", lambda now: channels.renew(app().engine(), now=now))

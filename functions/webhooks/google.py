@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from functions.observability import observed
 from functions.webhooks.answers import answer
 from shared.sync.notifications import Notification
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from functions.http import Request
 
 
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """204 for a notification that proves its origin, 404 for any other, 403 while webhooks are switched off."""
     return answer(event, _read)

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from functions.http import Request, Response
+from functions.observability import observed
 from functions.webhooks.answers import answer
 from shared.sync.notifications import Notification
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LONGEST_TOKEN = 2_048
 
 
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """202 if anything in the batch proves its origin, 404 if nothing does, 200 with the token for a handshake."""
     request = Request.of({**event, "body": None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from functions import batch
@@ -13,17 +14,21 @@ if TYPE_CHECKING:
     from shared.core.messages import SyncMessage
 
 
+log = logging.getLogger(__name__)
+
+
 def off(event: dict[str, Any]) -> dict[str, Any]:
     """Work off a batch of sync messages."""
     engine = app().engine()
 
-    def work(message: SyncMessage) -> str:
+    def work(message: SyncMessage) -> None:
         run = pull.pull if message.task == "pull" else push.push
         try:
-            return run(
+            outcome = run(
                 engine, message.calendar_id, user_id=message.user_id, correlation_id=message.correlation_id
             ).value
         except NotFoundError:
-            return "gone"  # the calendar or its connection was removed after the message was sent
+            outcome = "gone"  # the calendar or its connection was removed after the message was sent
+        log.info("message done", extra={"category": "calendar_sync", "task": message.task, "outcome": outcome})
 
     return batch.each(event, work)

@@ -18,10 +18,11 @@ from shared.providers.port import Channel
 from shared.sync.store import calendars
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
+    from shared.providers.port import CalendarProvider
     from shared.store.database import Connection
     from shared.sync.context import Engine
 
@@ -208,9 +209,13 @@ def renew(engine: Engine, *, now: datetime, limit: int = 200) -> dict[str, int]:
 def _stop(engine: Engine, connection: connections.Connection, channels: Sequence[Stored]) -> None:
     for one in channels:
         channel = Channel(id=one.channel_id, resource_id=one.resource_id, expires_at=one.expires_at)
-        engine.with_provider(connection, lambda provider, channel=channel: provider.stop(channel))
+        engine.with_provider(connection, _stopping(channel))
         with engine.database.person(one.user_id) as conn:
             _set_status(conn, one.provider, [one.channel_id], "stopped")
+
+
+def _stopping(channel: Channel) -> Callable[[CalendarProvider], None]:
+    return lambda provider: provider.stop(channel)
 
 
 def _set_status(conn: Connection, provider: str, channel_ids: Sequence[str], status: str) -> None:

@@ -36,7 +36,7 @@ class Dispatched:
     pushes: int
     backfills: int
 
-    def facts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """For the log."""
         return {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills}
 
