@@ -6,6 +6,7 @@ The Windows tables are CLDR's `windowsZones.xml`, as tzlocal ships them.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from tzlocal.windows_tz import tz_win, win_tz
@@ -47,6 +48,7 @@ def is_iana(name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def resolve(name: str) -> str:
     """The IANA name of what a provider calls a zone: IANA, Windows (`W. Europe Standard Time`) or `GMT+03:00`.
 

@@ -130,11 +130,14 @@ class Delete:
     The ownership check: an event that exists without our marker is left alone and answers ConflictError.
     `unconfirmed` says that the answer to its creation was lost, so that `event_id` is only the key it was created
     with: where the provider chooses ids itself, look the mirror up by its marker.
+    With the `etag` under which we wrote or last saw the marker, a provider that honours preconditions needs no second
+    look: one request instead of two. If the event has changed since, the marker is looked at again.
     """
 
     event_id: str
     marker: str
     unconfirmed: bool = False
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

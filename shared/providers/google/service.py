@@ -1,0 +1,149 @@
+"""One connection to the Calendar API: google-api-python-client with our token, time-outs, batches and errors.
+
+What the client library would otherwise do is set explicitly: its methods come from the discovery document that it
+ships (nothing is fetched) and are built once per process, the batch address follows `api_endpoint`, tokens are never
+refreshed here, and it logs nothing: its warnings hold the bodies of answers.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import google.auth.credentials
+import httplib2
+from google.api_core.client_options import ClientOptions
+from google_auth_httplib2 import AuthorizedHttp  # type: ignore[import-untyped]
+from googleapiclient.discovery import build
+from googleapiclient.errors import HttpError
+from googleapiclient.http import BatchHttpRequest
+
+from shared.core.errors import KalendsError, ReauthRequiredError
+from shared.providers.google import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from googleapiclient.http import HttpRequest
+
+TIMEOUT_SECONDS = 15
+MAX_BATCH = 50
+"""Calls in one batch; each counts against the quota as a call of its own."""
+
+type Answer = Mapping[str, Any] | KalendsError
+
+logging.getLogger("googleapiclient").setLevel(logging.ERROR)
+
+
+class Service:
+    """The Calendar API for one access token. Not thread-safe: httplib2 is not."""
+
+    def __init__(self, *, access_token: str, api_endpoint: str) -> None:
+        root = api_endpoint.rstrip("/") + "/"
+        methods = _methods(root + "calendar/v3/")
+        self.events, self.calendars, self.channels = methods["events"], methods["calendarList"], methods["channels"]
+        self._batch_uri = root + "batch/calendar/v3"
+        self._userinfo_uri = root + "oauth2/v3/userinfo"
+        self._http = AuthorizedHttp(
+            _BearerToken(access_token), http=httplib2.Http(timeout=TIMEOUT_SECONDS), refresh_status_codes=()
+        )
+        self._http.follow_redirects = False
+
+    def execute(self, request: HttpRequest) -> Mapping[str, Any]:
+        """The answer as a JSON object, empty where Google has nothing to say. Raises the typed errors."""
+        during = str(request.methodId)
+        try:
+            answer = request.execute(http=self._http)
+        except errors.NO_ANSWER as error:
+            self._hang_up(error)
+            raise errors.translate(error, during=during) from None
+        return _object(answer, during=during)
+
+    def execute_all(self, requests: Sequence[HttpRequest]) -> list[Answer]:
+        """The answers in the order of the requests, in batches of MAX_BATCH; one request alone needs no batch.
+
+        Raises ReauthRequiredError, and what befell the first batch as a whole. What befalls a later one is the answer
+        to each of its requests, so that the answers before it are not lost.
+        """
+        answers: list[Answer] = []
+        for begin in range(0, len(requests), MAX_BATCH):
+            batch = requests[begin : begin + MAX_BATCH]
+            try:
+                answers += self._execute_batch(batch) if len(batch) > 1 else [self.execute(batch[0])]
+            except ReauthRequiredError:
+                raise
+            except KalendsError as error:
+                if len(batch) > 1 and not answers:
+                    raise
+                answers += [error] * len(batch)
+        return answers
+
+    def userinfo(self) -> Mapping[str, Any]:
+        """The claims about whoever the token speaks for (OpenID Connect Core, 5.3)."""
+        try:
+            response, content = self._http.request(self._userinfo_uri)
+        except errors.NO_ANSWER as error:
+            self._hang_up(error)
+            raise errors.translate(error, during="userinfo") from None
+        if response.status != 200:
+            raise errors.refusal(response.status, response, content, during="userinfo")
+        return errors.json_object(content, during="userinfo")
+
+    def _execute_batch(self, requests: Sequence[HttpRequest]) -> list[Answer]:
+        answers: list[Answer] = []
+
+        def keep(_id: str, answer: object, error: Exception | None) -> None:
+            during = str(requests[len(answers)].methodId)
+            try:
+                answers.append(errors.translate(error, during=during) if error else _object(answer, during=during))
+            except KalendsError as unreadable:
+                answers.append(unreadable)
+
+        batch = BatchHttpRequest(callback=keep, batch_uri=self._batch_uri)
+        for request in requests:
+            batch.add(request)
+        try:
+            batch.execute(http=self._http)
+        except errors.NO_ANSWER as error:
+            self._hang_up(error)
+            raise errors.translate(error, during="batch") from None
+        except (LookupError, TypeError, AttributeError):  # how the library meets parts without what it looks for
+            raise errors.unreadable("parts missing", during="batch") from None
+        return answers
+
+    def _hang_up(self, error: Exception) -> None:
+        """After a failure below HTTP, close the connection: httplib2 keeps one whose answer timed out, and would take
+        the late answer for that to the next request."""
+        if not isinstance(error, HttpError):
+            self._http.close()
+
+
+class _BearerToken(google.auth.credentials.Credentials):
+    """An access token as it is. New ones come from the connection, under its own lock, never from here."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.token = token
+
+    def refresh(self, request: object) -> None:
+        """What the client library asks for when Google answers 401 to a part of a batch."""
+        raise ReauthRequiredError(
+            "Google refused the access token (invalid_token) in a batch: sign in again at Google."
+        )
+
+
+@lru_cache
+def _methods(base: str) -> dict[str, Any]:
+    """The API's methods, each of which makes a request. They take 30 ms to build and hold no state."""
+    options = ClientOptions(api_endpoint=base)
+    calendar = build("calendar", "v3", http=httplib2.Http(), client_options=options, static_discovery=True)
+    return {name: getattr(calendar, name)() for name in ("events", "calendarList", "channels")}
+
+
+def _object(answer: object, *, during: str) -> Mapping[str, Any]:
+    if answer == "":  # 204, after a deletion
+        return {}
+    if not isinstance(answer, dict):
+        raise errors.unreadable("no JSON object", during=during)
+    return answer
