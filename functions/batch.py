@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def each(event: dict[str, Any], work: Callable[[SyncMessage], None]) -> dict[str, Any]:
-    """Do `work` for each message of `event`; answer the ones that failed (ReportBatchItemFailures).
+def each(event: dict[str, Any], work: Callable[[SyncMessage], str]) -> dict[str, Any]:
+    """Do `work` for each message of `event`, and answer the ones that failed (ReportBatchItemFailures).
 
-    SQS delivers those again when their visibility time-out ends, and puts them aside as dead letters after five
+    What `work` answers, its outcome in a word, is logged.
+
+    SQS delivers failed ones again when their visibility time-out ends, and puts them aside as dead letters after five
     times. A message that cannot be read goes the same way: somebody must see it. No body is ever logged.
     """
     failed = [record["messageId"] for record in event.get("Records", ()) if not _done(record, work)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _done(record: dict[str, Any], work: Callable[[SyncMessage], None]) -> bool:
+def _done(record: dict[str, Any], work: Callable[[SyncMessage], str]) -> bool:
     about = {
         "message_id": record["messageId"],
         "attempt": record.get("attributes", {}).get("ApproximateReceiveCount", "1"),
@@ -39,15 +42,17 @@ def _done(record: dict[str, Any], work: Callable[[SyncMessage], None]) -> bool:
         log.error("message cannot be read", extra={**about, "fields": wrong})  # noqa: TRY400 - it would repeat the body
         return False
     add_facts(correlation_id=message.correlation_id, calendar_id=str(message.calendar_id), user_id=str(message.user_id))
+    about["task"] = message.task
+    started = time.monotonic()
     try:
-        work(message)
+        outcome = work(message)
     except KalendsError as error:
-        log.warning(
-            "message failed",
-            extra={**about, "task": message.task, "error_code": error.error_code, "error": error.message},
-        )
+        log.warning("message failed", extra={**about, "error_code": error.error_code, "error": error.message})
         return False
     except Exception:
-        log.exception("message failed", extra={**about, "task": message.task})
+        log.exception("message failed", extra=about)
         return False
+    log.info(
+        "message done", extra={**about, "outcome": outcome, "duration_ms": round(1000 * (time.monotonic() - started))}
+    )
     return True
