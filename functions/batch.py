@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -18,10 +17,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def each(event: dict[str, Any], work: Callable[[SyncMessage], str]) -> dict[str, Any]:
+def each(event: dict[str, Any], work: Callable[[SyncMessage], None]) -> dict[str, Any]:
     """Do `work` for each message of `event`, and answer the ones that failed (ReportBatchItemFailures).
-
-    What `work` answers, its outcome in a word, is logged.
 
     SQS delivers failed ones again when their visibility time-out ends, and puts them aside as dead letters after five
     times. A message that cannot be read goes the same way: somebody must see it. No body is ever logged.
@@ -30,7 +27,7 @@ def each(event: dict[str, Any], work: Callable[[SyncMessage], str]) -> dict[str,
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _done(record: dict[str, Any], work: Callable[[SyncMessage], str]) -> bool:
+def _done(record: dict[str, Any], work: Callable[[SyncMessage], None]) -> bool:
     about = {
         "message_id": record["messageId"],
         "attempt": record.get("attributes", {}).get("ApproximateReceiveCount", "1"),
@@ -43,16 +40,12 @@ def _done(record: dict[str, Any], work: Callable[[SyncMessage], str]) -> bool:
         return False
     add_facts(correlation_id=message.correlation_id, calendar_id=str(message.calendar_id), user_id=str(message.user_id))
     about["task"] = message.task
-    started = time.monotonic()
     try:
-        outcome = work(message)
+        work(message)
     except KalendsError as error:
         log.warning("message failed", extra={**about, "error_code": error.error_code, "error": error.message})
         return False
     except Exception:
         log.exception("message failed", extra=about)
         return False
-    log.info(
-        "message done", extra={**about, "outcome": outcome, "duration_ms": round(1000 * (time.monotonic() - started))}
-    )
     return True
