@@ -1,4 +1,4 @@
-"""Sends a message for everything that is due and has none on its way. Runs each minute."""
+"""Sends a message for everything that is due and has none on its way, and publishes the outbox. Runs each minute."""
 
 from __future__ import annotations
 
@@ -6,18 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from functions import schedule
 from functions.observability import observed
+from shared.aws.bus import BusEntry
 from shared.core import ids
+from shared.store import outbox
 from shared.sync import dispatch
 from shared.wiring import app
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer the counts of this run."""
-    return schedule.tick(
-        "dispatch",
-        lambda now: dispatch.dispatch(app().engine(), correlation_id=ids.correlation("dispatch"), now=now).counts(),
-    )
+    return schedule.tick("dispatch", _dispatch)
+
+
+def _dispatch(now: datetime) -> dict[str, int]:
+    running = app()
+    sent = dispatch.dispatch(running.engine(), correlation_id=ids.correlation("dispatch"), now=now)
+    with running.database.everyone() as conn:
+        relayed = outbox.relay(
+            conn,
+            lambda pending: running.event_bus.put(
+                [BusEntry(type=one.event_type, detail=one.detail()) for one in pending]
+            ),
+            now=now,
+        )
+    return {**sent.counts(), **relayed}
