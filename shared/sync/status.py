@@ -1,0 +1,306 @@
+"""How everything of a person stands: accounts, calendars, links, and what needs them. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from psycopg.rows import class_row, dict_row
+
+from shared.connections import store as connections
+from shared.control import gates
+from shared.sync import links
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from shared.connections.store import Connection as Account
+    from shared.control.gates import Flags, Gate
+    from shared.store.database import Connection
+    from shared.sync.links import Link
+
+type CalendarState = Literal["vanished", "unlinked", "waiting", "reading", "behind", "current"]
+type LinkState = Literal["deleting", "paused", "waiting", "copying", "behind", "attention", "current"]
+
+SILENT_AFTER = timedelta(minutes=15)
+"""A calendar that fails for so long is shown with its cause, whatever its account says (pain 9)."""
+MAX_LINKS = 10_000
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarStatus:
+    """A calendar. A look at it is due while `requested` > `done`; `items` were read so far by its last full read.
+
+    `state` is vanished (the provider lists it no more), unlinked (nothing reads it), waiting (its account or a gate
+    holds it up), reading (a full read is under way), behind (a look is due) or current.
+    """
+
+    id: UUID
+    connection_id: UUID
+    name: str
+    time_zone: str
+    can_write: bool
+    is_shared: bool
+    is_linked: bool
+    vanished_at: datetime | None
+    needs_full_sync: bool
+    requested: int
+    done: int
+    items: int
+    proven_at: datetime | None
+    """When the provider last told us everything there was."""
+    pushed_until: datetime | None
+    """Until when the provider notifies us of changes; None: the calendar is polled."""
+    errors: int
+    last_error: str | None
+    state: CalendarState = "current"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """A link in numbers: `mirrors` stand at the target, `due` wait to be written (of these `retrying` have failed
+    before, and `backfill` belong to a first copy), `held` deletions wait for the person, `frozen` mirrors were changed
+    by somebody else again and again. `next_attempt_at`: when the first retry comes."""
+
+    mirrors: int = 0
+    due: int = 0
+    retrying: int = 0
+    backfill: int = 0
+    held: int = 0
+    frozen: int = 0
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatus:
+    """A link. `skipped` counts, by reason, what cannot be mirrored until it changes.
+
+    `state` is deleting, paused, attention (the person must decide), waiting (an account or a gate holds it up),
+    copying (the first copy, or one anew), behind (something is due) or current.
+    """
+
+    link: Link
+    source_name: str
+    target_name: str
+    state: LinkState
+    counts: Counts
+    skipped: dict[str, int]
+    last_written_at: datetime | None
+    proven_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """Something that only the person can mend, or should know: what it is about, and what to do."""
+
+    kind: Literal["gate", "connection", "calendar", "link", "held"]
+    id: UUID | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything of one person at one moment."""
+
+    at: datetime
+    gates: list[Gate]
+    connections: list[Account]
+    calendars: list[CalendarStatus]
+    links: list[LinkStatus]
+    attention: list[Attention]
+
+
+def read(conn: Connection, *, user_id: UUID, flags: Flags, now: datetime) -> Status:
+    """Everything of the person of this transaction."""
+    gate_list = gates.list_gates(conn, settings_flags=flags)
+    syncs = any(one.open for one in gate_list if one.name == gates.Operation.SYNC)
+    accounts = {one.id: one for one in connections.list_connections(conn, user_id=user_id)}
+    usable = {one.id for one in accounts.values() if syncs and one.may_sync(now)}
+    calendars = {one.id: replace(one, state=_calendar_state(one, usable=usable)) for one in _calendars(conn, now=now)}
+    return Status(
+        at=now,
+        gates=gate_list,
+        connections=list(accounts.values()),
+        calendars=list(calendars.values()),
+        links=(states := _links(conn, calendars, usable=usable)),
+        attention=[
+            *_closed_gates(gate_list),
+            *_of_accounts(accounts, now),
+            *_of_calendars(calendars.values(), now),
+            *_of_links(states),
+        ],
+    )
+
+
+def _calendar_state(one: CalendarStatus, *, usable: set[UUID]) -> CalendarState:
+    if one.vanished_at is not None:
+        return "vanished"
+    if not one.is_linked:
+        return "unlinked"
+    if one.connection_id not in usable:
+        return "waiting"
+    if one.needs_full_sync:
+        return "reading"
+    return "behind" if one.requested > one.done else "current"
+
+
+def _links(conn: Connection, calendars: dict[UUID, CalendarStatus], *, usable: set[UUID]) -> list[LinkStatus]:
+    counts, skipped, written = _counts(conn), _skipped(conn), _last_written(conn)
+    found: list[LinkStatus] = []
+    for link in links.list_page(conn, after=None, limit=MAX_LINKS):
+        source, target = calendars[link.source_calendar_id], calendars[link.target_calendar_id]
+        numbers = counts.get(link.id, Counts())
+        found.append(
+            LinkStatus(
+                link=link,
+                source_name=source.name,
+                target_name=target.name,
+                state=_link_state(link, source, target, numbers, usable=usable),
+                counts=numbers,
+                skipped={**skipped.get(link.id, {}), **skipped.get(source.id, {})},
+                last_written_at=written.get(link.id),
+                proven_at=source.proven_at,
+            )
+        )
+    return found
+
+
+def _link_state(
+    link: Link, source: CalendarStatus, target: CalendarStatus, counts: Counts, *, usable: set[UUID]
+) -> LinkState:
+    if link.state == "deleting":
+        return "deleting"
+    if link.state == "paused":
+        return "paused"
+    if counts.held or counts.frozen or source.vanished_at or target.vanished_at:
+        return "attention"
+    if not {source.connection_id, target.connection_id} <= usable:
+        return "waiting"
+    if source.needs_full_sync or counts.backfill:
+        return "copying"
+    return "behind" if counts.due or source.requested > source.done else "current"
+
+
+def _closed_gates(gate_list: list[Gate]) -> list[Attention]:
+    return [
+        Attention(
+            kind="gate",
+            id=None,
+            code=one.name,
+            message=f"{one.name} is off: an operator has switched this part off. Work waits and continues later.",
+        )
+        for one in gate_list
+        if not one.open
+    ]
+
+
+def _of_accounts(accounts: dict[UUID, Account], now: datetime) -> list[Attention]:
+    found: list[Attention] = []
+    for one in accounts.values():
+        name = f"{one.provider.capitalize()} account {one.email}"
+        match one.status:
+            case "needs_reauth":
+                message = f"{name} no longer lets Kalends in. Connect it again: nothing is lost meanwhile."
+                found.append(Attention(kind="connection", id=one.id, code="CONNECTION.NEEDS_REAUTH", message=message))
+            case "active" | "error" | "pending" if one.backoff_until is not None and one.backoff_until > now:
+                message = f"{name} failed and is tried again at {one.backoff_until:%H:%M} UTC."
+                found.append(Attention(kind="connection", id=one.id, code="CONNECTION.BACKING_OFF", message=message))
+            case _:
+                pass
+    return found
+
+
+def _of_calendars(calendars: Iterable[CalendarStatus], now: datetime) -> list[Attention]:
+    found: list[Attention] = []
+    for one in calendars:
+        if one.is_linked and one.vanished_at is not None:
+            message = f"Calendar {one.name} is no longer listed by its account. Delete its links, or bring it back."
+            found.append(Attention(kind="calendar", id=one.id, code="CALENDAR.VANISHED", message=message))
+        elif one.state in ("reading", "behind") and one.errors and (one.proven_at or _LONG_AGO) < now - SILENT_AFTER:
+            message = f"Calendar {one.name} could not be read {one.errors} times in a row ({one.last_error})."
+            found.append(Attention(kind="calendar", id=one.id, code="CALENDAR.FAILING", message=message))
+    return found
+
+
+def _of_links(states: list[LinkStatus]) -> list[Attention]:
+    found: list[Attention] = []
+    for one in states:
+        name = f"{one.source_name} → {one.target_name}"
+        if one.counts.held:
+            message = f"{one.counts.held} deletions of {name} wait for you: approve or discard them."
+            found.append(Attention(kind="held", id=one.link.id, code="LINK.DELETIONS_HELD", message=message))
+        if one.counts.frozen:
+            message = (
+                f"{one.counts.frozen} mirrors of {name} are changed by somebody else again and again. They rest until "
+                "their source changes."
+            )
+            found.append(Attention(kind="link", id=one.link.id, code="LINK.FROZEN", message=message))
+    return found
+
+
+def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
+    with conn.cursor(row_factory=class_row(CalendarStatus)) as cursor:
+        return cursor.execute(
+            """
+            SELECT c.id, c.connection_id, c.name, c.time_zone, c.can_write, c.is_shared, c.vanished_at,
+                   s.requested, s.done, s.needs_full_sync, s.last_synced_at AS proven_at, s.sync_errors AS errors,
+                   s.last_error,
+                   coalesce((SELECT j.items FROM sync_jobs j WHERE j.calendar_id = c.id AND j.generation = s.generation
+                              ORDER BY j.id DESC LIMIT 1), 0) AS items,
+                   (SELECT max(w.expires_at) FROM webhook_channels w
+                     WHERE w.calendar_id = c.id AND w.status = 'active' AND w.expires_at > %(now)s) AS pushed_until,
+                   EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id)) AS is_linked
+              FROM calendars c JOIN calendar_sync_state s ON s.calendar_id = c.id
+             ORDER BY c.connection_id, c.is_primary DESC, lower(c.name), c.id
+            """,
+            {"now": now},
+        ).fetchall()
+
+
+def _counts(conn: Connection) -> dict[UUID, Counts]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            """
+            SELECT link_id, count(*) FILTER (WHERE mirror_event_id IS NOT NULL) AS mirrors,
+                   count(*) FILTER (WHERE waits) AS due, count(*) FILTER (WHERE waits AND attempts > 0) AS retrying,
+                   count(*) FILTER (WHERE waits AND lane = 1) AS backfill,
+                   count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'frozen') AS frozen,
+                   min(next_attempt_at) FILTER (WHERE waits) AS next_attempt_at
+              FROM (SELECT *, requested > done AND state = 'open' AS waits FROM event_mappings) m
+             GROUP BY link_id
+            """
+        ).fetchall()
+    return {row.pop("link_id"): Counts(**row) for row in rows}
+
+
+def _skipped(conn: Connection) -> dict[UUID, dict[str, int]]:
+    """How many items cannot be mirrored, by reason: under a link's id what its target refused, under a calendar's what
+    could not be read."""
+    rows = conn.execute(
+        """
+        SELECT link_id AS id, coalesce(reason, 'UNKNOWN') AS reason, count(*) FROM event_mappings
+         WHERE state = 'open' AND requested <= done AND last_error IS NOT NULL GROUP BY 1, 2
+        UNION ALL
+        SELECT calendar_id, 'EVENT.UNREADABLE', count(*) FROM external_calendar_events
+         WHERE booking_id IS NULL AND sync_status = 'FAILED' GROUP BY 1
+        """
+    ).fetchall()
+    found: dict[UUID, dict[str, int]] = {}
+    for owner, reason, count in rows:
+        found.setdefault(owner, {})[reason] = count
+    return found
+
+
+def _last_written(conn: Connection) -> dict[UUID, datetime]:
+    return dict(
+        conn.execute(
+            """
+            SELECT l.id, j.written_at FROM links l
+              JOIN LATERAL (SELECT written_at FROM sync_journal WHERE link_id = l.id ORDER BY id DESC LIMIT 1) j ON true
+            """
+        ).fetchall()
+    )
