@@ -1,0 +1,116 @@
+"""Microsoft Graph v1.0 behind the port: Outlook calendars of work, school and personal accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.calendar.event import Event
+from shared.core.errors import InvalidError
+from shared.providers.microsoft import changes, channels, payloads, queries, reading, writes
+from shared.providers.microsoft.graph import Graph
+from shared.providers.microsoft.payloads import CalendarPayload, EventPayload, UserPayload
+from shared.providers.port import Account, RemoteCalendar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from shared.calendar.event import Unit
+    from shared.calendar.span import Window
+    from shared.providers.port import Channel, Failed, Page, Write, Written
+
+_CALENDARS_PER_PAGE = 100
+
+
+class MicrosoftCalendar:
+    """One Microsoft account, for as long as its access token lives (port.CalendarProvider)."""
+
+    def __init__(self, *, access_token: str, graph_endpoint: str) -> None:
+        self._graph = Graph(access_token=access_token, endpoint=graph_endpoint)
+
+    @property
+    def requests(self) -> int:
+        """How many requests Graph has counted so far, those inside batches one by one."""
+        return self._graph.calls
+
+    def account(self) -> Account:
+        """Who this is. A mailbox has `mail`; a personal account may have its address only as userPrincipalName."""
+        answer = self._graph.get("/me?$select=id,mail,userPrincipalName", what="the account")
+        user = payloads.parse(UserPayload, answer)
+        return Account(id=user.id, email=user.mail or user.user_principal_name)
+
+    def list_calendars(self) -> list[RemoteCalendar]:
+        """Every calendar of the account's groups, shared ones included.
+
+        Graph keeps no zone with a calendar, and a mailbox's own needs a permission that Kalends does not ask for: UTC.
+        """
+        path = f"/me/calendars?$top={_CALENDARS_PER_PAGE}"
+        found = [payloads.parse(CalendarPayload, item) for item in self._graph.pages(path, what="the calendars")]
+        own = {_owner(calendar) for calendar in found if calendar.is_default_calendar}
+        return [_remote(calendar, own) for calendar in found]
+
+    def changes(
+        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+    ) -> Page:
+        """What changed, series in full. The window is fixed in the cursor; it counts only for a full read."""
+        return changes.read_page(self._graph, calendar_id, cursor=cursor, page=page, window=window, page_size=page_size)
+
+    def get(self, calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
+        """One event, or a series with all its overrides, inside the window and outside."""
+        return changes.get(self._graph, calendar_id, event_id)
+
+    def find_marked(self, calendar_id: str, *, window: Window | None = None) -> list[Event]:
+        """Every event with a marker. One that cannot be read in full comes without its time, so that none is missed."""
+        path = queries.marked(calendar_id)
+        found = self._graph.pages(path, what=f"markers in calendar {calendar_id}", prefer="odata.maxpagesize=100")
+        events = [_marked(payloads.parse(EventPayload, item)) for item in found]
+        return [event for event in events if event.marker is not None and _inside(event, window)]
+
+    def write(self, calendar_id: str, writes_: Sequence[Write]) -> list[Written | Failed]:
+        """Carry out writes in batches of twenty."""
+        return writes.carry_out(self._graph, calendar_id, writes_)
+
+    def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
+        """Subscribe. Graph gives the channel its own id; `channel_id` is not used."""
+        return channels.open_channel(self._graph, calendar_id, address=address, token=token, expires_at=expires_at)
+
+    def renew(self, channel: Channel, *, expires_at: datetime) -> Channel:
+        """Keep a channel alive without a gap; also the answer to `reauthorizationRequired`."""
+        return channels.renew_channel(self._graph, channel.id, expires_at=expires_at)
+
+    def stop(self, channel: Channel) -> None:
+        """End a channel; one that is already gone is success."""
+        channels.close_channel(self._graph, channel.id)
+
+
+def _owner(calendar: CalendarPayload) -> str:
+    return calendar.owner.address.lower() if calendar.owner else ""
+
+
+def _remote(calendar: CalendarPayload, own: set[str]) -> RemoteCalendar:
+    # Only the person who created a calendar can share it; another owner reads it in any case.
+    is_anothers = not calendar.can_share or (bool(own) and _owner(calendar) not in own | {""})
+    return RemoteCalendar(
+        id=calendar.id,
+        name=calendar.name,
+        time_zone="UTC",
+        can_write=calendar.can_edit,
+        is_primary=calendar.is_default_calendar,
+        is_shared=is_anothers,
+        supports_push=True,
+        color=calendar.hex_color or None,
+    )
+
+
+def _marked(payload: EventPayload) -> Event:
+    try:
+        return reading.event(payload)
+    except InvalidError:
+        return Event(id=payload.id, span=None, marker=reading.marker(payload))
+
+
+def _inside(event: Event, window: Window | None) -> bool:
+    """Whether it may be inside: a series is not expanded for this, and what has no time is never left out."""
+    if window is None or event.span is None or event.is_series:
+        return True
+    return window.touches(event.span.starts_at(), event.span.ends_at())

@@ -1,0 +1,254 @@
+"""Carrying out writes: each is a short conversation with Graph, and many are held at once, batch by batch.
+
+A conversation is a generator that yields requests and gets answers. Nobody invited is ever mailed: Graph mails every
+change of an event to its attendees and has no way to ask it not to, so a mirror to which a person has invited others
+is left as it is. An Update with an ETag needs no look for that: reading gives such events none.
+
+Source: Graph v1.0, Create event (transactionId), Update event, Delete event, List instances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from shared.calendar import zones
+from shared.calendar.span import AllDaySpan, TimedSpan, parse_occurrence_key
+from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError, ReauthRequiredError
+from shared.providers.microsoft import errors, payloads, queries, reading, recurrence, writing
+from shared.providers.microsoft import graph as wire
+from shared.providers.microsoft.graph import Answer, Request
+from shared.providers.microsoft.payloads import EventPayload, Recurrence
+from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, Write, WriteOccurrence, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from shared.calendar.mirror import Appearance
+    from shared.calendar.span import Start
+    from shared.providers.microsoft.graph import Graph
+
+type _Talk[T] = Generator[Request, Answer, T]
+
+_INSERT_ATTEMPTS = 3
+
+
+def carry_out(graph: Graph, calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
+    """Hold every write's conversation; answers in their order. Raises ReauthRequiredError for a dead token."""
+    talks = [_talk(calendar_id, write) for write in writes]
+    results: dict[int, Written | Failed] = {}
+    waiting: dict[int, Request] = {}
+    for number, talk in enumerate(talks):
+        _go_on(number, talk, None, results=results, waiting=waiting)
+    while waiting:
+        asked, waiting = waiting, {}
+        for number, answer in zip(asked, graph.batch(list(asked.values())), strict=True):
+            if isinstance(answer, KalendsError):
+                results[number] = Failed(error=answer)
+            else:
+                _go_on(number, talks[number], answer, results=results, waiting=waiting)
+    return [results[number] for number in range(len(writes))]
+
+
+def _go_on(
+    number: int,
+    talk: _Talk[Written],
+    answer: Answer | None,
+    *,
+    results: dict[int, Written | Failed],
+    waiting: dict[int, Request],
+) -> None:
+    try:
+        waiting[number] = next(talk) if answer is None else talk.send(answer)
+    except StopIteration as end:
+        results[number] = end.value
+    except ReauthRequiredError:
+        raise
+    except KalendsError as error:
+        results[number] = Failed(error=error)
+
+
+def _talk(calendar_id: str, write: Write) -> _Talk[Written]:
+    match write:
+        case Insert():
+            return _insert(calendar_id, write)
+        case Update():
+            return _update(calendar_id, write)
+        case Delete():
+            return _delete(calendar_id, write)
+        case WriteOccurrence():
+            return _write_occurrence(calendar_id, write)
+        case CancelOccurrence():
+            return _cancel_occurrence(calendar_id, write)
+
+
+def _insert(calendar_id: str, write: Insert) -> _Talk[Written]:
+    """Create once: the transactionId keeps a repeated POST from making a second event while Graph remembers it, the
+    marker for ever."""
+    path = f"{queries.calendar(calendar_id)}/events"
+    look = write.retried
+    for attempt in range(1, _INSERT_ATTEMPTS + 1):
+        if look:
+            found = yield from _find(calendar_id, write.marker, write.key)
+            if found is not None:
+                return (yield from _bring(calendar_id, found, write.marker, write.appearance))
+        transaction = writing.transaction_id(write.key, attempt)
+        body = writing.insertion(write.appearance, marker=write.marker, transaction=transaction)
+        answer = yield Request(method="POST", path=path, what=f"a new event in calendar {calendar_id}", body=body)
+        if answer.code != errors.DUPLICATE_TRANSACTION:
+            payload = payloads.parse(EventPayload, answer.result())
+            if answer.status == HTTPStatus.CREATED:
+                return _written(payload, write.marker)
+            # The original of an earlier attempt, perhaps with an earlier appearance.
+            return (yield from _bring(calendar_id, payload, write.marker, write.appearance))
+        # Graph remembers the transaction: its event is there, or was deleted since and needs a new transaction.
+        look = True
+    raise ConflictError(f"Microsoft Graph keeps remembering earlier transactions in calendar {calendar_id}.")
+
+
+def _find(calendar_id: str, marker: str, key: str) -> _Talk[EventPayload | None]:
+    """The mirror with this marker: the one we created rather than a person's copy of it, else the oldest."""
+    answer = yield queries.get_marked(calendar_id, marker)
+    found = [payloads.parse(EventPayload, item) for item in wire.items(answer.result(), what=answer.request.what)]
+    ours = [payload for payload in found if reading.marker(payload) == marker]
+    transactions = {writing.transaction_id(key, attempt) for attempt in range(1, _INSERT_ATTEMPTS + 1)}
+    created = [payload for payload in ours if payload.transaction_id in transactions] or ours
+    return min(created, key=lambda payload: str(payload.created_date_time), default=None)
+
+
+def _bring(calendar_id: str, payload: EventPayload, marker: str, appearance: Appearance) -> _Talk[Written]:
+    """Bring an event that is there to `appearance`, in place."""
+    _require_no_guests(payload)
+    body = {**writing.looks(appearance), **_changed_times(payload, appearance), **writing.ownership(marker)}
+    return (yield from _patch(calendar_id, payload.id, marker, body, etag=None))
+
+
+def _update(calendar_id: str, write: Update) -> _Talk[Written]:
+    appearance = write.appearance
+    if write.etag is not None and not appearance.recurrence:
+        body = {**writing.looks(appearance), **writing.times(appearance), **writing.ownership(write.marker)}
+        return (yield from _patch(calendar_id, write.event_id, write.marker, body, etag=write.etag))
+    answer = yield queries.get_event(calendar_id, write.event_id)
+    payload = payloads.parse(EventPayload, answer.result())
+    _require_no_guests(payload)
+    if write.etag is not None and payload.etag != write.etag:
+        raise PreconditionFailedError(f"Event {write.event_id} changed meanwhile: read it again.")
+    times = writing.times(appearance) if write.rule_anew else _changed_times(payload, appearance)
+    body = {**writing.looks(appearance), **times, **writing.ownership(write.marker)}
+    return (yield from _patch(calendar_id, write.event_id, write.marker, body, etag=payload.etag))
+
+
+def _changed_times(payload: EventPayload, appearance: Appearance) -> dict[str, Any]:
+    """What to write about the time: nothing where a series' rule stays, as Exchange drops the occurrences that differ
+    with the rule they differ from ([MS-OXOCAL] 3.1.4.7.3.5)."""
+    times = writing.times(appearance)
+    if payload.recurrence is None or times["recurrence"] is None:
+        return times
+    try:
+        current = reading.event(payload)
+    except KalendsError:
+        return times  # whatever it is, it is not what is wanted
+    wanted = recurrence.to_lines(payloads.parse(Recurrence, times["recurrence"]), appearance.span)
+    return {} if current.span and _same_span(current.span, appearance.span) and current.recurrence == wanted else times
+
+
+def _same_span(one: AllDaySpan | TimedSpan, other: AllDaySpan | TimedSpan) -> bool:
+    if isinstance(one, TimedSpan) and isinstance(other, TimedSpan):
+        same_clock = zones.to_windows(one.zone) == zones.to_windows(other.zone)
+        return same_clock and (one.start, one.end) == (other.start, other.end)
+    return one == other
+
+
+def _delete(calendar_id: str, write: Delete) -> _Talk[Written]:
+    if write.unconfirmed:
+        found = yield from _find(calendar_id, write.marker, write.event_id)
+        if found is None:
+            return Written(event_id=write.event_id, event=None)
+        payload = found
+    else:
+        answer = yield queries.get_event(calendar_id, write.event_id)
+        if answer.is_gone:
+            return Written(event_id=write.event_id, event=None)
+        payload = payloads.parse(EventPayload, answer.result())
+    if reading.marker(payload) != write.marker:
+        raise ConflictError(f"Event {payload.id} does not carry our marker: it is left alone.")
+    _require_no_guests(payload)
+    yield from _remove(calendar_id, payload.id)
+    return Written(event_id=payload.id, event=None)
+
+
+def _write_occurrence(calendar_id: str, write: WriteOccurrence) -> _Talk[Written]:
+    start = parse_occurrence_key(write.key)
+    found = yield from _locate(calendar_id, write.series_id, start)
+    if found is None:
+        raise NotFoundError(
+            f"Occurrence {write.key} of series {write.series_id} is gone, and Microsoft Graph brings none back: "
+            "write the series' rule anew."
+        )
+    _require_no_guests(found)
+    body = {**writing.looks(write.appearance), **writing.occurrence_times(write.appearance.span)}
+    path = queries.event(calendar_id, found.id)
+    what = f"occurrence {write.key} of series {write.series_id}"
+    answer = yield Request(method="PATCH", path=path, what=what, body=body, serial=write.series_id)
+    payload = payloads.parse(EventPayload, answer.result())
+    return Written(
+        event_id=payload.id, event=reading.override(payload, series_id=write.series_id, original_start=start)
+    )
+
+
+def _cancel_occurrence(calendar_id: str, write: CancelOccurrence) -> _Talk[Written]:
+    found = yield from _locate(calendar_id, write.series_id, parse_occurrence_key(write.key))
+    if found is None:
+        return Written(event_id=f"{write.series_id}_{write.key}", event=None)
+    _require_no_guests(found)
+    yield from _remove(calendar_id, found.id, serial=write.series_id)
+    return Written(event_id=found.id, event=None)
+
+
+def _locate(calendar_id: str, series_id: str, start: Start) -> _Talk[EventPayload | None]:
+    """The occurrence with this original start, wherever it was moved to; None if there is none any more."""
+    answer = yield queries.get_instances_near(series_id, start)
+    if answer.is_gone:
+        return None
+    near = wire.items(answer.result(), what=answer.request.what)
+    if (found := _at(near, start)) is not None:
+        return found
+    answer = yield queries.get_series(calendar_id, series_id)
+    if answer.is_gone:
+        return None
+    return _at(payloads.parse(EventPayload, answer.result()).exception_occurrences or (), start)
+
+
+def _at(items: Sequence[dict[str, Any]], start: Start) -> EventPayload | None:
+    zone = "UTC" if isinstance(start, datetime) else None
+    for item in items:
+        payload = payloads.parse(EventPayload, item)
+        if reading.original_start(payload, zone=zone) == start:
+            return payload
+    return None
+
+
+def _patch(calendar_id: str, event_id: str, marker: str, body: dict[str, Any], *, etag: str | None) -> _Talk[Written]:
+    headers = {"If-Match": etag} if etag is not None else {}
+    path = queries.event(calendar_id, event_id)
+    answer = yield Request(method="PATCH", path=path, what=f"event {event_id}", body=body, headers=headers)
+    return _written(payloads.parse(EventPayload, answer.result()), marker)
+
+
+def _remove(calendar_id: str, event_id: str, *, serial: str | None = None) -> _Talk[None]:
+    path = queries.event(calendar_id, event_id)
+    answer = yield Request(method="DELETE", path=path, what=f"event {event_id}", serial=serial)
+    if not answer.is_gone:
+        answer.result()
+
+
+def _written(payload: EventPayload, marker: str) -> Written:
+    """The answer read back; it leaves extended properties out, and the marker is there because we have written it."""
+    return Written(event_id=payload.id, event=replace(reading.event(payload), marker=marker, claims_marker=False))
+
+
+def _require_no_guests(payload: EventPayload) -> None:
+    if payload.attendees:
+        raise ConflictError(f"Others are invited to event {payload.id} and would be mailed: it is left as it is.")
