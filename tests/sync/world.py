@@ -60,7 +60,9 @@ class World:
         self.user_id = uuid4()
         self.connection_id = uuid4()
         with database.everyone() as conn:
-            conn.execute("INSERT INTO profiles (id, email) VALUES (%s, %s)", (self.user_id, f"{self.user_id}@x.example"))
+            conn.execute(
+                "INSERT INTO profiles (id, email) VALUES (%s, %s)", (self.user_id, f"{self.user_id}@x.example")
+            )
             app = conn.execute(
                 "INSERT INTO oauth_apps (provider, client_id) VALUES ('google', %s) RETURNING id", (str(uuid4()),)
             ).fetchone()
@@ -110,8 +112,10 @@ class World:
 
         with self.database.person(self.user_id) as conn:
             calendars.request(conn, calendar_ids)
-            conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL WHERE calendar_id = ANY(%s)",
-                         (list(calendar_ids),))
+            conn.execute(
+                "UPDATE calendar_sync_state SET pull_queued_at = NULL WHERE calendar_id = ANY(%s)",
+                (list(calendar_ids),),
+            )
         lanes.ask_pull(self.engine, self.user_id, calendar_ids, correlation_id="test")
 
     def run(self, limit: int = 500) -> int:
