@@ -96,7 +96,8 @@ def test_stuck_backoff_error_and_token_questions_find_the_connection_that_has_th
         conn.execute(
             """
             UPDATE external_calendar_connections
-               SET last_synced_at = now() - interval '2 hours', error_count = 3, token_expiry = now() - interval '1 hour'
+               SET last_synced_at = now() - interval '2 hours', token_expiry = now() - interval '1 hour',
+                   error_count = 3
             """
         )
 
