@@ -278,7 +278,7 @@ def occurrences(store: Store, calendar: Calendar, first: datetime, last: datetim
     """Everything that is not cancelled and touches the span, series as occurrences, in no order."""
     events = store.events[calendar.id]
     for record in events:
-        if record.cancelled:
+        if record.cancelled or events.is_gone(record):
             continue
         if not record.is_series:
             if matching.in_window(record.event, (first, last), calendar):

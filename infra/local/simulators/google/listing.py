@@ -151,12 +151,10 @@ class Listings:
                 if matching.record(record, query, listing.events, listing.calendar, listing.window):
                     found.append(record.event)
                 continue
-            found.extend(
-                event
-                for event in self._singles(record, listing)
-                if matching.content(event, query)
-                if event["status"] != "cancelled" or query.show_deleted or listing.incremental or query.updated_min
-            )
+            hidden = listing.events.is_gone(record) or record.cancelled
+            if hidden and not (query.show_deleted or listing.incremental or query.updated_min):
+                continue
+            found.extend(event for event in self._singles(record, listing) if matching.content(event, query))
         if query.order_by == "startTime":
             found.sort(key=_by_start(listing.calendar))
         elif query.order_by == "updated":

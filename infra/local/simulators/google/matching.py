@@ -13,10 +13,8 @@ type Window = tuple[datetime | None, datetime | None]
 
 def record(candidate: Record, query: Query, events: Events, calendar: Calendar, window: Window) -> bool:
     """Whether a stored event belongs into a listing that expands nothing."""
-    if candidate.cancelled and not (query.sync_token or query.updated_min or query.show_deleted):
-        master = events.find(candidate.master_id) if candidate.master_id else None
-        if master is None or master.cancelled:
-            return False
+    if events.is_gone(candidate) and not (query.sync_token or query.updated_min or query.show_deleted):
+        return False
     return content(candidate.event, query) and (window == (None, None) or in_window(candidate.event, window, calendar))
 
 

@@ -77,6 +77,7 @@ class OAuth:
     async def token(self, request: web.Request) -> web.Response:
         """Codes and refresh tokens for access tokens."""
         form = {key: str(value) for key, value in (await request.post()).items()}
+        form["scope"] = _long_scopes(form.get("scope", ""))
         lifetime, now = self._parts.switchboard.settings.token_lifetime, self._parts.clock.now()
         try:
             client = self._server.authenticate_client(form, request.headers.get("Authorization", ""))
@@ -143,9 +144,7 @@ class OAuth:
 
     def _request(self, request: web.Request) -> AuthorizationRequest:
         parameters = dict(request.query)
-        parameters["scope"] = " ".join(
-            access.SHORT_SCOPES.get(scope, scope) for scope in parameters.get("scope", "").split()
-        )
+        parameters["scope"] = _long_scopes(parameters.get("scope", ""))
         wanted = self._server.request(parameters)
         unknown = [scope for scope in wanted.scopes if scope not in access.SCOPES]
         if unknown:
@@ -204,6 +203,10 @@ class OAuth:
             claims |= _claims(issued.account, issued.scopes)
             body["id_token"] = self._key.sign(claims | ({"nonce": issued.nonce} if issued.nonce else {}))
         return body
+
+
+def _long_scopes(scopes: str) -> str:
+    return " ".join(access.SHORT_SCOPES.get(scope, scope) for scope in scopes.split())
 
 
 def _claims(account: Account, scopes: tuple[str, ...]) -> dict[str, Any]:

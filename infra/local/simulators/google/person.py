@@ -103,9 +103,11 @@ def _times(draft: Draft, calendar: Calendar) -> dict[str, dict[str, str]]:
 
 def _line(event: Event) -> AgendaItem:
     notes = [event[key] for key in ("visibility", "transparency") if key in event]
-    notes += [f"{len(event['attendees'])} guests"] if event.get("attendees") else []
+    if guests := len(event.get("attendees", ())):
+        notes.append("1 guest" if guests == 1 else f"{guests} guests")
     notes += [event["status"]] if event["status"] == "tentative" else []
     notes += [event["eventType"]] if event.get("eventType", "default") != "default" else []
+    notes += ["written by an application"] if event.get("extendedProperties", {}).get("private") else []
     start, end = (
         datetime.fromisoformat(event[key]["dateTime"])
         if "dateTime" in event[key]

@@ -95,6 +95,11 @@ class Events:
         """A stored event, deleted ones too; occurrences only when they are exceptions."""
         return self._records.get(event_id)
 
+    def is_gone(self, record: Record) -> bool:
+        """Whether it is deleted, be it with its series; a cancelled occurrence of a live series is not gone."""
+        master = self._records.get(record.master_id) if record.master_id else None
+        return record.cancelled if master is None else master.cancelled
+
     def exceptions(self, master_id: str) -> list[Record]:
         """Changed and cancelled occurrences of a series."""
         return [self._records[event_id] for event_id in sorted(self._exceptions.get(master_id, ()))]
