@@ -13,8 +13,8 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 import httplib2
+from googleapiclient.errors import BatchError, HttpError
 from googleapiclient.errors import Error as ClientError
-from googleapiclient.errors import HttpError
 
 from shared.core.errors import (
     ConflictError,
@@ -50,7 +50,7 @@ def translate(error: Exception, *, during: str) -> KalendsError:
     """The typed error for anything that a call to Google raised; `during` names the call and the ids it was about."""
     if isinstance(error, KalendsError):
         return error
-    if isinstance(error, HttpError):
+    if isinstance(error, HttpError) and not isinstance(error, BatchError):  # which has no answer
         return refusal(int(error.resp.status), error.resp, error.content, during=during)
     if isinstance(error, NO_ANSWER):
         return TransientError(f"Google gave no usable answer to {during} ({type(error).__name__}). It is tried again.")
