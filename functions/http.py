@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import logging
+import math
 import re
 import uuid
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from shared.core.errors import InvalidError
+from shared.core.errors import ForbiddenError, InvalidError, KalendsError, RateLimitedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110, 9.2.1: these change nothing, so they need no proof of where they come from."""
@@ -111,6 +117,66 @@ class Response:
         if self.cookies:
             answer["cookies"] = list(self.cookies)
         return answer
+
+
+def respond(
+    event: Mapping[str, Any],
+    answer: Callable[[Request], Response],
+    *,
+    refuse: Callable[[Request, KalendsError], Response] | None = None,
+) -> dict[str, Any]:
+    """Answer one request; what `answer` raises becomes a problem, or what `refuse` makes of it.
+
+    An error that nobody foresaw is logged with its traceback and answered as a 500 that says nothing of it.
+    """
+    named = request_id(event)
+    try:
+        request = Request.of(event)
+    except KalendsError as error:
+        return problem(error).event(request_id=named)
+    try:
+        response = answer(request)
+    except KalendsError as error:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.exception("request failed", extra={"error_code": error.error_code})
+        response = refuse(request, error) if refuse else problem(error)
+    except Exception:
+        log.exception("request failed", extra={"error_code": KalendsError.code})
+        unforeseen = KalendsError("Something went wrong here, and it has been logged. Name the request id when asking.")
+        response = refuse(request, unforeseen) if refuse else problem(unforeseen)
+    return response.event(request_id=named)
+
+
+def problem(error: KalendsError) -> Response:
+    """The one translation of errors to problem details (RFC 9457), with `code` and what else the error says."""
+    status = HTTPStatus(error.status)
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": error.message,
+        "code": error.error_code,
+    }
+    headers = {}
+    if isinstance(error, InvalidError) and error.fields:
+        body["fields"] = error.fields
+    if isinstance(error, ForbiddenError) and error.gate:
+        body["gate"] = error.gate
+    if isinstance(error, RateLimitedError) and error.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after))
+    return Response(
+        status=status.value, body=json.dumps(body), content_type="application/problem+json", headers=headers
+    )
+
+
+def json_response(content: Any, *, status: int = 200, cookies: tuple[str, ...] = ()) -> Response:
+    """An answer in JSON; what JSON does not know (ids, times) is written as text."""
+    return Response(
+        status=status,
+        body=json.dumps(content, default=str, ensure_ascii=False),
+        content_type="application/json",
+        cookies=cookies,
+    )
 
 
 def see_other(location: str, *, cookies: tuple[str, ...] = ()) -> Response:

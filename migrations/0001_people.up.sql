@@ -13,6 +13,7 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 GRANT kalends_operator TO kalends_runtime WITH INHERIT FALSE, SET TRUE;
 GRANT USAGE ON SCHEMA public TO kalends_runtime, kalends_operator;
+GRANT SELECT ON schema_migrations TO kalends_operator;  -- the runner's own table: doctor compares it with the files
 
 CREATE FUNCTION current_user_id() RETURNS uuid
   LANGUAGE sql STABLE PARALLEL SAFE

@@ -131,8 +131,8 @@ def finish(
 
     Raises InvalidError or ForbiddenError with a code that tells a page what to say: AUTH.STATE_UNKNOWN, _REUSED,
     _EXPIRED, AUTH.WRONG_SESSION (nothing is used up: sign in as whoever started, and open the address again),
-    AUTH.CONSENT_DENIED, AUTH.WRONG_TENANT, AUTH.ADMIN_APPROVAL, AUTH.CODE_REFUSED, AUTH.NO_REFRESH_TOKEN; and the
-    provider's TransientError.
+    AUTH.CONSENT_DENIED, AUTH.WRONG_TENANT, AUTH.ADMIN_APPROVAL, AUTH.CODE_REFUSED, AUTH.SCOPES_MISSING,
+    AUTH.NO_REFRESH_TOKEN; and the provider's TransientError.
     """
     pending = _redeem_state(db, provider=provider, answer=answer, principal=principal, keyring=keyring, now=now)
     if answer.error or not answer.code:
@@ -148,11 +148,12 @@ def finish(
             code=answer.code, code_verifier=pending.code_verifier, redirect_uri=pending.redirect_uri, now=now
         )
     except InvalidError as error:
-        if error.error_code != InvalidError.code:
-            raise
+        if error.error_code.startswith(("OAUTH.APP", "OAUTH_APP")):
+            raise  # the operator's to correct, not the person's
         raise InvalidError(
             f"{provider.capitalize()} did not accept the sign-in any more. Connect again.", code="AUTH.CODE_REFUSED"
         ) from error
+    _check_scopes(provider, granted)
     account = connect(provider, granted.access_token).account()
     with db.person(pending.user_id) as conn:
         return _save(conn, pending, account, granted, keyring=keyring, now=now)
@@ -250,6 +251,19 @@ def _started_by(principal: Principal | None, *, user_id: UUID, session_hash: byt
     if principal is None or principal.user_id != user_id:
         return False
     return session_hash is None or hmac.compare_digest(session_hash, principal.session_hash or b"")
+
+
+def _check_scopes(provider: str, granted: Tokens) -> None:
+    """Google lets people untick single permissions ("Granular OAuth permissions"); without these nothing can sync."""
+    if provider != "google":
+        return
+    from shared.providers.google.oauth import SCOPES
+
+    if any(scope not in granted.scopes for scope in SCOPES if "/auth/calendar" in scope):
+        raise InvalidError(
+            "Google was told to keep the calendars to itself. Connect again and tick every box on Google's page.",
+            code="AUTH.SCOPES_MISSING",
+        )
 
 
 def _save(

@@ -1,0 +1,125 @@
+"""Is this installation set up as it should be? One registry of checks, each of which says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from shared.connections import apps
+from shared.control import gates
+from shared.core.errors import InvalidError, KalendsError
+from shared.providers import PROVIDERS
+from shared.store import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shared.connections.apps import ClientSecrets
+    from shared.control.gates import Flags
+    from shared.core.config import Settings
+    from shared.crypto.keyring import KeyRing
+    from shared.store.database import Database
+
+
+class Installation(Protocol):
+    """What the checks look at; the composition root's App is one."""
+
+    settings: Settings
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def flags(self) -> Flags: ...
+    def keyring(self) -> KeyRing: ...
+    def session_secrets(self) -> list[bytes]: ...
+    def webhook_secrets(self) -> list[bytes]: ...
+    def oauth_clients(self) -> ClientSecrets: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The outcome of one check. `detail` says what was found, or what is wrong and what to do."""
+
+    name: str
+    ok: bool
+    detail: str
+    code: str | None = None
+
+
+def examine(installation: Installation) -> list[Finding]:
+    """Run every check; one that fails does not stop the others."""
+    return [_run(name, check, installation) for name, check in CHECKS.items()]
+
+
+def _run(name: str, check: Callable[[Installation], str], installation: Installation) -> Finding:
+    try:
+        return Finding(name=name, ok=True, detail=check(installation))
+    except KalendsError as error:
+        return Finding(name=name, ok=False, detail=error.message, code=error.error_code)
+
+
+def _address(installation: Installation) -> str:
+    settings = installation.settings
+    if settings.stage != "local" and not settings.app_base_url.startswith("https://"):
+        raise InvalidError(
+            "APP_BASE_URL must begin with https://: providers post notifications to nothing else, and the session "
+            "cookie would travel in the clear.",
+            code="CONFIG.APP_BASE_URL",
+        )
+    return settings.app_base_url
+
+
+def _database(installation: Installation) -> str:
+    with installation.database.everyone() as conn:
+        row = conn.execute("SELECT current_setting('server_version')").fetchall()[0]
+    return f"PostgreSQL {row[0]}"
+
+
+def _migrations(installation: Installation) -> str:
+    with installation.database.everyone() as conn:
+        applied = migrate.status(conn)
+    steps = migrate.read()
+    missing = [f"{step.version:04}" for step in steps if step.version not in applied]
+    if missing:
+        raise InvalidError(
+            f"Migrations {', '.join(missing)} are not applied. Run: kalends ops migrate.", code="DATABASE.NOT_MIGRATED"
+        )
+    changed = [f"{step.version:04}" for step in steps if applied[step.version] != step.checksum]
+    if changed:
+        raise InvalidError(
+            f"Migrations {', '.join(changed)} were applied with another text. Restore them and write new ones.",
+            code="DATABASE.MIGRATION_CHANGED",
+        )
+    return f"{len(applied)} applied"
+
+
+def _oauth_app(provider: str) -> Callable[[Installation], str]:
+    def check(installation: Installation) -> str:
+        with installation.database.everyone() as conn:
+            app = apps.default(conn, provider)
+        apps.client(app, installation.oauth_clients())
+        return f"client {app.client_id}, redirect URI {installation.settings.redirect_uri(provider)}"
+
+    return check
+
+
+def _gates(installation: Installation) -> str:
+    with installation.database.everyone() as conn:
+        listed = gates.list_gates(conn, settings_flags=installation.flags)
+    return ", ".join(f"{gate.name} {'open' if gate.open else 'closed'} ({gate.changed_by})" for gate in listed)
+
+
+def _signing(read: Callable[[Installation], list[bytes]]) -> Callable[[Installation], str]:
+    return lambda installation: f"{len(read(installation))} accepted"
+
+
+CHECKS: Mapping[str, Callable[[Installation], str]] = {
+    "address": _address,
+    "database": _database,
+    "migrations": _migrations,
+    "key_ring": lambda installation: f"primary key {installation.keyring().primary}",
+    "session_secret": _signing(lambda installation: installation.session_secrets()),
+    "webhook_secret": _signing(lambda installation: installation.webhook_secrets()),
+    **{f"oauth_{provider}": _oauth_app(provider) for provider in PROVIDERS},
+    "gates": _gates,
+}
