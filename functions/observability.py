@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
     type Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
+log = logging.getLogger(__name__)
+
 _CHATTY = ("botocore", "googleapiclient", "httpcore", "httpx", "urllib3")
 
 
 def observed(handler: Handler) -> Handler:
-    """A Lambda handler whose log lines carry its request id, and whose unforeseen errors are logged once."""
+    """A Lambda handler whose log lines carry its request id, whose end is logged, and its unforeseen errors once."""
 
     @wraps(handler)
     def run(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -35,11 +38,14 @@ def observed(handler: Handler) -> Handler:
         add_facts(
             service=os.environ.get("POWERTOOLS_SERVICE_NAME", "kalends"), function_request_id=context.aws_request_id
         )
+        started = time.monotonic()
         try:
-            return handler(event, context)
+            answer = handler(event, context)
         except Exception:
-            logging.getLogger(__name__).exception("handler failed")
+            log.exception("handler failed")
             raise
+        log.info("handler done", extra={"duration_ms": round(1000 * (time.monotonic() - started), 1)})
+        return answer
 
     return run
 

@@ -57,32 +57,52 @@ def code_files() -> list[Path]:
     )
 
 
-def code() -> Asset:
-    """The package of our own code."""
+def code() -> Path:
+    """Our own code as a folder, as it lies below /var/task in Lambda."""
 
-    def fill(folder: Path) -> None:
+    def fill(target: Path) -> None:
         for source in files:
-            copy = folder / source.relative_to(ROOT)
+            copy = target / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
-        compile_tree(folder, mounted_at="/var/task")
+        compile_tree(target, mounted_at="/var/task")
 
     files = code_files()
-    return build("code", fingerprint(BYTECODE, *files), fill)
+    return folder("code", fingerprint(BYTECODE, *files), fill)
 
 
-def build(name: str, mark: str, fill: Callable[[Path], None]) -> Asset:
-    """The zip of what `fill` puts into an empty folder; made once per `mark`, and never half."""
-    path = _BUILD / f"{name}-{mark[:16]}.zip"
-    if not path.exists():
-        _BUILD.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=_BUILD, prefix=f"{name}-") as workplace:
-            folder, unfinished = Path(workplace, "content"), Path(workplace, "zip")
-            folder.mkdir()
-            fill(folder)
-            _zip(folder, unfinished)
-            unfinished.replace(path)
-    return Asset(path, mark)
+def folder(name: str, mark: str, fill: Callable[[Path], None]) -> Path:
+    """The folder that `fill` has filled, made once per `mark`."""
+
+    def make(workplace: Path) -> Path:
+        content = workplace / "content"
+        content.mkdir()
+        fill(content)
+        return content
+
+    return _made(_BUILD / f"{name}-{mark[:40]}", make)
+
+
+def package(content: Path) -> Asset:
+    """The zip of a folder made by `folder`."""
+
+    def make(workplace: Path) -> Path:
+        archive = workplace / "zip"
+        _zip(content, archive)
+        return archive
+
+    return Asset(_made(content.with_name(f"{content.name}.zip"), make), content.name.rpartition("-")[2])
+
+
+def _made(final: Path, make: Callable[[Path], Path]) -> Path:
+    """`final`, made unless it is there, and never half."""
+    if not final.exists():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=final.parent, prefix=".") as workplace:
+            finished = make(Path(workplace))
+            if not final.exists():  # another process may have been quicker
+                finished.rename(final)
+    return final
 
 
 def compile_tree(folder: Path, *, mounted_at: str) -> None:

@@ -84,7 +84,7 @@ class Application(Stack):
         self._api = Api(self, stage=stage, key=self._key)
         self._around = Surroundings(
             stage=stage,
-            code=_package(assets.code()),
+            code=_package(assets.package(assets.code())),
             layer=lambda_.LayerVersion(self, "Dependencies", code=_package(layer.build(stage.platform))),
             key=self._key,
             secrets={need: self._secret(need) for need in SECRETS},
