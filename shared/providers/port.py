@@ -115,12 +115,17 @@ class Insert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Bring the mirror's root to `appearance`, in place. With `etag`, only if it has not changed since (412)."""
+    """Bring the mirror's root to `appearance`, in place. With `etag`, only if it has not changed since (412).
+
+    `rule_anew` writes a series' rule even where the provider has the same one: Graph then brings cancelled
+    occurrences back and forgets every one that differs; what should differ follows in a later call.
+    """
 
     event_id: str
     marker: str
     appearance: Appearance
     etag: str | None = None
+    rule_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,11 +50,11 @@ def translate(status: int, headers: Mapping[str, str], answer: Any, *, what: str
     """The error behind a refusal of `what` (ids only, e.g. `event AAMk...`)."""
     code = code_of(answer)
     told = f"Microsoft Graph answered {status}{f' {code}' if code else ''} for {what}."
-    retry_after = _retry_after(headers)
+    wait = retry_after(headers)
     if status == HTTPStatus.UNAUTHORIZED:
         return ReauthRequiredError(f"{told} The access token is no longer accepted (invalid_token).")
-    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None):
-        return RateLimitedError(f"{told} It asks to wait.", retry_after=retry_after)
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and wait is not None):
+        return RateLimitedError(f"{told} It asks to wait.", retry_after=wait)
     if status == HTTPStatus.GONE or code in _CURSOR:
         return CursorExpiredError(f"{told} A full read follows.")
     if status == HTTPStatus.PRECONDITION_FAILED or code in _STALE:
@@ -76,7 +76,7 @@ def _is_permanent(status: int) -> bool:
     return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in passing
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait (RFC 9110, 10.2.3): a number, or a date counted from the answer's own Date."""
     found = {name.lower(): value for name, value in headers.items()}
     asked = found.get("retry-after", "").strip()

@@ -84,7 +84,7 @@ def _broken(what: str) -> TransientError:
 
 
 @cache
-def _connection() -> httpx.Client:
+def connection() -> httpx.Client:
     """One pool for the process: connections outlive the access tokens, which travel in each request."""
     return httpx.Client(timeout=TIMEOUT, limits=httpx.Limits(max_keepalive_connections=4, keepalive_expiry=60))
 
@@ -175,7 +175,7 @@ class Graph:
     def _exchange(self, request: Request) -> Answer:
         headers = {"Prefer": _PREFER, "Authorization": self._authorization, **request.headers}
         try:
-            response = _connection().request(
+            response = connection().request(
                 request.method, f"{self._endpoint}{request.path}", headers=headers, json=request.body
             )
         except httpx.RequestError as error:
