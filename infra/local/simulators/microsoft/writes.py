@@ -89,8 +89,10 @@ class Writes:
         written = properties.read(body, faults=faults, person=actor.person, zone=item.times.start_zone)
         times = _moved(written, item.times)
         recurrence = written.recurrence if written.sets_recurrence else item.recurrence
-        if recurrence and not written.sets_recurrence and times.start.date() != item.times.start.date():
-            recurrence = replace(recurrence, start=times.start.date())
+        if recurrence:
+            times = _in_zone(times, recurrence.zone)
+            if not written.sets_recurrence:
+                recurrence = replace(recurrence, start=times.start.date())
         times, recurrence = _series(times, recurrence)
         keeps = recurrence == item.recurrence and times == item.times
         changed = replace(
@@ -255,9 +257,7 @@ def _series(times: Times, recurrence: Recurrence | None) -> tuple[Times, Recurre
     """A series' times are those of its first occurrence, in its own zone. Raises Refused."""
     if recurrence is None:
         return times, None
-    if not times.all_day and recurrence.zone != times.start_zone:
-        start, end = (zones.to_local(instant, recurrence.zone) for instant in (times.starts, times.ends))
-        times = Times(start=start, end=end, start_zone=recurrence.zone, end_zone=recurrence.zone)
+    times = _in_zone(times, recurrence.zone)
     if recurrence.start != times.start.date():
         raise errors.invalid("The recurrence range's startDate must be the date of the event's start.")
     first = recurrence.first()
@@ -270,6 +270,14 @@ def _series(times: Times, recurrence: Recurrence | None) -> tuple[Times, Recurre
             raise errors.refused(400, "ErrorOccurrenceTimeSpanTooBig", message)
     start = times.start + (first - times.start.date())
     return replace(times, start=start, end=start + length), replace(recurrence, start=first)
+
+
+def _in_zone(times: Times, zone: str) -> Times:
+    """The same instants as wall times of a zone; whole days stay as they are."""
+    if times.all_day or (times.start_zone, times.end_zone) == (zone, zone):
+        return times
+    start, end = (zones.to_local(instant, zone) for instant in (times.starts, times.ends))
+    return Times(start=start, end=end, start_zone=zone, end_zone=zone)
 
 
 def _stay_between_neighbours(item: Item, day: date, times: Times) -> None:
