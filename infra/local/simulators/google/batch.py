@@ -83,7 +83,8 @@ def _part(boundary: str, content_id: str, answer: Answer) -> bytes:
     lines = [f"--{boundary}", "Content-Type: application/http"]
     if content_id:
         lines.append(f"Content-ID: {content_id}")
-    lines += ["", f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    # Google's parts always have headers, 204 too; google-api-python-client cannot read a part without any.
+    lines += ["", f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", "Cache-Control: no-cache"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     if answer.body:
         lines += [f"Content-Type: {answer.content_type}; charset=UTF-8", f"Content-Length: {len(answer.body)}"]
