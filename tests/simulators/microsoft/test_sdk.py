@@ -26,6 +26,8 @@ from msgraph.generated.models.single_value_legacy_extended_property import Singl
 from msgraph.generated.users.item.calendar_view.delta.delta_request_builder import DeltaRequestBuilder
 from msgraph.generated.users.item.events.item.event_item_request_builder import EventItemRequestBuilder
 from msgraph.generated.users.item.events.item.instances.instances_request_builder import InstancesRequestBuilder
+from msgraph.graph_request_adapter import options
+from msgraph_core import GraphClientFactory
 
 from tests.simulators.microsoft.api import MARKER
 
@@ -35,11 +37,15 @@ if TYPE_CHECKING:
     from tests.simulators.microsoft.api import Api
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:This class is deprecated:DeprecationWarning")
+
+
 @pytest.fixture
 async def client(alex: Api) -> AsyncIterator[GraphServiceClient]:
     """The SDK, speaking for Alex."""
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {alex.token}"}) as session:
-        adapter = GraphRequestAdapter(AnonymousAuthenticationProvider(), client=session)
+        sdk_session = GraphClientFactory.create_with_default_middleware(client=session, options=options)
+        adapter = GraphRequestAdapter(AnonymousAuthenticationProvider(), client=sdk_session)
         adapter.base_url = f"{alex.simulator.base}/v1.0"
         yield GraphServiceClient(request_adapter=adapter)
 

@@ -72,10 +72,10 @@ def parse(token: str) -> Cursor:
         if not hmac.compare_digest(seal, _seal(data)):
             raise ValueError(token)
         fields = json.loads(data)
-    except ValueError:
+        del fields["nonce"]
+        return Cursor(**fields)
+    except (ValueError, KeyError, TypeError):
         raise errors.refused(400, "ErrorInvalidUrlQueryFilter", "Badly formed token.") from None
-    del fields["nonce"]
-    return Cursor(**fields)
 
 
 def _seal(data: bytes) -> bytes:

@@ -40,6 +40,7 @@ class Mailboxes:
         self._numbers: dict[int, dict[int, None]] = {}
         self._calendars: dict[str, Calendar] = {}
         self._by_number: dict[int, Calendar] = {}
+        self._by_mailbox: dict[str, dict[int, None]] = {}
         self._items: dict[int, Item] = {}
         self._logs: dict[int, ChangeLog] = {}
         self._transactions: dict[tuple[str, str], Transaction] = {}
@@ -68,6 +69,7 @@ class Mailboxes:
         """Add a calendar or replace it by its new self."""
         self._calendars[calendar.id] = calendar
         self._by_number[calendar.number] = calendar
+        self._by_mailbox.setdefault(calendar.mailbox, {})[calendar.number] = None
         self._numbers.setdefault(calendar.number, {})
         self._logs.setdefault(calendar.number, ChangeLog())
         self._state.put("calendar", calendar.id, _CALENDAR.dump_python(calendar, mode="json"))
@@ -79,6 +81,7 @@ class Mailboxes:
         self._state.drop("calendar", calendar.id)
         del self._calendars[calendar.id], self._by_number[calendar.number]
         del self._numbers[calendar.number], self._logs[calendar.number]
+        del self._by_mailbox[calendar.mailbox][calendar.number]
 
     def calendar(self, id_: str) -> Calendar | None:
         """The calendar of an id."""
@@ -90,7 +93,7 @@ class Mailboxes:
 
     def calendars(self, mailbox: str) -> list[Calendar]:
         """A person's calendars, the primary one first."""
-        own = [calendar for calendar in self._calendars.values() if calendar.mailbox == mailbox]
+        own = [self._by_number[number] for number in self._by_mailbox.get(mailbox, ())]
         return sorted(own, key=lambda calendar: (not calendar.primary, calendar.number))
 
     def primary(self, mailbox: str) -> Calendar:
@@ -202,7 +205,7 @@ class Mailboxes:
 
     def clear(self) -> None:
         """Forget everything but the numbers given, so that no id comes back."""
-        for known in (self._calendars, self._by_number, self._numbers, self._items, self._logs):
+        for known in (self._calendars, self._by_number, self._by_mailbox, self._numbers, self._items, self._logs):
             known.clear()
         self._transactions.clear()
         self._marked.clear()

@@ -40,7 +40,13 @@ _ELSEWHERE = {
     "subject", "body", "start", "end", "isAllDay", "recurrence", "transactionId", "singleValueExtendedProperties",
     "extensions",
 }  # fmt: skip
-_PLACE_DETAILS: tuple[str, ...] = ("locationUri", "locationEmailAddress", "address", "coordinates")
+_PLACE_TYPES = (
+    "default", "conferenceRoom", "homeAddress", "businessAddress", "geoCoordinates", "streetAddress", "hotel",
+    "restaurant", "localBusiness", "postalAddress",
+)  # fmt: skip
+_PLACE_OBJECTS = {"address": "physicalAddress", "coordinates": "outlookGeoCoordinates"}
+_PLACE_TEXTS = ("locationUri", "locationEmailAddress")
+_YEARS = range(1601, 4501)
 _RESPONSES = ("none", "organizer", "tentativelyAccepted", "accepted", "declined", "notResponded")
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z?)")
 _NEVER = "0001-01-01T00:00:00Z"
@@ -190,9 +196,11 @@ def _locations(given: Any) -> dict[str, Any]:
 def _place(given: Any) -> dict[str, Any]:
     place = _object(given, "location")
     title = _text(place.get("displayName") or "", "displayName").strip()
-    kept: dict[str, Any] = {key: place[key] for key in _PLACE_DETAILS if key in place}
+    kept: dict[str, Any] = {key: _object(place[key], kind) for key, kind in _PLACE_OBJECTS.items() if place.get(key)}
+    kept |= {key: _text(place[key], key) for key in _PLACE_TEXTS if place.get(key)}
+    kind = errors.enumerated(place.get("locationType") or "default", _PLACE_TYPES, "locationType")
     named = {"uniqueId": title, "uniqueIdType": "private"} if title else {"uniqueIdType": "unknown"}
-    return {"displayName": title, "locationType": place.get("locationType") or "default", **named, **kept}
+    return {"displayName": title, "locationType": kind, **named, **kept}
 
 
 def _attendees(given: Any) -> dict[str, Any]:
@@ -203,16 +211,17 @@ def _attendee(given: dict[str, Any]) -> dict[str, Any]:
     address = _object(given.get("emailAddress") or {}, "emailAddress")
     if not address.get("address"):
         raise errors.invalid("An attendee needs an e-mail address.", "ErrorInvalidRecipients")
-    status = given.get("status") or {}
+    status = _object(given.get("status") or {}, "responseStatus")
+    email = _text(address["address"], "address")
     return {
         "type": errors.enumerated(
             given.get("type") or "required", ("required", "optional", "resource"), "attendeeType"
         ),
         "status": {
             "response": errors.enumerated(status.get("response") or "none", _RESPONSES, "responseType"),
-            "time": status.get("time") or _NEVER,
+            "time": _text(status.get("time") or _NEVER, "time"),
         },
-        "emailAddress": {"name": address.get("name") or address["address"], "address": address["address"]},
+        "emailAddress": {"name": _text(address.get("name") or email, "name"), "address": email},
     }
 
 
@@ -240,9 +249,13 @@ def _date_time(given: Any, name: str) -> tuple[datetime, str]:
         raise errors.invalid(f"The {name}'s dateTime must be a date and time without an offset.", "ErrorInvalidRequest")
     try:
         fraction = (found[4] or "")[:6]
-        return datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}:{found[3] or '00'}.{fraction:0<6}"), zone
+        moment = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}:{found[3] or '00'}.{fraction:0<6}")
     except ValueError:
         raise errors.invalid(f"The {name}'s dateTime is no date and time.", "ErrorInvalidRequest") from None
+    if moment.year not in _YEARS:
+        message = f"The {name} must be between the years {_YEARS[0]} and {_YEARS[-1]}."
+        raise errors.invalid(message, "ErrorInvalidRequest")
+    return moment, zone
 
 
 def _object(given: Any, kind: str) -> dict[str, Any]:

@@ -170,9 +170,12 @@ def from_graph(value: dict[str, Any], *, default_zone: str) -> Recurrence:
         if not pattern.get(needed):
             raise errors.invalid(f"The recurrence pattern {kind} needs {needed}.")
     weekdays = pattern.get("daysOfWeek") or []
-    zone = zones.windows_name(bounds.get("recurrenceTimeZone") or default_zone)
+    if not isinstance(weekdays, list):
+        raise errors.unreadable("The property 'daysOfWeek' must be a collection.")
+    asked = str(bounds.get("recurrenceTimeZone") or default_zone)
+    zone = zones.windows_name(asked)
     if zone is None:
-        raise errors.zone_not_supported(str(bounds["recurrenceTimeZone"]))
+        raise errors.zone_not_supported(asked)
     relative = kind.startswith("relative")
     uses_day, uses_month = "dayOfMonth" in _NEEDS[kind], "month" in _NEEDS[kind]
     until, count = _end(bounds)

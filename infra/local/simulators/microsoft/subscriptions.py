@@ -72,6 +72,7 @@ class Subscriptions:
         self._mailboxes = mailboxes
         self._require_https = require_https
         self._alive: dict[str, Subscription] = {}
+        self._by_mailbox: dict[str, dict[str, None]] = {}
         self._endpoints = Endpoints(parts, self._missed)
         self._waiting: dict[str, list[dict[str, Any]]] = {}
 
@@ -131,10 +132,10 @@ class Subscriptions:
 
     def publish(self, item: Item, change: ChangeType) -> None:
         """An item changed: tell who watches it, soon, several changes in one POST."""
-        self.tick()
-        for one in list(self._alive.values()):
-            watched = one.mailbox == item.mailbox and one.calendar in {None, item.calendar}
-            if watched and change in one.change_types:
+        now = self._parts.clock.now()
+        for id_ in self._by_mailbox.get(item.mailbox, ()):
+            one = self._alive[id_]
+            if one.calendar in {None, item.calendar} and change in one.change_types and one.expires_at > now:
                 self._send(one.address, self._change_json(one, item, change))
 
     def lifecycle(self, event: LifecycleEvent, ids: Iterable[str] | None = None) -> int:
@@ -175,7 +176,8 @@ class Subscriptions:
 
     def load(self, rows: dict[str, Any]) -> None:
         """Take up what was saved."""
-        self._alive = {key: _ROW.validate_python(row) for key, row in rows.items()}
+        for row in rows.values():
+            self._put(_ROW.validate_python(row))
 
     # Inside
 
@@ -186,10 +188,12 @@ class Subscriptions:
 
     def _put(self, one: Subscription) -> None:
         self._alive[one.id] = one
+        self._by_mailbox.setdefault(one.mailbox, {})[one.id] = None
         self._parts.state.put("subscription", one.id, _ROW.dump_python(one, mode="json"))
 
     def _drop(self, one: Subscription) -> None:
         if self._alive.pop(one.id, None):
+            del self._by_mailbox[one.mailbox][one.id]
             self._parts.state.drop("subscription", one.id)
 
     def _find(self, caller: Caller, id_: str) -> Subscription:
