@@ -33,6 +33,7 @@ ERROR_SCHEMA = {
             "properties": {
                 "code": {"type": "integer"},
                 "message": {"type": "string"},
+                "status": {"enum": ["UNAUTHENTICATED", "PERMISSION_DENIED"]},
                 "errors": {
                     "type": "array",
                     "minItems": 1,

@@ -196,8 +196,8 @@ async def test_a_timed_event_becomes_all_day_only_when_its_times_are_removed(ale
 @pytest.mark.parametrize(
     ("body", "reason", "message"),
     [
-        ({"summary": "x"}, "required", "Missing start time."),
-        ({"start": {"date": "2026-03-02"}}, "required", "Missing end time."),
+        ({"summary": "x"}, "required", "Missing end time."),
+        ({"end": {"date": "2026-03-02"}}, "required", "Missing start time."),
         ({**timed(), "end": {"date": "2026-03-03"}}, "invalid", "either both be date or both be dateTime"),
         (timed("2026-03-02T10:00:00", "2026-03-02T09:00:00"), "timeRangeEmpty", "time range is empty"),
         (timed(zone="Mars/Olympus"), "invalid", "Mars/Olympus"),
@@ -216,7 +216,12 @@ async def test_a_timed_event_becomes_all_day_only_when_its_times_are_removed(ale
         (timed(source={"url": "ftp://x"}), "invalid", "source"),
         (timed(eventType="fromGmail"), "invalid", "fromGmail"),
         (all_day(eventType="focusTime"), "invalid", "all-day"),
-        (timed(reminders={"useDefault": False, "overrides": [{"method": "popup", "minutes": 40321}]}), "invalid", ""),
+        (timed(reminders={"overrides": [{"method": "popup"}]}), "required", "minutes"),
+        (
+            timed(reminders={"overrides": [{"method": "popup", "minutes": minutes} for minutes in range(6)]}),
+            "eventRemindersCountExceedsLimit",
+            "",
+        ),
         (
             timed(reminders={"useDefault": True, "overrides": [{"method": "popup", "minutes": 5}]}),
             "cannotUseDefaultRemindersAndSpecifyOverride",
@@ -283,6 +288,52 @@ async def test_reminders_change_the_etag_and_not_the_time_of_update(alex: Api) -
     assert after["reminders"] == reminders
     assert after["updated"] == before["updated"]
     assert after["etag"] != before["etag"]
+
+
+async def test_reminders_are_rewritten_and_a_patch_replaces_them(alex: Api) -> None:
+    sent = [("popup", 99999), ("sms", 5), ("email", -3), ("popup", 10), ("popup", 10)]
+    overrides = [{"method": method, "minutes": minutes} for method, minutes in sent]
+
+    event = await alex.insert(timed(id="taken", reminders={"useDefault": False, "overrides": overrides}))
+    renamed = await alex.patch("taken", {"summary": "x"})
+    back = await alex.patch("taken", {"reminders": {"useDefault": True}})
+    none = await alex.patch("taken", {"reminders": {"useDefault": False}})
+
+    assert [(kept["method"], kept["minutes"]) for kept in event["reminders"]["overrides"]] == [
+        ("email", 0),
+        ("popup", 10),
+        ("popup", 40320),
+    ]
+    assert renamed["reminders"] == event["reminders"]
+    assert back["reminders"] == {"useDefault": True}
+    assert none["reminders"] == {"useDefault": False}
+
+
+async def test_an_all_day_event_takes_over_the_calendars_default_reminders(alex: Api) -> None:
+    bare = await alex.insert(all_day())
+    defaults = [{"method": "popup", "minutes": 30}]
+    await alex.call("PATCH", "/users/me/calendarList/primary", {"defaultReminders": defaults})
+
+    day, hour = await alex.insert(all_day()), await alex.insert(timed())
+
+    assert bare["reminders"] == {"useDefault": False}
+    assert day["reminders"] == {"useDefault": False, "overrides": defaults}
+    assert hour["reminders"] == {"useDefault": True}
+    assert (await alex.call("GET", alex.events())).body["defaultReminders"] == defaults
+
+
+async def test_googles_own_conference_block_is_deleted_from_a_description(alex: Api) -> None:
+    line = "-::~:~::~:~:" + "~:" * 30 + ":~:~::-"
+    block = f"{line}\nJoin: https://meet.example/x\n{line}"
+    lookalike = "-::~:~::-\nkept\n-::~:~::-"
+
+    event = await alex.insert(timed(description=f"Before\n{block}\nafter"))
+    only = await alex.insert(timed(description=block))
+    kept = await alex.insert(timed(description=lookalike))
+
+    assert event["description"] == "Before\n\nafter"
+    assert "description" not in only
+    assert kept["description"] == lookalike
 
 
 async def test_the_sequence_grows_with_the_time_and_must_not_shrink(alex: Api) -> None:

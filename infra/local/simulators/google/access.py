@@ -51,7 +51,7 @@ _ROLES = ("none", "freeBusyReader", "reader", "writer", "owner")
 def require_scope(caller: Caller, accepted: frozenset[str]) -> None:
     """403 insufficientPermissions when the token has none of the scopes."""
     if accepted.isdisjoint(caller.scopes):
-        raise errors.forbidden("Insufficient Permission", "insufficientPermissions")
+        raise errors.insufficient_scopes()
 
 
 def calendar_of(store: Store, email: str, calendar_id: str) -> tuple[Calendar, Entry]:

@@ -5,7 +5,7 @@ another source for one.
 """
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from infra.local.simulators.exchange import Answer, Refusal, Refused
 
@@ -19,12 +19,15 @@ def answer(
     location_type: Literal["parameter", "header"] | None = None,
     location: str | None = None,
     retry_after: int = 0,
+    status: str | None = None,
+    outer_message: str | None = None,
 ) -> Answer:
-    """An error as an answer."""
+    """An error as an answer. What fails before the Calendar backend has a `status` and a message of its own."""
     error = {"domain": domain, "reason": reason, "message": message}
     if location_type and location:
         error |= {"locationType": location_type, "location": location}
-    body = {"error": {"errors": [error], "code": code, "message": message}}
+    outer: dict[str, Any] = {"errors": [error], "code": code, "message": outer_message or message}
+    body = {"error": outer | ({"status": status} if status else {})}
     headers = {"Retry-After": str(retry_after)} if retry_after else {}
     return Answer(status=code, body=json.dumps(body).encode(), headers=headers)
 
@@ -39,6 +42,29 @@ def invalid(message: str, parameter: str | None = None) -> Refused:
 def bad_request() -> Refused:
     """400 without saying why, which is Google's answer to a malformed time in a parameter."""
     return Refused(answer(400, "badRequest", "Bad Request"))
+
+
+def in_calendar(reason: str, message: str) -> Refused:
+    """400 from the rules of calendars."""
+    return Refused(answer(400, reason, message, domain="calendar"))
+
+
+def ordering_not_available() -> Refused:
+    """400: an order that needs single events."""
+    return Refused(answer(400, "badRequest", "The requested ordering is not available for the particular query."))
+
+
+def insufficient_scopes() -> Refused:
+    """403: the token was not granted what the method needs."""
+    return Refused(
+        answer(
+            403,
+            "insufficientPermissions",
+            "Insufficient Permission",
+            status="PERMISSION_DENIED",
+            outer_message="Request had insufficient authentication scopes.",
+        )
+    )
 
 
 def parse_error() -> Refused:
@@ -124,9 +150,13 @@ def refuse(refusal: Refusal, retry_after: int) -> Answer:
         case Refusal.NO_ROUTE:
             return answer(404, "notFound", "Not Found")
         case Refusal.NO_CREDENTIALS:
-            return answer(401, "required", "Login Required", location_type="header", location="Authorization")
+            return _unauthenticated(
+                "required", "Login Required.", "Request is missing required authentication credential."
+            )
         case Refusal.BAD_CREDENTIALS:
-            return answer(401, "authError", "Invalid Credentials", location_type="header", location="Authorization")
+            return _unauthenticated(
+                "authError", "Invalid Credentials", "Request had invalid authentication credentials."
+            )
         case Refusal.RATE_429 | Refusal.PER_MAILBOX_10MIN | Refusal.CONCURRENT_PER_MAILBOX:
             return answer(
                 429, "rateLimitExceeded", "Rate Limit Exceeded", domain="usageLimits", retry_after=retry_after
@@ -139,3 +169,16 @@ def refuse(refusal: Refusal, retry_after: int) -> Answer:
             return answer(503, "backendError", "Backend Error")
         case Refusal.GATEWAY_TIMEOUT:
             return answer(504, "backendError", "Gateway Timeout")
+
+
+def _unauthenticated(reason: str, message: str, outer_message: str) -> Answer:
+    return answer(
+        401,
+        reason,
+        message,
+        location_type="header",
+        location="Authorization",
+        status="UNAUTHENTICATED",
+        outer_message=f"{outer_message} Expected OAuth 2 access token, login cookie or other valid authentication "
+        "credential.",
+    )

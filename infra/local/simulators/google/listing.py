@@ -214,7 +214,7 @@ class Listings:
             "updated": times.millisecond_text(self._parts.clock.now()),
             "timeZone": query.zone,
             "accessRole": entry.role,
-            "defaultReminders": [],
+            "defaultReminders": entry.settings.get("defaultReminders", []),
         }
 
     def _record_text(self, record: Record, listing: _Listing) -> str:

@@ -65,7 +65,7 @@ def parse(query: MultiDict[str], calendar_zone: str) -> Query:
     if order_by not in ("", "startTime", "updated"):
         raise errors.invalid("Invalid value for: orderBy", "orderBy")
     if order_by == "startTime" and not single:
-        raise errors.bad_request()
+        raise errors.ordering_not_available()
     time_min, time_max = _moment(query, "timeMin"), _moment(query, "timeMax")
     if time_min and time_max and time_max <= time_min:
         raise errors.time_range_empty()

@@ -1,10 +1,10 @@
 """The event resource: what of a request is kept, how the server normalises it, and how an answer shows it."""
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.local.simulators.exchange import Refused
 from infra.local.simulators.google import errors, recurrence, times
 
 type Event = dict[str, Any]
@@ -55,6 +55,9 @@ WRITABLE = frozenset(
 )
 """Fields that insert, update and patch take from a body; others are read-only and ignored."""
 
+_REPLACED_WHOLE = ("reminders",)
+_CONFERENCE_DELIMITER = r"-::~:~::(?:~:){20,}:~:~::-"
+_CONFERENCE_BLOCK = re.compile(rf"{_CONFERENCE_DELIMITER}.*?{_CONFERENCE_DELIMITER}", re.DOTALL)
 _LONGEST_KEY, _LONGEST_VALUE, _MOST_PROPERTIES, _MOST_BYTES = 44, 1024, 300, 32 * 1024
 _MOST_REMINDERS, _EARLIEST_REMINDER = 5, 40_320
 _ON_PRIMARY_ONLY = ("birthday", "focusTime", "outOfOffice", "workingLocation")
@@ -66,7 +69,7 @@ def merged(kept: Mapping[str, Any], patch: Mapping[str, Any]) -> Event:
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and key not in _REPLACED_WHOLE:
             inner = result.get(key)
             result[key] = merged(inner if isinstance(inner, dict) else {}, value)
         else:
@@ -74,7 +77,15 @@ def merged(kept: Mapping[str, Any], patch: Mapping[str, Any]) -> Event:
     return result
 
 
-def clean(draft: Mapping[str, Any], *, calendar_zone: str, self_email: str, primary: bool, trim: bool) -> Event:
+def clean(
+    draft: Mapping[str, Any],
+    *,
+    calendar_zone: str,
+    self_email: str,
+    primary: bool,
+    default_reminders: Sequence[Event],
+    trim: bool,
+) -> Event:
     """The writable part of an event, checked and normalised. Raises Refused with 400 where Google does.
 
     `trim`: trailing white space of title and place is dropped and CRLF becomes LF (unverified: behaviours.md).
@@ -83,6 +94,8 @@ def clean(draft: Mapping[str, Any], *, calendar_zone: str, self_email: str, prim
     for key in _TEXTS:
         if text := _text(draft.get(key), key):
             event[key] = _trimmed(text, key) if trim else text
+            if key == "description":
+                event[key] = _without_conference_blocks(event[key])
             if not event[key]:
                 del event[key]
     for key, default in _BOOLEANS.items():
@@ -110,7 +123,9 @@ def clean(draft: Mapping[str, Any], *, calendar_zone: str, self_email: str, prim
         event["attachments"] = attachments
     if source := _clean_source(draft.get("source")):
         event["source"] = source
-    event["reminders"] = _clean_reminders(draft.get("reminders"))
+    event["reminders"] = _clean_reminders(
+        draft.get("reminders"), all_day=times.is_all_day(event), defaults=default_reminders
+    )
     sequence = draft.get("sequence") or 0
     if not isinstance(sequence, int) or sequence < 0:
         raise errors.invalid("Invalid value for: sequence")
@@ -170,8 +185,8 @@ def _trimmed(text: str, key: str) -> str:
 
 
 def _clean_times(draft: Mapping[str, Any], calendar_zone: str) -> Event:
-    start = times.clean(draft.get("start"), which="start", calendar_zone=calendar_zone)
     end = times.clean(draft.get("end"), which="end", calendar_zone=calendar_zone)
+    start = times.clean(draft.get("start"), which="start", calendar_zone=calendar_zone)
     if ("date" in start) != ("date" in end):
         raise errors.invalid("Start and end times must either both be date or both be dateTime.")
     cleaned: Event = {"start": start, "end": end}
@@ -251,27 +266,32 @@ def _clean_source(value: Any) -> Event:
     return {key: value[key] for key in ("url", "title") if value.get(key)}
 
 
-def _clean_reminders(value: Any) -> Event:
-    if not isinstance(value, dict):
-        return {"useDefault": True}
-    overrides = value.get("overrides") or []
-    if value.get("useDefault") and overrides:
-        raise Refused(
-            errors.answer(
-                400,
-                "cannotUseDefaultRemindersAndSpecifyOverride",
-                "Cannot specify both default reminders and overrides at the same time.",
-                domain="calendar",
-            )
+def _clean_reminders(value: Any, *, all_day: bool, defaults: Sequence[Event]) -> Event:
+    """As Google rewrites them: minutes clamped, doubles and unknown methods dropped, the order its own; an all-day
+    event never inherits the calendar's defaults but gets them as its own (behaviours.md)."""
+    given: Event = value if isinstance(value, dict) else {"useDefault": True}
+    overrides = given.get("overrides") or []
+    if given.get("useDefault") and overrides:
+        raise errors.in_calendar(
+            "cannotUseDefaultRemindersAndSpecifyOverride",
+            "Cannot specify both default reminders and overrides at the same time.",
         )
     if len(overrides) > _MOST_REMINDERS:
-        raise errors.invalid("Too many reminder overrides.")
-    for reminder in overrides:
-        minutes = reminder.get("minutes")
-        if reminder.get("method") not in ("email", "popup") or not isinstance(minutes, int):
-            raise errors.invalid("Invalid reminder override.")
-        if not 0 <= minutes <= _EARLIEST_REMINDER:
-            raise errors.invalid("Invalid reminder override.")
-    if overrides:
-        return {"useDefault": False, "overrides": [{"method": r["method"], "minutes": r["minutes"]} for r in overrides]}
-    return {"useDefault": bool(value.get("useDefault", False))}
+        raise errors.in_calendar("eventRemindersCountExceedsLimit", "Too many event reminders.")
+    if given.get("useDefault") and not all_day:
+        return {"useDefault": True}
+    kept = set()
+    for reminder in defaults if given.get("useDefault") else overrides:
+        if not isinstance(reminder.get("minutes"), int):
+            raise errors.required("Missing reminder minutes.")
+        if reminder.get("method") in ("email", "popup"):
+            kept.add((min(max(reminder["minutes"], 0), _EARLIEST_REMINDER), reminder["method"]))
+    if not kept:
+        return {"useDefault": False}
+    shown = [{"method": method, "minutes": minutes} for minutes, method in sorted(kept)]
+    return {"useDefault": False, "overrides": shown}
+
+
+def _without_conference_blocks(description: str) -> str:
+    """Google deletes what stands between its own conference delimiters, whoever wrote it (keeper.sh issue 749)."""
+    return _CONFERENCE_BLOCK.sub("", description)

@@ -184,6 +184,11 @@ class Store:
         self._state.put("entry", f"{email} {entry.calendar}", {**asdict(entry), "email": email})
         return entry
 
+    def default_reminders(self, calendar: Calendar) -> list[Event]:
+        """The reminders that events of a calendar inherit: its owner's."""
+        entry = self.lists.get(calendar.owner, {}).get(calendar.id)
+        return list(entry.settings.get("defaultReminders", ())) if entry else []
+
     def list_seq(self, email: str) -> int:
         """The number of the newest change of a person's list."""
         return max((entry.seq for entry in self.lists.get(email, {}).values()), default=0)

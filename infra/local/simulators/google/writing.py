@@ -176,6 +176,7 @@ class Writer:
             calendar_zone=calendar.time_zone,
             self_email=calendar.owner if calendar.primary else calendar.id,
             primary=calendar.primary,
+            default_reminders=self._store.default_reminders(calendar),
             trim=faults.trim_text,
         )
 
@@ -275,5 +276,5 @@ def _next_sequence(before: Event, after: Event, wanted: Any) -> int:
             "Invalid sequence value. The specified sequence number is below the current sequence number of the "
             "resource. Re-fetch the resource and use its sequence number on the following request."
         )
-    moved = any(before.get(key) != after.get(key) for key in ("start", "end", "recurrence"))
+    moved = any(before.get(key) != after.get(key) for key in ("start", "end", "recurrence", "location"))
     return max(int(after["sequence"]), current + 1 if moved else current)
