@@ -1,5 +1,6 @@
 """The key that signs id tokens."""
 
+import functools
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +9,18 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 
+@functools.cache
+def _key() -> tuple[str, RSAKey]:
+    """The process's key with its id: making one takes a tenth of a second."""
+    id_ = secrets.token_hex(20)
+    return id_, RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": id_})
+
+
 class SigningKey:
     """An RSA key that lives as long as the process; clients learn its public half from `jwks`."""
 
     def __init__(self) -> None:
-        self._id = secrets.token_hex(20)
-        self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": self._id})
+        self._id, self._key = _key()
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A JWT (RS256) with these claims."""
