@@ -14,7 +14,7 @@ run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes
 	@exec $(PYTHON) -m infra.local
 
 smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; the last line is JSON
-	@$(PYTHON) -m tests.e2e.smoke
+	@$(PYTHON) -m tests.smoke
 
 test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows)
 	@$(PYTHON) -m coverage erase
