@@ -65,6 +65,12 @@ class Deliveries:
         if self._session is not None:
             await self._session.close()
 
+    def reset(self) -> None:
+        """Forget what is on its way or waits to be tried again, and count from zero."""
+        for task in self._running:
+            task.cancel()
+        self.counts = Counts()
+
     def post(self, notification: Notification) -> None:
         """Send soon. Answers at once; the faults drop, duplicate, delay and reorder are drawn here."""
         faults = self._switchboard.settings.notifications

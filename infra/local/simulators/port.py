@@ -37,6 +37,14 @@ class Parts:
     journal: Journal
     deliveries: Deliveries
 
+    def reset(self) -> None:
+        """Forget people, tokens, saved rows, requests and mail; faults off. Registered clients stay."""
+        self.switchboard.reset()
+        self.journal.reset()
+        self.deliveries.reset()
+        self.state.clear()
+        self.authorization.reset()
+
 
 def parts(faults: FaultSettings, *, state: Path | None, access_prefix: str = "", refresh_prefix: str = "") -> Parts:
     """Fresh parts; `state` is the file that keeps data between runs, or None."""

@@ -77,3 +77,16 @@ async def test_a_receiver_that_is_not_there_is_tried_again(deliveries: Deliverie
 async def test_posting_before_the_start_is_a_mistake_of_ours(switchboard: Switchboard[FaultSettings]) -> None:
     with pytest.raises(RuntimeError, match="not started"):
         await Deliveries(switchboard).ask("http://127.0.0.1:1/", headers={}, seconds=1)
+
+
+async def test_a_reset_forgets_what_waits_to_be_tried_again(deliveries: Deliveries, hook: Webhook) -> None:
+    hook.statuses = [500]
+    deliveries.post(Notification(address=hook.address))
+    await hook.wait_for(1)
+    await asyncio.sleep(0.05)
+
+    deliveries.reset()
+    await asyncio.sleep(1.2)
+
+    assert len(hook.received) == 1
+    assert deliveries.counts.retries == 0

@@ -117,7 +117,7 @@ async def test_stopping_needs_the_id_and_the_resource_id(alex: Api, hook: Webhoo
     ],
 )
 async def test_a_wrong_channel_is_refused(alex: Api, hook: Webhook, fields: dict[str, Any], reason: str) -> None:
-    reply = await _watch(alex, **{"address": hook.address, **fields})  # type: ignore[arg-type]
+    reply = await _watch(alex, **{"address": hook.address, **fields})
 
     assert (reply.status, reply.reason) == (400, reason)
 

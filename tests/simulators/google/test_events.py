@@ -213,6 +213,10 @@ async def test_a_timed_event_becomes_all_day_only_when_its_times_are_removed(ale
         (timed(recurrence=["RRULE:FREQ=HOURLY"]), "invalid", "recurrence"),
         (timed(recurrence=["DTSTART:20260302T090000Z"]), "invalid", "recurrence"),
         (timed(recurrence=["RRULE:FREQ=DAILY;UNTIL=20260401;COUNT=3"]), "invalid", "recurrence"),
+        (timed(attendees="sam@example.com"), "parseError", ""),
+        (timed(extendedProperties={"private": ["a"]}), "parseError", ""),
+        (timed(reminders={"overrides": [5]}), "parseError", ""),
+        ({**timed(), "start": {"dateTime": "2026-03-02T09:00:00", "timeZone": 1}}, "parseError", ""),
         (timed(source={"url": "ftp://x"}), "invalid", "source"),
         (timed(eventType="fromGmail"), "invalid", "fromGmail"),
         (all_day(eventType="focusTime"), "invalid", "all-day"),
@@ -407,6 +411,8 @@ async def test_a_move_leaves_a_tombstone_and_keeps_the_id(alex: Api, simulator: 
     assert [event["id"] for event in (await alex.list(calendar=club))[0]] == ["taken"]
     tombstones, _ = await alex.list(showDeleted=True)
     assert [(event["id"], event["status"]) for event in tombstones] == [("taken", "cancelled")]
+    back = await alex.call("PUT", alex.events("taken"), timed(status="confirmed"))
+    assert back.body["organizer"] == {"email": "alex@example.com", "self": True}
 
 
 async def test_attachments_and_conferences_need_their_parameter(alex: Api) -> None:

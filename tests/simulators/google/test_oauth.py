@@ -82,7 +82,7 @@ async def test_google_auth_refreshes_and_hears_of_revocation(simulator: Simulato
         client_id=google_simulator.CLIENT_ID,
         client_secret=google_simulator.CLIENT_SECRET,
     )
-    request = google.auth.transport.requests.Request()  # type: ignore[no-untyped-call]
+    request = google.auth.transport.requests.Request()
 
     await asyncio.to_thread(credentials.refresh, request)
     works = await Api(simulator=simulator, token=credentials.token).call("GET", "/colors")

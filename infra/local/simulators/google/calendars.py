@@ -104,7 +104,7 @@ class Calendars:
             token = queries.decode(query["pageToken"], "pageToken")
             until, position = token["u"], token["p"]
         found = [entry for entry in self._listed(call, caller, after, until) if entry.seq > position]
-        size = min(int(query.get("maxResults") or _DEFAULT_PAGE), _LARGEST_PAGE)
+        size = min(queries.positive(query, "maxResults") or _DEFAULT_PAGE, _LARGEST_PAGE)
         head: dict[str, Any] = {"kind": "calendar#calendarList", "etag": f'"p{until}"'}
         if len(found) > size:
             head["nextPageToken"] = queries.encode({"u": until, "p": found[size - 1].seq})

@@ -108,10 +108,7 @@ class Google:
 
     def reset(self) -> None:
         """Forget everything and put the demo accounts back; faults off."""
-        self.parts.switchboard.reset()
-        self.parts.journal.reset()
-        self.parts.state.clear()
-        self.parts.authorization.reset()
+        self.parts.reset()
         self._channels.reset()
         self._store.clear()
         self._begin()

@@ -75,7 +75,7 @@ def parse(query: MultiDict[str], calendar_zone: str) -> Query:
     zone = query.get("timeZone") or calendar_zone
     times.zone(zone)
     return Query(
-        max_results=min(_positive(query, "maxResults") or _DEFAULT_PAGE, _LARGEST_PAGE),
+        max_results=min(positive(query, "maxResults") or _DEFAULT_PAGE, _LARGEST_PAGE),
         page_token=query.get("pageToken", ""),
         sync_token=query.get("syncToken", ""),
         show_deleted=_flag(query, "showDeleted"),
@@ -90,7 +90,7 @@ def parse(query: MultiDict[str], calendar_zone: str) -> Query:
         shared=_properties(query, "sharedExtendedProperty"),
         event_types=event_types,
         zone=zone,
-        max_attendees=_positive(query, "maxAttendees"),
+        max_attendees=positive(query, "maxAttendees"),
         original_start=query.get("originalStart", ""),
         shape=_hash(query, [key for key in query if key not in ("pageToken", "maxResults", "fields")]),
         repeated=_hash(query, _REPEATED),
@@ -132,7 +132,8 @@ def _flag(query: MultiDict[str], name: str) -> bool:
     return value == "true"
 
 
-def _positive(query: MultiDict[str], name: str) -> int | None:
+def positive(query: MultiDict[str], name: str) -> int | None:
+    """A whole number from 1, None when the parameter is absent; 400 otherwise."""
     if name not in query:
         return None
     try:

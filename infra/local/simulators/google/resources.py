@@ -119,7 +119,7 @@ def clean(
         event["extendedProperties"] = properties
     if attendees := _clean_attendees(draft.get("attendees"), self_email):
         event["attendees"] = attendees
-    if attachments := draft.get("attachments"):
+    if attachments := _objects(draft.get("attachments")):
         event["attachments"] = attachments
     if source := _clean_source(draft.get("source")):
         event["source"] = source
@@ -179,6 +179,18 @@ def _text(value: Any, key: str) -> str:
     return value
 
 
+def _object(value: Any) -> Event:
+    if value is not None and not isinstance(value, dict):
+        raise errors.parse_error()
+    return value or {}
+
+
+def _objects(value: Any) -> list[Event]:
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+        raise errors.parse_error()
+    return value or []
+
+
 def _trimmed(text: str, key: str) -> str:
     text = text.replace("\r\n", "\n")
     return text if key == "description" else text.rstrip()
@@ -218,14 +230,10 @@ def _clean_type(event: Event, *, primary: bool) -> Event:
 
 
 def _clean_properties(value: Any) -> Event:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise errors.parse_error()
-    cleaned: Event = {}
+    value, cleaned = _object(value), {}
     for part in ("private", "shared"):
         kept: dict[str, str] = {}
-        for key, text in (value.get(part) or {}).items():
+        for key, text in _object(value.get(part)).items():
             if text is None or len(key) > _LONGEST_KEY:
                 continue
             if not isinstance(text, str):
@@ -243,8 +251,8 @@ def _clean_properties(value: Any) -> Event:
 
 def _clean_attendees(value: Any, self_email: str) -> list[Event]:
     cleaned = []
-    for attendee in value or ():
-        email = attendee.get("email") if isinstance(attendee, dict) else None
+    for attendee in _objects(value):
+        email = attendee.get("email")
         if not isinstance(email, str) or "@" not in email:
             raise errors.invalid("Invalid attendee email.")
         kept = {key: attendee[key] for key in ("displayName", "comment", "additionalGuests") if attendee.get(key)}
@@ -270,7 +278,7 @@ def _clean_reminders(value: Any, *, all_day: bool, defaults: Sequence[Event]) ->
     """As Google rewrites them: minutes clamped, doubles and unknown methods dropped, the order its own; an all-day
     event never inherits the calendar's defaults but gets them as its own (behaviours.md)."""
     given: Event = value if isinstance(value, dict) else {"useDefault": True}
-    overrides = given.get("overrides") or []
+    overrides = _objects(given.get("overrides"))
     if given.get("useDefault") and overrides:
         raise errors.in_calendar(
             "cannotUseDefaultRemindersAndSpecifyOverride",

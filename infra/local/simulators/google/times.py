@@ -58,6 +58,8 @@ def clean(value: Any, *, which: str, calendar_zone: str) -> dict[str, str]:
     day, moment, name = (value.get(key) for key in ("date", "dateTime", "timeZone"))
     if not day and not moment:
         raise errors.required(f"Missing {which} time.")
+    if name is not None and not isinstance(name, str):
+        raise errors.parse_error()
     if day and moment:
         raise errors.invalid(f"Invalid {which} time.")
     try:

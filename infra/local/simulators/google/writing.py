@@ -111,9 +111,10 @@ class Writer:
         before = self.find(calendar, event_id)
         if before["status"] == "cancelled" and body.get("status") not in ("confirmed", "tentative"):
             raise errors.forbidden()
-        if body.get("eventType") not in (None, before["eventType"]):
+        kind = before.get("eventType", "default")
+        if body.get("eventType") not in (None, kind):
             raise errors.invalid("Event type cannot be changed.")
-        if not before["organizer"].get("self") and any(
+        if not before.get("organizer", {"self": True}).get("self") and any(
             body[key] != before.get(key, key != "guestsCanModify") for key in _SHARED_BY_ORGANIZER if key in body
         ):
             raise errors.forbidden(
@@ -124,11 +125,13 @@ class Writer:
         if body.get("status") == "cancelled":
             return self._cancel(calendar, before, actor)
         writable = {key: value for key, value in body.items() if key in resources.WRITABLE}
-        draft = resources.merged(before, writable) if patch else {"eventType": before["eventType"], **writable}
+        draft = resources.merged(before, writable) if patch else {"eventType": kind, **writable}
         draft = {key: value for key, value in draft.items() if key in resources.WRITABLE}
         if before.get("recurringEventId"):
             draft.pop("recurrence", None)
-        after = _read_only(before) | self._clean(calendar, draft)
+        moved_away = "creator" not in before
+        born = self._born(calendar, actor, event_id, before["iCalUID"]) if moved_away else _read_only(before)
+        after = born | self._clean(calendar, draft)
         after["sequence"] = _next_sequence(before, after, body.get("sequence"))
         return self._commit(calendar, before, after, "update", actor)
 
