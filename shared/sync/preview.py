@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from shared.calendar.mask import Mask
     from shared.calendar.mirror import Appearance
 
-GUESTS = ("Dana Okafor", "Prof. Lindqvist")
-REMINDER = "10 minutes before"
+NEVER_SHOWN = ("guests", "reminders", "video links", "attachments")
 """What people also keep in their events; no mirror carries it (promise 9)."""
 
 

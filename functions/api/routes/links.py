@@ -1,0 +1,242 @@
+"""Links: what happens in one calendar appears in another."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field, model_validator
+
+from functions.api.once import once
+from functions.api.routing import new_router
+from functions.api.shapes import (
+    After,
+    AfterId,
+    IdempotencyKey,
+    IfMatch,
+    In,
+    Limit,
+    OneLine,
+    Out,
+    Page,
+    When,
+    etag,
+    page,
+    version,
+)
+from functions.api.visit import Here
+from shared.calendar.event import Event, Text
+from shared.calendar.mask import Mask
+from shared.calendar.mirror import Appearance, Privacy
+from shared.identity import people
+from shared.sync import activity, links, preview, requests
+
+router = new_router()
+TAGS = ["links"]
+
+PrivacyName = Literal["busy", "title", "full"]
+Title = Annotated[str, OneLine]
+DaysAhead = Annotated[int, Field(ge=1, le=links.LONGEST_AHEAD)]
+DaysBehind = Annotated[int, Field(ge=0, le=365)]
+
+
+class NewLink(In):
+    """From where to where, and how much others see. `days_ahead` null: without bound."""
+
+    source_calendar_id: UUID
+    target_calendar_id: UUID
+    privacy: PrivacyName = "busy"
+    busy_title: Title = "Busy"
+    skip_all_day: bool = False
+    skip_free: bool = True
+    days_ahead: DaysAhead | None = 365
+    days_behind: DaysBehind = 1
+
+
+class LinkChanges(In):
+    """What shall be otherwise; what is left out stays. Every mirror is then rendered anew, past ones included."""
+
+    privacy: PrivacyName | None = None
+    busy_title: Title | None = None
+    skip_all_day: bool | None = None
+    skip_free: bool | None = None
+    days_ahead: DaysAhead | None = None
+    days_behind: DaysBehind | None = None
+
+    @model_validator(mode="after")
+    def _only_days_ahead_may_be_null(self) -> Self:
+        nulls = [name for name in self.model_fields_set - {"days_ahead"} if getattr(self, name) is None]
+        if nulls:
+            raise ValueError(f"{', '.join(sorted(nulls))} must not be null")
+        return self
+
+
+class Link(Out):
+    """A link. `version` rises with each change and is its ETag."""
+
+    id: UUID
+    source_calendar_id: UUID
+    target_calendar_id: UUID
+    direction: Literal["one_way"]
+    privacy: PrivacyName
+    busy_title: str
+    skip_all_day: bool
+    skip_free: bool
+    days_ahead: int | None
+    days_behind: int
+    state: Literal["active", "paused", "deleting"]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class DeletedLink(Out):
+    """`mirrors`: how many are being removed. 0: none stood there, or they stay."""
+
+    mirrors: int
+
+
+class Skipped(Out):
+    """A source event that cannot be mirrored until it changes. `title` is null where no text is kept."""
+
+    source_event_id: str
+    reason: str
+    message: str
+    since: datetime
+    starts_at: datetime | None
+    title: str | None
+    has_mirror: bool
+
+
+class PreviewRequest(In):
+    """How much others would see."""
+
+    privacy: PrivacyName = "busy"
+    busy_title: Title = "Busy"
+
+
+class Shown(Out):
+    """An event as somebody sees it."""
+
+    title: str
+    description: str
+    location: str
+    when: When
+    availability: str
+    visibility: str
+
+
+class Preview(Out):
+    """`original` is an example event, `seen` exactly what readers of the target calendar would see of it."""
+
+    original: Shown
+    seen: Shown
+    never_shown: list[str]
+
+
+@router.get("/api/links", tags=TAGS)
+def list_links(visit: Here, after: AfterId = None, limit: Limit = 50) -> Page[Link]:
+    """Your links, oldest first."""
+    with visit.mine() as conn:
+        found = links.list_page(conn, after=after, limit=limit + 1)
+    return page(found, limit, Link.model_validate, lambda one: str(one.id))
+
+
+@router.post("/api/links", status_code=201, tags=TAGS)
+def create_link(visit: Here, body: NewLink, idempotency_key: IdempotencyKey = None) -> Response[Link]:
+    """Link two calendars. The first copy begins at once."""
+
+    def make() -> Link:
+        return Link.model_validate(requests.create_link(visit.engine, visit.by, **body.model_dump()))
+
+    return once(visit, idempotency_key, make, shape=Link, headers=_tag)
+
+
+@router.post("/api/links/preview", tags=TAGS)
+def preview_link(visit: Here, body: PreviewRequest) -> Preview:
+    """What others would see of an example event."""
+    with visit.mine() as conn:
+        zone = people.get(conn, visit.principal.user_id).timezone
+    event = preview.example(zone=zone, now=visit.now)
+    seen = preview.render(event, Mask(privacy=Privacy(body.privacy), busy_title=body.busy_title))
+    return Preview(original=_shown(event), seen=_shown(seen), never_shown=list(preview.NEVER_SHOWN))
+
+
+@router.get("/api/links/<link_id>", tags=TAGS)
+def get_link(visit: Here, link_id: UUID) -> Response[Link]:
+    """One link."""
+    with visit.mine() as conn:
+        return _tagged(links.get(conn, link_id))
+
+
+@router.patch("/api/links/<link_id>", tags=TAGS)
+def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch = None) -> Response[Link]:
+    """Change privacy, filters or window."""
+    return _tagged(
+        requests.change_link(
+            visit.engine,
+            visit.by,
+            link_id,
+            version=version(if_match),
+            changes=body.model_dump(exclude_unset=True),
+        )
+    )
+
+
+@router.delete("/api/links/<link_id>", tags=TAGS)
+def delete_link(
+    visit: Here,
+    link_id: UUID,
+    delete_mirrors: Annotated[bool, Query(description="true: its mirrors are removed; false: they stay.")],
+    if_match: IfMatch = None,
+) -> DeletedLink:
+    """Delete a link, with or without its mirrors. It is gone when its last mirror is."""
+    count = requests.delete_link(
+        visit.engine, visit.by, link_id, delete_mirrors=delete_mirrors, version=version(if_match)
+    )
+    return DeletedLink(mirrors=count)
+
+
+@router.post("/api/links/<link_id>/pause", tags=TAGS)
+def pause_link(visit: Here, link_id: UUID) -> Response[Link]:
+    """Stop writing for a link; what changes meanwhile waits."""
+    return _tagged(requests.pause_link(visit.engine, visit.by, link_id))
+
+
+@router.post("/api/links/<link_id>/resume", tags=TAGS)
+def resume_link(visit: Here, link_id: UUID) -> Response[Link]:
+    """Go on where a link was paused."""
+    return _tagged(requests.resume_link(visit.engine, visit.by, link_id))
+
+
+@router.get("/api/links/<link_id>/skipped", tags=TAGS)
+def list_skipped(visit: Here, link_id: UUID, after: After = None, limit: Limit = 50) -> Page[Skipped]:
+    """What the link cannot mirror, and why."""
+    engine = visit.engine
+    with visit.mine() as conn:
+        found = activity.skipped(conn, engine.data_key, link_id=link_id, after=after or "", limit=limit + 1)
+    return page(found, limit, Skipped.model_validate, lambda one: one.source_event_id)
+
+
+def _tag(link: Link) -> dict[str, str]:
+    return {"ETag": etag(link.version)}
+
+
+def _tagged(found: links.Link) -> Response[Link]:
+    link = Link.model_validate(found)
+    return Response(status_code=200, content_type=content_types.APPLICATION_JSON, body=link, headers=_tag(link))
+
+
+def _shown(one: Event | Appearance) -> Shown:
+    if one.span is None:
+        raise AssertionError("the example has a time")
+    text = one.text or Text()
+    return Shown(
+        title=text.title,
+        description=text.description,
+        location=text.location,
+        when=When.of(one.span),
+        availability=one.availability.value,
+        visibility=one.visibility.value,
+    )
