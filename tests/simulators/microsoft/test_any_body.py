@@ -47,7 +47,7 @@ PARTS = st.fixed_dictionaries(
 WORDS = ["a/b", "eq", "'x'", "(", ")", "and", "or", "not", "a/any", ":", ",", "1", "true", "null", "contains", "'"]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(NAMES), JSON | PARTS | st.lists(PARTS, max_size=2), max_size=5))
 def test_any_event_is_read_or_refused_with_400(body: dict[str, Any]) -> None:
     try:

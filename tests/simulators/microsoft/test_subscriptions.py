@@ -309,6 +309,23 @@ async def test_a_slow_endpoint_gets_nothing_for_a_while_and_then_hears_that_it_m
     assert [(one["lifecycleEvent"], one["subscriptionId"]) for one in missed] == [("missed", made["id"])]
 
 
+async def test_a_rather_slow_endpoint_is_told_late(alex: Api, hook: Webhook, simulator: Simulator) -> None:
+    await simulator.faults(slow_answer_seconds=0.3)
+    await subscribe(alex, hook)
+    for number in range(8):
+        hook.seconds = 0.35 if number == 6 else 0
+        await alex.create(timed())
+        await hook.wait_for(number + 1)
+    hook.seconds = 0
+    await asyncio.sleep(0.05)
+    before = asyncio.get_running_loop().time()
+
+    await alex.create(timed())
+    await hook.wait_for(9)
+
+    assert asyncio.get_running_loop().time() - before >= 0.3
+
+
 @pytest.mark.parametrize(("faults", "told"), [({"drop": 1}, 0), ({"duplicate": 1}, 2)])
 async def test_notifications_are_dropped_or_doubled_by_the_switch(
     alex: Api, hook: Webhook, simulator: Simulator, faults: dict[str, Any], told: int

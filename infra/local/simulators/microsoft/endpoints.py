@@ -1,7 +1,8 @@
 """How fast webhooks answer, and what slow ones get (vendor doc: change-notifications-delivery-webhooks, Throttling).
 
 In a window of ten minutes: more than 10 % of answers slower than ten seconds delay an endpoint's notifications by
-ten seconds; more than 15 % drop them, and their subscriptions hear "missed" when that is over.
+ten seconds; more than 15 % drop them, and their subscriptions hear "missed" when that is over. The switch
+`slow_answer_seconds` stands for both ten seconds.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ from infra.local.simulators.port import Parts
 _WINDOW = timedelta(minutes=10)
 _JUDGED_FROM = 5
 _SLOW_SHARE, _DROP_SHARE = 0.10, 0.15
-_SLOW_DELAY_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,18 +45,18 @@ class Endpoints:
     def post(self, notification: Notification, subscriptions: Iterable[str]) -> None:
         """Send at once, later, or not at all, by how the endpoint has answered so far."""
         endpoint = self._endpoints.setdefault(urlsplit(notification.address).netloc, _Endpoint())
+        limit: float = self._parts.switchboard.settings.slow_answer_seconds
 
         def note(status: int, seconds: float) -> None:
             del status
-            slow = seconds > self._parts.switchboard.settings.slow_answer_seconds
-            endpoint.answers.append((self._parts.clock.now(), slow))
+            endpoint.answers.append((self._parts.clock.now(), seconds > limit))
 
         measured = replace(notification, after=note)
         share = endpoint.slow_share(self._parts.clock.now())
         if share > _DROP_SHARE:
             endpoint.missed.update(subscriptions)
         elif share > _SLOW_SHARE:
-            asyncio.get_running_loop().call_later(_SLOW_DELAY_SECONDS, self._parts.deliveries.post, measured)
+            asyncio.get_running_loop().call_later(limit, self._parts.deliveries.post, measured)
         else:
             self._parts.deliveries.post(measured)
 

@@ -28,7 +28,8 @@ class MicrosoftFaults(FaultSettings):
     batch_concurrency: a batch's calls over the limit wait for their turn, or are answered 429.
     wrong_tenant, needs_approval: sign-ins that cannot go on end on Microsoft's own page, or go back to the
       application with the error.
-    slow_answer_seconds: an endpoint that takes longer is slow; more than 10 % slow delays, 15 % drops.
+    slow_answer_seconds: an endpoint that takes longer is slow; more than 10 % slow delays its notifications by as
+      much, more than 15 % drops them.
     """
 
     quota: Quota = Quota(concurrent_per_mailbox=4, per_mailbox_10min=10_000)
