@@ -19,6 +19,7 @@ AWS_SERVICES = frozenset({"events", "kms", "secretsmanager", "sqs", "sts"})
 
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
+_FOR_COMPILERS = frozenset({".c", ".h", ".pxd", ".pyi", ".pyx"})
 _LOCK = ROOT / "requirements.lock"
 _UV = ROOT / ".tools" / "uv"
 
@@ -65,7 +66,7 @@ def _prune(python: Path) -> None:
     """Take out what no Lambda reads.
 
     Google's client brings the descriptions of all its APIs (110 MB), botocore those of all AWS services (26 MB);
-    scripts need a shell.
+    scripts need a shell; stubs, headers and sources need a type checker or compiler.
     """
     shutil.rmtree(python / "bin", ignore_errors=True)
     for document in (python / "googleapiclient/discovery_cache/documents").iterdir():
@@ -74,3 +75,6 @@ def _prune(python: Path) -> None:
     for data in (python / "botocore/data").iterdir():
         if data.is_dir() and data.name not in AWS_SERVICES:
             shutil.rmtree(data)
+    for path in python.rglob("*"):
+        if path.suffix in _FOR_COMPILERS and path.is_file():
+            path.unlink()

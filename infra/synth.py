@@ -46,6 +46,8 @@ def _sources() -> str:
 
 def synthesize(stage: Stage) -> Path:
     """Write the assembly of `stage` and answer its folder; an earlier one is replaced only by a whole one."""
+    # CDK's own validation phase costs as much as all the rest; `infra.audit` runs the rules that matter.
+    os.environ.setdefault("CDK_VALIDATION", "false")
     from infra.app import app  # costs three seconds, which a cached start should not pay
 
     OUT.mkdir(exist_ok=True)
@@ -64,8 +66,6 @@ def main() -> None:
     """Synthesize the stages named on the command line, or all."""
     arguments = argparse.ArgumentParser(prog="python -m infra.synth", description=__doc__.partition("\n")[0])
     arguments.add_argument("stage", nargs="*", choices=STAGES, help="default: all of them")
-    # CDK's validation phase costs as much as all the rest; `infra.audit` runs the rules that matter.
-    os.environ.setdefault("CDK_VALIDATION", "false")
     for name in arguments.parse_args().stage or STAGES:
         started = time.monotonic()
         current = is_current(name)
