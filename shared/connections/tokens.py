@@ -124,6 +124,12 @@ def access_token(
             if token is not None:
                 return token
             lease = leases.claim(conn, f"refresh:{connection_id}", holder=uuid.uuid4().hex, now=at, duration=LEASE)
+            if lease is not None:  # somebody may have finished between our look and our claim
+                held = read(conn, connection_id)
+                token = _usable(held, keyring, at=at, margin=margin, refused=refused)
+                if token is not None:
+                    leases.release(conn, lease, now=at)
+                    return token
         if lease is not None:
             token = _refresh(database, held, lease, keyring=keyring, authorizer_for=authorizer_for, now=at)
             if token is not None:
