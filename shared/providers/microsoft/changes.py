@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shared.calendar.event import Unit
+from shared.calendar.event import Event, Unit
 from shared.calendar.span import TimedSpan
 from shared.core.errors import (
     CursorExpiredError,
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 LARGEST_PAGE = 1000
 """Graph's largest page of events."""
+MAX_PAGES = 1000
+"""A round of changes with more pages than this goes round in circles."""
+_DELTA = "/calendarView/delta"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,30 +58,41 @@ def read_page(
     """One page, everything it hints at looked up. Raises CursorExpiredError when Graph does not take the cursor."""
     calls = graph.calls
     what = f"changes of calendar {calendar_id}"
-    prefer = f"odata.maxpagesize={min(page_size, LARGEST_PAGE)}"
-    link = page or cursor
+    number, link = _place(cursor=cursor, page=page)
     try:
-        answer = graph.get(link or queries.delta(calendar_id, *queries.bounds(window)), what=what, prefer=prefer)
+        answer = graph.get(
+            link or queries.delta(calendar_id, *queries.bounds(window)),
+            what=what,
+            prefer=f"odata.maxpagesize={min(page_size, LARGEST_PAGE)}",
+        )
     except InvalidError as error:
         if link is None:
             raise
         # The address is Graph's own, token and all: if it is malformed by now, only a new one helps.
         raise CursorExpiredError(f"{error.message} A full read follows.") from None
-    next_page = graph.relative(answer.get("@odata.nextLink"), what=what)
-    following = graph.relative(answer.get("@odata.deltaLink"), what=what)
-    if (next_page is None) == (following is None):
-        raise TransientError(f"Microsoft Graph did not say how to go on after {what}. Try again later.")
-    if next_page is not None and next_page == link:
-        raise TransientError(f"Microsoft Graph repeats a page of {what}. Try again later.")
+    following = graph.relative(answer.get("@odata.nextLink"), what=what)
+    last = graph.relative(answer.get("@odata.deltaLink"), what=what)
+    goes_in_circles = following is not None and (following == link or number == MAX_PAGES)
+    if (following is None) == (last is None) or goes_in_circles:
+        raise TransientError(f"Microsoft Graph did not come to an end of {what}. Try again later.")
     hints = _hints(wire.items(answer, what=what))
     changes = _look_up(graph, calendar_id, hints)
     return Page(
         changes=tuple(changes),
         skipped=tuple(hints.skipped),
-        next_page=next_page,
-        cursor=following,
+        next_page=None if following is None else f"{number + 1} {following}",
+        cursor=last,
         requests=graph.calls - calls,
     )
+
+
+def _place(*, cursor: str | None, page: str | None) -> tuple[int, str | None]:
+    """The number of the page to read, and its address: a cursor is the path of a deltaLink, a page token is a number
+    and the path of a nextLink. Raises CursorExpiredError for anything else."""
+    number, _, link = page.partition(" ") if page is not None else ("1", "", cursor)
+    if link is not None and not (number.isdecimal() and link.startswith("/me/calendars/") and _DELTA in link):
+        raise CursorExpiredError("The cursor is not one of Microsoft Graph's: a full read follows.")
+    return int(number), link
 
 
 def get(graph: Graph, calendar_id: str, event_id: str) -> Unit | None:
@@ -91,6 +105,28 @@ def get(graph: Graph, calendar_id: str, event_id: str) -> Unit | None:
         return Unit(root=reading.event(payload))
     payload = _parse(graph.send(queries.get_series(calendar_id, series_id)))
     return None if payload is None else _unit(graph, payload)
+
+
+def find_marked(graph: Graph, calendar_id: str) -> list[Event]:
+    """Every event or series that carries a marker; one that cannot be read comes without its time."""
+    listed = graph.pages(
+        queries.marked(calendar_id),
+        what=f"markers in calendar {calendar_id}",
+        prefer=f"odata.maxpagesize={LARGEST_PAGE}",
+    )
+    requests = [queries.get_event(calendar_id, str(item.get("id"))) for item in listed]
+    found: list[Event] = []
+    for answer in graph.batch(requests):
+        if isinstance(answer, KalendsError):
+            raise answer
+        payload = _parse(answer)
+        if payload is None or (marker := reading.marker(payload)) is None:
+            continue
+        try:
+            found.append(reading.event(payload))
+        except InvalidError:
+            found.append(Event(id=payload.id, span=None, marker=marker))
+    return found
 
 
 def _hints(items: Iterable[dict[str, Any]]) -> _Hints:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.calendar.event import Event
-from shared.core.errors import InvalidError
-from shared.providers.microsoft import changes, channels, payloads, queries, reading, writes
+from shared.providers.microsoft import changes, channels, payloads, writes
 from shared.providers.microsoft.graph import Graph
-from shared.providers.microsoft.payloads import CalendarPayload, EventPayload, UserPayload
+from shared.providers.microsoft.payloads import CalendarPayload, UserPayload
 from shared.providers.port import Account, RemoteCalendar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from shared.calendar.event import Unit
+    from shared.calendar.event import Event, Unit
     from shared.calendar.span import Window
     from shared.providers.port import Channel, Failed, Page, Write, Written
 
@@ -60,11 +58,9 @@ class MicrosoftCalendar:
         return changes.get(self._graph, calendar_id, event_id)
 
     def find_marked(self, calendar_id: str, *, window: Window | None = None) -> list[Event]:
-        """Every event with a marker. One that cannot be read in full comes without its time, so that none is missed."""
-        path = queries.marked(calendar_id)
-        found = self._graph.pages(path, what=f"markers in calendar {calendar_id}", prefer="odata.maxpagesize=100")
-        events = [_marked(payloads.parse(EventPayload, item)) for item in found]
-        return [event for event in events if event.marker is not None and _inside(event, window)]
+        """Every event with a marker; the window leaves out single events only."""
+        found = changes.find_marked(self._graph, calendar_id)
+        return [event for event in found if _inside(event, window)]
 
     def write(self, calendar_id: str, writes_: Sequence[Write]) -> list[Written | Failed]:
         """Carry out writes in batches of twenty."""
@@ -100,13 +96,6 @@ def _remote(calendar: CalendarPayload, own: set[str]) -> RemoteCalendar:
         supports_push=True,
         color=calendar.hex_color or None,
     )
-
-
-def _marked(payload: EventPayload) -> Event:
-    try:
-        return reading.event(payload)
-    except InvalidError:
-        return Event(id=payload.id, span=None, marker=reading.marker(payload))
 
 
 def _inside(event: Event, window: Window | None) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ITEM_NOT_FOUND = "ErrorItemNotFound"
 """The only proof that an event is gone: any other 404 may mean a mailbox that moves or an address that is wrong."""
+ID_MALFORMED = "ErrorInvalidIdMalformed"
 DUPLICATE_TRANSACTION = "ErrorDuplicateTransactionId"
 
 _NOT_FOUND = {ITEM_NOT_FOUND, "itemNotFound", "ErrorFolderNotFound", "ResourceNotFound", "ExtensionError"}

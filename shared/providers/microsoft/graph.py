@@ -58,8 +58,9 @@ class Answer:
 
     @property
     def is_gone(self) -> bool:
-        """Whether this proves that the item does not exist."""
-        return self.status == HTTPStatus.NOT_FOUND and self.code == errors.ITEM_NOT_FOUND
+        """Whether this proves that the item does not exist, or that nothing can have such an id."""
+        is_absent = self.status == HTTPStatus.NOT_FOUND and self.code == errors.ITEM_NOT_FOUND
+        return is_absent or (self.status == HTTPStatus.BAD_REQUEST and self.code == errors.ID_MALFORMED)
 
     def error(self) -> KalendsError | None:
         """What the refusal means; None if it is not one."""

@@ -111,8 +111,12 @@ def _insert(calendar_id: str, write: Insert) -> _Talk[Written]:
 def _find(calendar_id: str, marker: str, key: str) -> _Talk[EventPayload | None]:
     """The mirror with this marker: the one we created rather than a person's copy of it, else the oldest."""
     answer = yield queries.get_marked(calendar_id, marker)
-    found = [payloads.parse(EventPayload, item) for item in wire.items(answer.result(), what=answer.request.what)]
-    ours = [payload for payload in found if reading.marker(payload) == marker]
+    ours: list[EventPayload] = []
+    for item in wire.items(answer.result(), what=answer.request.what):
+        one = yield queries.get_event(calendar_id, str(item.get("id")))
+        if not one.is_gone:
+            payload = payloads.parse(EventPayload, one.result())
+            ours += [payload] if reading.marker(payload) == marker else []
     transactions = {writing.transaction_id(key, attempt) for attempt in range(1, _INSERT_ATTEMPTS + 1)}
     created = [payload for payload in ours if payload.transaction_id in transactions] or ours
     return min(created, key=lambda payload: str(payload.created_date_time), default=None)
