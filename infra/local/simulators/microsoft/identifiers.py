@@ -11,6 +11,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 _REGULAR, _IMMUTABLE, _CALENDAR = "AAMkADk", "AAkALgAA", "AQMkADk"
 _LAYOUT = struct.Struct(">12sQIQ")
@@ -28,6 +29,7 @@ class Reference:
     day: date | None = None
 
 
+@lru_cache(maxsize=4096)
 def _tag(mailbox: str) -> bytes:
     return hashlib.sha256(mailbox.encode()).digest()[:12]
 
