@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.calendar.span import Window
     from shared.providers.port import Failed, Write, Written
 
-MAX_PAGES = 1000
+MAX_PAGES = 400
 """A listing longer than this goes round in circles."""
 
 _MAX_RESULTS = 2500
@@ -66,6 +66,8 @@ class GoogleCalendar:
         """
         listing = self._listing(self._service.calendars.list, maxResults=250, showHidden=True, fields=_CALENDAR_FIELDS)
         items = list(listing)
+        if not items:
+            raise errors.unreadable("not even a primary calendar", during="calendar.calendarList.list")
         account = next((item["id"] for item in items if item.get("primary") is True), None)
         return [_calendar(item, account=account) for item in items]
 
@@ -118,6 +120,8 @@ class GoogleCalendar:
         except NotFoundError:
             self._require_calendar(calendar_id)
             return None
+        if _text(item, "id", during="calendar.events.get") != event_id:
+            raise errors.unreadable("another event", during="calendar.events.get")
         if item.get("status") == "cancelled":
             return None
         root = reading.read_event(item, time_zone="UTC")

@@ -31,6 +31,9 @@ TIMEOUT_SECONDS = 15
 MAX_BATCH = 50
 """Calls in one batch; each counts against the quota as a call of its own."""
 
+_WITHOUT_ANSWER = {"calendar.events.delete", "calendar.channels.stop"}
+"""204 is all they say."""
+
 type Answer = Mapping[str, Any] | KalendsError
 
 logging.getLogger("googleapiclient").setLevel(logging.ERROR)
@@ -58,7 +61,7 @@ class Service:
         except errors.NO_ANSWER as error:
             self._hang_up(error)
             raise errors.translate(error, during=during) from None
-        return _object(answer, during=during)
+        return _object(answer, during)
 
     def execute_all(self, requests: Sequence[HttpRequest]) -> list[Answer]:
         """The answers in the order of the requests, in batches of MAX_BATCH; one request alone needs no batch.
@@ -96,7 +99,7 @@ class Service:
         def keep(_id: str, answer: object, error: Exception | None) -> None:
             during = str(requests[len(answers)].methodId)
             try:
-                answers.append(errors.translate(error, during=during) if error else _object(answer, during=during))
+                answers.append(errors.translate(error, during=during) if error else _object(answer, during))
             except KalendsError as unreadable:
                 answers.append(unreadable)
 
@@ -141,9 +144,9 @@ def _methods(base: str) -> dict[str, Any]:
     return {name: getattr(calendar, name)() for name in ("events", "calendarList", "channels")}
 
 
-def _object(answer: object, *, during: str) -> Mapping[str, Any]:
-    if answer == "":  # 204, after a deletion
+def _object(answer: object, method: str) -> Mapping[str, Any]:
+    if answer == "" and method in _WITHOUT_ANSWER:
         return {}
     if not isinstance(answer, dict):
-        raise errors.unreadable("no JSON object", during=during)
+        raise errors.unreadable("no JSON object", during=method)
     return answer

@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError
-from shared.providers.google import reading, writing
+from shared.core.errors import ConflictError, InvalidError, KalendsError, NotFoundError, PreconditionFailedError
+from shared.providers.google import errors, reading, writing
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, Write, WriteOccurrence, Written
 
 if TYPE_CHECKING:
@@ -147,7 +147,10 @@ def _cancel_occurrence(calls: _Calls, write: CancelOccurrence) -> Steps:
 
 
 def _written(answer: Mapping[str, Any]) -> Written:
-    event = reading.read_event(answer, time_zone="UTC")  # mirrors name their zone
+    try:
+        event = reading.read_event(answer, time_zone="UTC")  # mirrors name their zone
+    except InvalidError:
+        raise errors.unreadable("no event that is understood", during="a write") from None
     return Written(event_id=event.id, event=event)
 
 
