@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local import aws, ports
 from shared.store.database import Database
 from tests import postgres
 
@@ -35,3 +36,19 @@ def database(logins: Logins) -> Iterator[Database]:
     opened = Database(logins.runtime)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the test process's own AWS; whatever makes a client of AWS from now on speaks to it."""
+    place, port = tmp_path_factory.mktemp("aws"), ports.available(0)
+    with aws.running(port=port, workplace=place / "work", log=place / "aws.log"), pytest.MonkeyPatch.context() as patch:
+        endpoint = f"http://{ports.LOOPBACK}:{port}"
+        for name, value in {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_DEFAULT_REGION": aws.REGION,
+            "AWS_ACCESS_KEY_ID": aws.ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "unchecked",
+        }.items():
+            patch.setenv(name, value)
+        yield endpoint
