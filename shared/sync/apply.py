@@ -97,6 +97,8 @@ def page(
         lane=lane,
         now=now,
     )
+    if lane == mappings.BACKFILL:
+        events.mark_seen(conn, calendar, sorted({mapping.mirror_event_id or "" for mapping, _ in found.mirrors}))
     if _observe(conn, calendar, found, key=key, now=now):
         targets.add(calendar.id)
     return Outcome(

@@ -48,6 +48,8 @@ class Differences:
     occurrences: dict[str, Appearance | None]
     applied: Applied
     """The fingerprints once all of it is written."""
+    reshaped: bool
+    """The rule is written anew, and with it every occurrence that differs."""
 
     def __bool__(self) -> bool:
         return self.root is not None or bool(self.occurrences)
@@ -75,6 +77,7 @@ def compare(mirror: Mirror, applied: Applied) -> Differences:
         root=mirror.root if reshaped or applied.root != fingerprint else None,
         occurrences=dict(sorted(occurrences.items())),
         applied=Applied(root=fingerprint, shape=shape, overrides=wanted),
+        reshaped=reshaped,
     )
 
 

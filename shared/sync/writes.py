@@ -72,6 +72,7 @@ class Work:
             marker=self.marker,
             appearance=self.differences.root,
             etag=mapping.mirror_etag,
+            rule_anew=self.differences.reshaped,
         )
 
     def occurrence_writes(self) -> list[Write]:

@@ -260,8 +260,8 @@ def test_linked_calendars_converge_whatever_happens(database):
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=60,
-            stateful_step_count=25,
+            max_examples=40,
+            stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,

@@ -194,11 +194,12 @@ def units(
 
 
 def unseen(conn: Connection, calendar: SyncedCalendar, *, limit: int) -> list[str]:
-    """Roots that a finished full read did not show although they lie in its window: to be asked for one by one."""
+    """What a finished full read did not show although it lies in its window, mirrors included: to be asked for one by
+    one."""
     rows = conn.execute(
         """
         SELECT external_event_id FROM external_calendar_events
-         WHERE calendar_id = %(calendar)s AND booking_id IS NULL AND series_id IS NULL
+         WHERE calendar_id = %(calendar)s AND series_id IS NULL
            AND sync_status NOT IN ('CANCELLED', 'FAILED') AND seen_generation < %(generation)s
            AND (end_time > %(start)s OR jsonb_array_length(details->'recurrence') > 0)
            AND (%(end)s::timestamptz IS NULL OR start_time < %(end)s)
@@ -216,7 +217,7 @@ def unseen(conn: Connection, calendar: SyncedCalendar, *, limit: int) -> list[st
 
 
 def mark_seen(conn: Connection, calendar: SyncedCalendar, event_ids: Sequence[str]) -> None:
-    """Note that these were asked for in this generation."""
+    """Note that these were seen in this generation."""
     conn.execute(
         """
         UPDATE external_calendar_events SET seen_generation = %s

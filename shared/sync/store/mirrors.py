@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psycopg.types.json import Jsonb
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -82,13 +84,14 @@ def _upsert(
         "ends": root and root.span.ends_at(),
         "busy": root is None or root.availability.value != "free",
         "checksum": root.fingerprint() if root else "",
+        "details": Jsonb({"recurrence": list(root.recurrence) if root else []}),
     }
     updated = conn.execute(
         """
         UPDATE external_calendar_events
            SET external_event_id = %(event)s, sync_status = %(status)s, last_error = %(reason)s,
                start_time = coalesce(%(starts)s, start_time), end_time = coalesce(%(ends)s, end_time),
-               is_busy = %(busy)s, checksum = %(checksum)s, updated_at = now()
+               is_busy = %(busy)s, checksum = %(checksum)s, details = %(details)s, updated_at = now()
          WHERE booking_id = %(booking)s
         """,
         parameters,
@@ -101,10 +104,10 @@ def _upsert(
                (provider_id, calendar_provider, calendar_id, external_event_id, booking_id, start_time, end_time,
                 is_busy, checksum, sync_status, last_error, details)
         VALUES (%(user)s, %(provider)s, %(calendar)s, %(event)s, %(booking)s, %(starts)s, %(ends)s, %(busy)s,
-                %(checksum)s, %(status)s, %(reason)s, '{}')
+                %(checksum)s, %(status)s, %(reason)s, %(details)s)
         ON CONFLICT (calendar_id, external_event_id) DO UPDATE
            SET booking_id = %(booking)s, sync_status = %(status)s, last_error = %(reason)s, raw_payload = NULL,
-               details = '{}', updated_at = now()
+               details = %(details)s, updated_at = now()
         """,
         parameters,
     )
