@@ -117,8 +117,8 @@ class Insert:
 class Update:
     """Bring the mirror's root to `appearance`, in place. With `etag`, only if it has not changed since (412).
 
-    `rule_anew` writes a series' rule even where the provider has the same one: Graph then brings cancelled
-    occurrences back and forgets every one that differs; what should differ follows in a later call.
+    `rule_anew` asks a provider that keeps cancelled and changed occurrences with the rule (Graph) to drop them all,
+    even if the rule stays the same; what should differ follows in a later call.
     """
 
     event_id: str

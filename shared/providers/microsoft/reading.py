@@ -6,6 +6,7 @@ Source: Graph v1.0, event.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,10 @@ def event(payload: EventPayload) -> Event:
 
 
 def override(payload: EventPayload, *, series_id: str, original_start: Start) -> Event:
-    """An exception: the occurrence of a series that differs. Raises InvalidError."""
+    """An exception: the occurrence of a series that differs. Its marker is its series'. Raises InvalidError."""
     span = _span(payload, _zone(payload.original_start_time_zone))
-    return _event(payload, span, series_id=series_id, original_start=original_start)
+    event = _event(payload, span, series_id=series_id, original_start=original_start)
+    return replace(event, marker=None, claims_marker=False)
 
 
 def cancelled(series_id: str, original_start: Start) -> Event:
