@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 SUPERUSER = "postgres"
 OWNER, RUNTIME, OPERATOR = "kalends_owner", "kalends_runtime", "kalends_operator"
 TEMPLATE = "kalends_template"
+ROOM = 2 * 2**30
 CONFIGURATION = """
 fsync = off
 synchronous_commit = off
 full_page_writes = off
 autovacuum = off
 max_connections = 120
+min_wal_size = 32MB
+max_wal_size = 128MB
 shared_buffers = 64MB
 jit = off
 log_min_messages = error
@@ -112,7 +115,7 @@ class Server:
 @contextlib.contextmanager
 def serve() -> Iterator[Server]:
     """Start a server on a free port with a migrated template; stop and forget it afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="kalends tests ", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="kalends tests ", dir=_fastest_place()))
     directory.chmod(0o711)  # as root the server runs as nobody, who must reach its data
     try:
         where = postgres.place(directory)
@@ -129,3 +132,9 @@ def serve() -> Iterator[Server]:
     finally:
         postgres.forget(directory)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _fastest_place() -> str:
+    """In memory where there is room: a test's own database is some 300 files, 30 ms there and up to 1 s on disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a directory that is ours
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOM else "/tmp"  # noqa: S108
