@@ -128,7 +128,7 @@ def ensure(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datetime) -
     with engine.database.person(user_id) as conn:
         lives = conn.execute(
             """
-            SELECT FROM calendars c WHERE c.id = %(id)s AND (NOT c.supports_push
+            SELECT 1 FROM calendars c WHERE c.id = %(id)s AND (NOT c.supports_push
                OR EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = c.id AND w.status = 'active'
                              AND w.expires_at > %(now)s))
             """,

@@ -86,7 +86,7 @@ def resolve(conn: Connection, hold_id: UUID, *, approved: bool, user_id: UUID, a
             ("approved" if approved else "discarded", actor, hold_id),
         ).fetchone()
     if held is None:
-        if conn.execute("SELECT FROM held_changes WHERE id = %s", (hold_id,)).fetchone():
+        if conn.execute("SELECT 1 FROM held_changes WHERE id = %s", (hold_id,)).fetchone():
             raise ConflictError(f"Held change {hold_id} was decided already.")
         raise NotFoundError(f"There is no held change {hold_id}. List yours: kalends held list.")
     mappings.release(conn, hold_id, approved=approved)
