@@ -73,9 +73,9 @@ def _run(arguments: argparse.Namespace, stack: ExitStack) -> None:
     )
     running = cloud.start(options, stack)
     link = cloud.first_administrator(running)
-    for file in filter(None, (arguments.directory / "run.json", arguments.ready_file)):
-        vault.write_private(file, running.facts)
-        stack.callback(file.unlink, missing_ok=True)
+    if arguments.ready_file:
+        vault.write_private(arguments.ready_file, running.facts)
+        stack.callback(arguments.ready_file.unlink, missing_ok=True)
     say(f"\nReady in {time.monotonic() - began:.1f} s:  {running.base_url}")
     rows = {
         "First administrator": link,
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace, stack: ExitStack) -> None:
             for name, address in running.simulators.items()
         },
         "Logs": str(running.facts["logs"]),
-        "Addresses and DSNs": str(arguments.directory / "run.json"),
+        "Addresses and DSNs": str(arguments.directory / cloud.FACTS),
         "Stop": "Ctrl-C",
     }
     for name, value in rows.items():

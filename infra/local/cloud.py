@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROVIDERS = ("google", "microsoft")
+FACTS = "run.json"
+"""In the directory while the cloud runs: addresses, DSNs, the stack's outputs."""
 _DATABASE, _OWNER = "kalends", "kalends_owner"
 
 
@@ -74,6 +74,7 @@ def start(options: Options, stack: ExitStack) -> Running:
     """Start everything; `stack` stops it in the reverse order. Raises StartError, naming what is in the way."""
     directory = options.directory
     stack.enter_context(locked(directory))
+    (directory / FACTS).unlink(missing_ok=True)  # of a run that was killed
     sockets = ports.listen(options.port)
     for socket in sockets:
         stack.callback(socket.close)
@@ -107,26 +108,23 @@ def start(options: Options, stack: ExitStack) -> Running:
     api = f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/$default"
     stack.enter_context(proxy.serving(sockets, api))
     _greet(base_url)
-    return Running(
-        base_url=base_url,
-        simulators=addresses,
-        facts={
-            "base_url": base_url,
-            **{f"{provider}_url": address for provider, address in addresses.items()},
-            "aws_endpoint": endpoint,
-            "aws_region": aws.REGION,
-            **{f"dsn_{role.removeprefix('database-')}": _dsn(secret) for role, secret in databases.items()},
-            "outputs": outputs,
-            "logs": str(directory / "logs"),
-        },
-        children=(*database, ministack, *(child for child, _ in simulators.values())),
-    )
+    facts: dict[str, object] = {
+        "base_url": base_url,
+        **{f"{provider}_url": address for provider, address in addresses.items()},
+        "aws_endpoint": endpoint,
+        "aws_region": aws.REGION,
+        **{name.replace("database", "dsn").replace("-", "_"): _dsn(secret) for name, secret in databases.items()},
+        "outputs": outputs,
+        "logs": str(directory / "logs"),
+    }
+    vault.write_private(directory / FACTS, facts)
+    stack.callback((directory / FACTS).unlink, missing_ok=True)
+    children = (*database, ministack, *(child for child, _ in simulators.values()))
+    return Running(base_url=base_url, simulators=addresses, facts=facts, children=children)
 
 
 def first_administrator(running: Running) -> str:
-    """The one-time link by which the first person becomes administrator; empty when there is one, or no way yet."""
-    if not _exists("functions.ops.run"):
-        return ""
+    """The one-time link by which the first person becomes administrator; empty when there is one."""
     answer = Deployer(str(running.facts["aws_endpoint"])).invoke("ops-run", {"command": "admin-link"})
     return str(answer.get("link") or "")
 
@@ -240,11 +238,8 @@ def _parameters(base_url: str, simulators: dict[str, str]) -> dict[str, str]:
 
 def _migrate(deployer: Deployer) -> None:
     with step("migrations") as current:
-        if not _exists("functions.ops.run"):
-            current.found = "skipped: there is no functions/ops/run.py yet"
-            return
-        answer = deployer.invoke("ops-run", {"command": "migrate"})
-        current.found = json.dumps(answer)
+        applied = deployer.invoke("ops-run", {"command": "migrate"}).get("applied")
+        current.found = f"applied {applied}" if applied else "none to apply"
 
 
 def _greet(base_url: str) -> None:
@@ -264,10 +259,6 @@ def _status(address: str) -> int:
         return error.code
     except (URLError, OSError):
         return 0
-
-
-def _exists(module: str) -> bool:
-    return find_spec(module) is not None
 
 
 def forget(directory: Path) -> None:

@@ -38,24 +38,24 @@ _API: web.AppKey[str] = web.AppKey("api", str)
 _CLIENT: web.AppKey[aiohttp.ClientSession] = web.AppKey("client", aiohttp.ClientSession)
 
 
-def build(api: str) -> web.Application:
+def build(api: str, *, seconds: float = TIMEOUT_SECONDS) -> web.Application:
     """The proxy to the HTTP API at `api`, such as http://127.0.0.1:4566/_aws/execute-api/ID/$default."""
+
+    async def session(app: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession(
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=seconds),
+            connector=aiohttp.TCPConnector(limit=0),
+        ) as client:
+            app[_CLIENT] = client
+            yield
+
     app = web.Application(client_max_size=MAX_BODY)
     app[_API] = api
-    app.cleanup_ctx.append(_session)
+    app.cleanup_ctx.append(session)
     app.router.add_route("*", "/{path:.*}", _forward)
     return app
-
-
-async def _session(app: web.Application) -> AsyncIterator[None]:
-    async with aiohttp.ClientSession(
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-        connector=aiohttp.TCPConnector(limit=0),
-    ) as session:
-        app[_CLIENT] = session
-        yield
 
 
 async def _forward(request: web.Request) -> web.Response:
@@ -91,12 +91,12 @@ def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 def serving(sockets: Sequence[socket.socket], api: str) -> Iterator[None]:
     """Serve on `sockets`, in a thread with an event loop of its own, for the length of the block."""
     loop = asyncio.new_event_loop()
-    runner = web.AppRunner(build(api), access_log=None)
+    runner = web.AppRunner(build(api), access_log=None, shutdown_timeout=1)
 
     async def start() -> None:
         await runner.setup()
         for bound in sockets:
-            await web.SockSite(runner, bound, shutdown_timeout=1).start()
+            await web.SockSite(runner, bound).start()
 
     thread = threading.Thread(target=loop.run_forever, name="front proxy", daemon=True)
     thread.start()

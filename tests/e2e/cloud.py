@@ -1,0 +1,95 @@
+"""The local cloud as tests use it: the whole of it, in a process of its own, with data of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile, mkdtemp
+from typing import TYPE_CHECKING, Any
+
+from infra import ROOT
+from infra.local import aws, postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_SECONDS = 180
+"""The first start on a machine also builds the layer and the template."""
+STOP_SECONDS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A running local cloud."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    base_url: str
+    google_url: str
+    microsoft_url: str
+    aws_endpoint: str
+    dsn: str
+    """libpq's connection string of the functions' role."""
+    dsn_owner: str
+    dsn_operator: str
+    outputs: dict[str, str]
+    """Of the stack: ApiId, PullQueueUrl, PullDeadLettersUrl and so on."""
+    logs: Path
+
+    def aws(self, service: str) -> Any:
+        """A client of the embedded AWS."""
+        return aws.client(service, self.aws_endpoint)
+
+    def log(self, function: str) -> str:
+        """What a function such as `workers-pull` has logged; it arrives within two seconds."""
+        file = self.logs / "lambda" / f"kalends-local-{function}.log"
+        return file.read_text() if file.exists() else ""
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for a cloud's data, with a space in its path and open to the user that PostgreSQL runs as."""
+    made = Path(mkdtemp(prefix="kalends e2e "))
+    made.chmod(0o755)
+    yield made
+    postgres.forget(made)
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def started(directory: Path, *arguments: str, **environment: str) -> Iterator[Cloud]:
+    """Start the cloud on free ports, and stop it as `make run` is stopped. Raises with its output if it cannot."""
+    ready = directory / "ready.json"
+    ready.unlink(missing_ok=True)
+    with TemporaryFile() as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "infra.local", "--port", "0", "--with-parent"),
+                *("--directory", str(directory), "--ready-file", str(ready), *arguments),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not ready.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    output.seek(0)
+                    raise RuntimeError(f"the local cloud did not start:\n{output.read().decode()}")
+                time.sleep(0.1)
+            facts = json.loads(ready.read_text())
+            del facts["aws_region"]
+            yield Cloud(process=process, directory=directory, **{**facts, "logs": Path(facts["logs"])})
+        finally:
+            process.terminate()
+            process.communicate(timeout=STOP_SECONDS)

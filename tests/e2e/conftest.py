@@ -1,0 +1,21 @@
+"""One local cloud for all end-to-end tests of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e import cloud as clouds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cloud import Cloud
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    """The whole system, running: leave its people alone, make your own."""
+    with clouds.folder() as directory, clouds.started(directory) as running:
+        yield running
