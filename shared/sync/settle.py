@@ -58,7 +58,7 @@ def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: Dat
     if work.differences is None or work.mirror is None or event_id is None:
         raise AssertionError(f"mapping {mapping.id} was settled without having been rendered")
     previous = Applied.from_json(mapping.applied)
-    rewritten = work.differences.root is not None and work.differences.applied.shape != previous.shape
+    rewritten = work.differences.reshaped
     overrides = {} if rewritten else dict(previous.overrides)
     observed = dict(mapping.observed or {})
     etag = mapping.mirror_etag
