@@ -9,6 +9,7 @@ Source: "Microsoft identity platform and OAuth 2.0 authorization code flow"; Ent
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ class MicrosoftAuthorizer:
 
         Raises ReauthRequiredError, naming the AADSTS number and what to do, when only the person can help.
         """
-        return self._ask(
+        tokens = self._ask(
             lambda session: session.refresh_token(
                 f"{self._base}/token",
                 refresh_token=refresh_token,
@@ -111,6 +112,8 @@ class MicrosoftAuthorizer:
             person_needed=_grant_over,
             now=now,
         )
+        # Authlib fills in the old one where Microsoft sent none.
+        return replace(tokens, refresh_token=None) if tokens.refresh_token == refresh_token else tokens
 
     def revoke(self, *, token: str) -> None:
         """Nothing happens: Microsoft has no such call."""

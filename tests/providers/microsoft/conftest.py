@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
 
+def endpoints(base: str) -> Endpoints:
+    """Microsoft's addresses below one base."""
+    return Endpoints(
+        google_api="",
+        google_auth="",
+        google_token="",
+        google_revoke="",
+        microsoft_graph=f"{base}/v1.0",
+        microsoft_authority=base,
+    )
+
+
 class MicrosoftWorld(SimulatedWorld):
     """An account at the simulated Microsoft."""
 
@@ -38,14 +50,7 @@ class MicrosoftWorld(SimulatedWorld):
     @property
     def endpoints(self) -> Endpoints:
         """The simulator's addresses."""
-        return Endpoints(
-            google_api="",
-            google_auth="",
-            google_token="",
-            google_revoke="",
-            microsoft_graph=f"{self.base}/v1.0",
-            microsoft_authority=self.base,
-        )
+        return endpoints(self.base)
 
     def authorizer(self, **changes: str) -> Authorizer:
         """The OAuth side under test, with the registered app."""
