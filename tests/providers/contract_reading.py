@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.calendar.event import Availability, Text, Unit
+from shared.calendar.span import occurrence_key
 from shared.core.errors import (
     CursorExpiredError,
 )
@@ -189,7 +190,10 @@ class ReadingContract:
         assert copy.happenings() == expected
         assert fresh.happenings() == expected
         assert copy.titles() == fresh.titles() == ["New name"]
-        assert happenings(get(world, series)) == expected
+        unit = get(world, series)
+        assert happenings(unit) == expected
+        assert [occurrence_key(one.original_start) for one in unit.overrides if one.original_start] == MONDAYS[1:3]
+        assert len(unit.overrides) == 2
 
     def test_an_occurrence_moved_and_then_cancelled_is_gone(self, world: World) -> None:
         series = world.add(weekly())

@@ -16,7 +16,6 @@ import httplib2
 from google.api_core.client_options import ClientOptions
 from google_auth_httplib2 import AuthorizedHttp  # type: ignore[import-untyped]
 from googleapiclient.discovery import build
-from googleapiclient.errors import HttpError
 from googleapiclient.http import BatchHttpRequest
 
 from shared.core.errors import KalendsError, ReauthRequiredError
@@ -59,7 +58,6 @@ class Service:
         try:
             answer = request.execute(http=self._http)
         except errors.NO_ANSWER as error:
-            self._hang_up(error)
             raise errors.translate(error, during=during) from None
         return _object(answer, during)
 
@@ -87,7 +85,6 @@ class Service:
         try:
             response, content = self._http.request(self._userinfo_uri)
         except errors.NO_ANSWER as error:
-            self._hang_up(error)
             raise errors.translate(error, during="userinfo") from None
         if response.status != 200:
             raise errors.refusal(response.status, response, content, during="userinfo")
@@ -109,17 +106,10 @@ class Service:
         try:
             batch.execute(http=self._http)
         except errors.NO_ANSWER as error:
-            self._hang_up(error)
             raise errors.translate(error, during="batch") from None
         except (LookupError, TypeError, AttributeError):  # how the library meets parts without what it looks for
             raise errors.unreadable("parts missing", during="batch") from None
         return answers
-
-    def _hang_up(self, error: Exception) -> None:
-        """After a failure below HTTP, close the connection: httplib2 keeps one whose answer timed out, and would take
-        the late answer for that to the next request."""
-        if not isinstance(error, HttpError):
-            self._http.close()
 
 
 class _BearerToken(google.auth.credentials.Credentials):

@@ -82,6 +82,14 @@ def test_a_foreign_event_in_our_category_claims_a_marker_it_does_not_have(world:
     assert (found.marker, found.claims_marker) == (None, True)
 
 
+def test_a_window_leaves_out_marked_single_events_beyond_it(world: MicrosoftWorld) -> None:
+    insert(world)
+    year = datetime(2027, 1, 1, tzinfo=UTC)
+
+    assert len(world.provider.find_marked(world.calendar_id, window=WINDOW)) == 1
+    assert world.provider.find_marked(world.calendar_id, window=Window(start=year, end=None)) == []
+
+
 def test_the_marker_of_a_mirrored_series_is_read(world: MicrosoftWorld) -> None:
     write = Insert(key=key(1), marker=MARKER, appearance=weekly("Busy"))
     world.provider.write(world.calendar_id, [write])

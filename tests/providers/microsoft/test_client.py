@@ -59,14 +59,6 @@ def test_calendars_without_their_list_are_passing() -> None:
         calendars({"calendars": []})
 
 
-def test_requests_are_counted() -> None:
-    with scripted.serve(lambda _: Reply(body=answers.load("calendars"))) as server:
-        provider = MicrosoftCalendar(access_token="t", graph_endpoint=f"{server.base}/v1.0")
-        provider.list_calendars()
-
-    assert provider.requests == 1
-
-
 def test_the_name_microsoft_leads_here() -> None:
     assert isinstance(
         providers.connect("microsoft", access_token="t", endpoints=endpoints("http://127.0.0.1:9")), MicrosoftCalendar

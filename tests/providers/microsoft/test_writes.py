@@ -239,6 +239,33 @@ def test_a_rule_written_anew_brings_cancelled_occurrences_back(world: MicrosoftW
     assert len(happenings(get(world, series.id))) == 4
 
 
+def test_a_rule_that_graph_cannot_tell_is_replaced() -> None:
+    custom = {"type": "noEnd", "recurrenceTimeZone": "tzone://Microsoft/Custom"}
+    series = answers.load("series") | {"originalStartTimeZone": "tzone://Microsoft/Custom"}
+    series["recurrence"] = {"pattern": {"type": "daily"}, "range": custom}
+    mirror = answers.load("single") | {"id": "A"}
+    asked: list[Received] = []
+
+    def script(request: Received) -> Reply:
+        asked.append(request)
+        return Reply(body=series if request.method == "GET" else mirror)
+
+    accepted(at_a_service(script, Update(event_id="A", marker=MARKER, appearance=weekly("Busy")))[0])
+
+    assert asked[-1].body["recurrence"]["range"]["recurrenceTimeZone"] == "W. Europe Standard Time"
+
+
+def test_a_transaction_that_is_remembered_for_ever_is_a_conflict() -> None:
+    status, body = answers.load("errors")["ErrorDuplicateTransactionId"]
+
+    def script(request: Received) -> Reply:
+        return Reply(body=body, status=status) if request.method == "POST" else Reply(body={"value": []})
+
+    (outcome,) = at_a_service(script, Insert(key=key(1), marker=MARKER, appearance=event("Busy")))
+
+    assert isinstance(refused(outcome), ConflictError)
+
+
 def test_a_new_time_of_a_series_is_written(world: MicrosoftWorld) -> None:
     series = insert(world, weekly("Busy"))
 
