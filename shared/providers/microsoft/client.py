@@ -26,11 +26,6 @@ class MicrosoftCalendar:
     def __init__(self, *, access_token: str, graph_endpoint: str) -> None:
         self._graph = Graph(access_token=access_token, endpoint=graph_endpoint)
 
-    @property
-    def requests(self) -> int:
-        """How many requests Graph has counted so far, those inside batches one by one."""
-        return self._graph.calls
-
     def account(self) -> Account:
         """Who this is. A mailbox has `mail`; a personal account may have its address only as userPrincipalName."""
         answer = self._graph.get("/me?$select=id,mail,userPrincipalName", what="the account")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.calendar import zones
 from shared.calendar.span import AllDaySpan, TimedSpan, parse_occurrence_key
-from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError, ReauthRequiredError
+from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError
 from shared.providers.microsoft import errors, payloads, queries, reading, recurrence, writing
 from shared.providers.microsoft import graph as wire
 from shared.providers.microsoft.graph import Answer, Request
@@ -64,8 +64,6 @@ def _go_on(
         waiting[number] = next(talk) if answer is None else talk.send(answer)
     except StopIteration as end:
         results[number] = end.value
-    except ReauthRequiredError:
-        raise
     except KalendsError as error:
         results[number] = Failed(error=error)
 
@@ -126,36 +124,25 @@ def _bring(calendar_id: str, payload: EventPayload, marker: str, appearance: App
     """Bring an event that is there to `appearance`, in place."""
     _require_no_guests(payload)
     body = {**writing.looks(appearance), **_changed_times(payload, appearance), **writing.ownership(marker)}
-    return (yield from _patch(calendar_id, payload.id, marker, body, etag=None))
+    return _written((yield from _patch(calendar_id, payload.id, body, etag=None)), marker)
 
 
 def _update(calendar_id: str, write: Update) -> _Talk[Written]:
-    appearance = write.appearance
-    if write.etag is not None and not appearance.recurrence:
-        body = {**writing.looks(appearance), **writing.times(appearance), **writing.ownership(write.marker)}
-        return (yield from _patch(calendar_id, write.event_id, write.marker, body, etag=write.etag))
+    appearance, etag = write.appearance, write.etag
+    looks = {**writing.looks(appearance), **writing.ownership(write.marker)}
+    if etag is not None and not appearance.recurrence:
+        body = {**looks, **writing.times(appearance)}
+        return _written((yield from _patch(calendar_id, write.event_id, body, etag=etag)), write.marker)
     answer = yield queries.get_event(calendar_id, write.event_id)
     payload = payloads.parse(EventPayload, answer.result())
     _require_no_guests(payload)
-    if write.etag is not None and payload.etag != write.etag:
+    if etag is not None and payload.etag != etag:
         raise PreconditionFailedError(f"Event {write.event_id} changed meanwhile: read it again.")
-    etag = payload.etag
-    times = _changed_times(payload, appearance)
     if write.rule_anew and payload.recurrence is not None and appearance.recurrence:
-        # Whether the same rule written again drops cancelled occurrences is documented nowhere; no rule has none.
-        path = queries.event(calendar_id, payload.id)
-        without = Request(
-            method="PATCH",
-            path=path,
-            what=f"event {payload.id}",
-            body={"recurrence": None},
-            headers={"If-Match": etag} if etag is not None else {},
-        )
-        answer = yield without
-        etag = payloads.parse(EventPayload, answer.result()).etag
-        times = writing.times(appearance)
-    body = {**writing.looks(appearance), **times, **writing.ownership(write.marker)}
-    return (yield from _patch(calendar_id, write.event_id, write.marker, body, etag=etag))
+        # Whether the same rule, written again, drops cancelled occurrences is documented nowhere; no rule has none.
+        payload = yield from _patch(calendar_id, write.event_id, {"recurrence": None}, etag=payload.etag)
+    body = {**looks, **_changed_times(payload, appearance)}
+    return _written((yield from _patch(calendar_id, write.event_id, body, etag=payload.etag)), write.marker)
 
 
 def _changed_times(payload: EventPayload, appearance: Appearance) -> dict[str, Any]:
@@ -248,11 +235,15 @@ def _at(items: Sequence[dict[str, Any]], start: Start) -> EventPayload | None:
     return None
 
 
-def _patch(calendar_id: str, event_id: str, marker: str, body: dict[str, Any], *, etag: str | None) -> _Talk[Written]:
-    headers = {"If-Match": etag} if etag is not None else {}
-    path = queries.event(calendar_id, event_id)
-    answer = yield Request(method="PATCH", path=path, what=f"event {event_id}", body=body, headers=headers)
-    return _written(payloads.parse(EventPayload, answer.result()), marker)
+def _patch(calendar_id: str, event_id: str, body: dict[str, Any], *, etag: str | None) -> _Talk[EventPayload]:
+    answer = yield Request(
+        method="PATCH",
+        path=queries.event(calendar_id, event_id),
+        what=f"event {event_id}",
+        body=body,
+        headers={"If-Match": etag} if etag is not None else {},
+    )
+    return payloads.parse(EventPayload, answer.result())
 
 
 def _remove(calendar_id: str, event_id: str, *, serial: str | None = None) -> _Talk[None]:
