@@ -103,7 +103,7 @@ def event(
     path, _, query = target.partition("?")
     given = {name.lower(): value for name, value in (headers or {}).items()}
     cookies = [part.strip() for part in given.pop("cookie", "").split(";") if part.strip()]
-    is_text = given.get("content-type", "").startswith("application/json")
+    is_text = given.get("content-type", "").startswith("application/json") and _is_utf8(body)
     made: Event = {
         "version": "2.0",
         "rawPath": unquote(path),
@@ -123,6 +123,14 @@ def event(
     if body:
         made["body"] = body.decode() if is_text else base64.b64encode(body).decode()
     return made
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _pattern(route: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer
 
+from functions.api.visit import PUBLIC
+
 VERSION = "1.0.0"
 FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
 
@@ -80,6 +82,8 @@ def document() -> dict[str, Any]:
     for path in schema["paths"].values():
         for operation in path.values():
             _describe(operation, told)
+    for method, path in PUBLIC & {(m.upper(), p) for p, methods in schema["paths"].items() for m in methods}:
+        schema["paths"][path][method.lower()]["security"] = []
     schemas = schema["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)
@@ -98,6 +102,9 @@ def _describe(operation: dict[str, Any], told: dict[str, str]) -> None:
     if rest:
         operation["description"] = rest
     operation.pop("deprecated", None)
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()
     responses = operation["responses"]
     for code in ("422", "500"):
         responses.pop(code, None)

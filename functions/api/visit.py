@@ -101,8 +101,8 @@ def begin(request: Request, application: App, *, now: datetime) -> Visit:
         if _below(request.path, ADMINISTRATORS):
             identity.require_role(found, "admin")
     # Other sites can post forms with the cookie, but not JSON: not without asking first, and nobody answers that.
-    if request.body and not _is_json(request):
-        raise InvalidError("Send JSON, with Content-Type: application/json.", code="REQUEST.MEDIA_TYPE")
+    if request.body:
+        _check_media_type(request)
     return Visit(application=application, request=request, visitor=found, now=now)
 
 
@@ -119,9 +119,13 @@ def _below(path: str, prefixes: tuple[str, ...]) -> bool:
     return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
-def _is_json(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json"
+def _check_media_type(request: Request) -> None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise InvalidError("Send JSON, with Content-Type: application/json.", code="REQUEST.MEDIA_TYPE")
+    try:
+        request.body.decode()
+    except UnicodeDecodeError:
+        raise InvalidError("JSON is written in UTF-8 (RFC 8259, 8.1).", code="REQUEST.INVALID") from None
 
 
 def _current(request: Resolved) -> Visit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -19,6 +18,7 @@ from tests.sync.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from uuid import UUID
 
     from shared.identity.people import Role
     from shared.store.database import Database
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.postgres import Logins
 
 PASSWORD = "correct horse battery"
+HASHED = passwords.hash(PASSWORD)
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -76,13 +77,14 @@ def call(served: Edge, database: Database) -> Iterator[Callable[..., Caller]]:
     clients: list[httpx.Client] = []
 
     def make(user_id: UUID | None = None, *, email: str = "ada@example.com", role: Role = "user") -> Caller:
-        hashed = passwords.hash(PASSWORD)
         with database.everyone() as conn:
             if user_id is None:
-                (user_id,) = conn.execute("INSERT INTO profiles (email) VALUES (%s) RETURNING id", (email,)).fetchall()[0]
+                (user_id,) = conn.execute("INSERT INTO profiles (email) VALUES (%s) RETURNING id", (email,)).fetchall()[
+                    0
+                ]
             conn.execute(
-                "UPDATE profiles SET email = %s, name = 'Ada', role = %s, password_hash = %s WHERE id = %s",
-                (email, role, hashed, user_id),
+                "UPDATE profiles SET email = %s, name = %s, role = %s, password_hash = %s WHERE id = %s",
+                (email, email.partition("@")[0].title(), role, HASHED, user_id),
             )
         with database.person(user_id) as conn:
             _, token = api_tokens.create(conn, user_id=user_id, name="tests", actor="test", now=clock.now())

@@ -7,7 +7,6 @@ from functions.api.routing import new_router
 from functions.api.shapes import In, Out
 from functions.api.visit import Here
 from shared.operations import checks
-from shared.sync import jobs
 
 router = new_router()
 TAGS = ["administration"]
@@ -76,6 +75,8 @@ def doctor(visit: Here) -> Diagnosis:
 @router.post("/api/admin/calendar/jobs/run", tags=TAGS)
 def run_jobs(visit: Here, body: RunRequest) -> RunAnswer:
     """Run the jobs of the chosen connections now and sum up what happened. What does not fit into 20 s is queued."""
+    from shared.sync import jobs  # it brings the whole engine, which no other route needs
+
     summary = jobs.run(
         visit.engine,
         provider_id=body.provider_id,

@@ -43,7 +43,7 @@ class Me(Out):
     csrf_token: str | None = None
 
 
-@router.post("/api/session", status_code=201, tags=TAGS, security=[])
+@router.post("/api/session", status_code=201, tags=TAGS)
 def sign_in(visit: Here, body: Credentials) -> Response[SignedIn]:
     """Sign in with e-mail address and password; the session comes in a cookie."""
     application = visit.application

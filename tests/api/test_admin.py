@@ -1,0 +1,66 @@
+"""What administrators may ask: the doctor, and the job runner on demand (runbook 004, S4-32 to S4-34)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.control import gates
+from shared.control.gates import Operation
+from shared.core import clock
+from tests.sync.world import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.store.database import Database
+    from tests.api.conftest import Caller
+    from tests.sync.world import World
+
+RUN = "/api/admin/calendar/jobs/run"
+
+
+@pytest.fixture
+def root(call: Callable[..., Caller]) -> Caller:
+    return call(email="root@example.com", role="admin")
+
+
+def test_the_doctor_names_what_is_misconfigured_and_what_to_do(root: Caller) -> None:
+    answer = root.json("/api/doctor")
+
+    checks = {one["name"]: one for one in answer["checks"]}
+    assert not answer["ok"]
+    assert checks["database"]["ok"]
+    assert checks["key_ring"]["ok"]
+    assert checks["oauth_google"]["code"] == "OAUTH_APP.MISSING"
+    assert "kalends ops migrate" in checks["oauth_google"]["detail"]
+
+
+@pytest.mark.parametrize("narrowed", [{}, {"provider_id": True}, {"connection_id": True}])
+def test_a_run_does_what_is_due_and_sums_it_up(root: Caller, world: World, narrowed: dict[str, Any]) -> None:
+    source, target = world.calendar("home"), world.calendar("work")
+    world.link(source, target)
+    world.put(source, event("dentist"))
+    ids = {"provider_id": str(world.user_id), "connection_id": str(world.connection_id)}
+
+    answer = root.post(RUN, {name: ids[name] for name in narrowed})
+
+    world.run()  # what the run itself left in the lanes
+    run = answer.json()
+    assert (answer.status_code, run["success"], run["run_by"]) == (200, True, f"person:{root.user_id}")
+    assert set(run) == {"success", "summary", "run_by", "timestamp"}
+    summary = run["summary"]
+    assert (summary["connections_processed"], summary["connections_succeeded"], summary["errors"]) == (1, 1, [])
+    assert summary["items_ingested"] == 1
+    assert len(world.mirrors(target)) == 1
+
+
+def test_a_closed_job_gate_answers_403(root: Caller, database: Database) -> None:
+    with database.everyone() as conn:
+        gates.set_gate(conn, Operation.JOBS, opened=False, actor="test", reason="test", now=clock.now())
+
+    answer = root.post(RUN, {})
+
+    assert (answer.status_code, answer.json()["gate"]) == (403, "CALENDAR_JOBS_ENABLED")
+    assert root.get("/api/links").status_code == 200

@@ -1,0 +1,123 @@
+"""Nobody reaches what belongs to somebody else, by any route that the description knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.api import description
+from functions.api.visit import ADMINISTRATORS
+from tests.sync.world import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from shared.store.database import Database
+    from tests.api.conftest import Caller
+    from tests.sync.world import World
+
+DOCUMENT = description.document()
+OPERATIONS = [
+    (method.upper(), path, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+@pytest.fixture
+def hers(world: World, ada: Caller) -> dict[str, str]:
+    """Ada has one of everything; answers their ids."""
+    source, target = world.calendar("Ada's home"), world.calendar("Ada's work")
+    for number in range(20):
+        world.put(source, event(f"appointment{number}", hours=24 + number, title="Ada's secret"))
+    link = world.link(source, target, privacy="full")
+    for number in range(15):
+        world.server.remove("Ada's home", f"appointment{number}")
+    world.look(source)
+    world.run()
+    ((held,),) = world.rows("SELECT id FROM held_changes")
+    ((token,),) = world.rows("SELECT id FROM api_tokens")
+    return {
+        "link_id": str(link.id),
+        "held_id": str(held),
+        "token_id": str(token),
+        "connection_id": str(world.connection_id),
+        "calendar_id": str(source),
+        "source_calendar_id": str(source),
+        "target_calendar_id": str(target),
+        "provider_id": str(world.user_id),
+    }
+
+
+@pytest.fixture
+def eve(call: Callable[..., Caller], hers: dict[str, str]) -> Caller:
+    return call(email="eve@example.com")
+
+
+def everything_of(database: Database, user_id: UUID) -> dict[str, list[Any]]:
+    """Every row of a person, as they see them."""
+    with database.person(user_id) as conn:
+        tables = conn.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+            " AND relrowsecurity ORDER BY 1"
+        ).fetchall()
+        return {
+            table: [row[0] for row in conn.execute(f"SELECT to_jsonb(t) FROM {table} t ORDER BY 1")]  # noqa: S608
+            for (table,) in tables
+        }
+
+
+def body_of(operation: dict[str, Any], hers: dict[str, str]) -> dict[str, Any] | None:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    schema = content["schema"]
+    name = schema.get("$ref", schema.get("allOf", [{}])[0].get("$ref", "")).rpartition("/")[2]
+    fields = DOCUMENT["components"]["schemas"][name]["properties"]
+    chosen = {field: hers[field] for field in fields if field in hers}
+    if name == "SyncRequest":
+        chosen = {"link_id": hers["link_id"]}
+    return {**chosen, **{field: value for field, value in (("name", "x"), ("privacy", "full")) if field in fields}}
+
+
+def test_a_stranger_sees_and_changes_nothing_of_hers(
+    hers: dict[str, str], eve: Caller, ada: Caller, database: Database
+) -> None:
+    before = everything_of(database, ada.user_id)
+    for method, path, operation in OPERATIONS:
+        queries = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
+        query = {name: hers[name] for name in queries & hers.keys()}
+        body = body_of(operation, hers)
+
+        answer = eve.http.request(
+            method,
+            path.format_map(hers),  # a KeyError here: tell this test whose the new parameter is
+            params={**query, **({"delete_mirrors": "true"} if "delete_mirrors" in queries else {})},
+            json=body,
+        )
+
+        where = (method, path, answer.text)
+        sent = set(hers.values()) & {*query.values(), *(body or {}).values(), *path.format_map(hers).split("/")}
+        if path.startswith(ADMINISTRATORS):
+            assert answer.status_code == 403, where
+        elif sent and path != "/api/calendars":  # which filters, and finds nothing
+            assert answer.status_code == 404, where
+        else:
+            assert answer.status_code < 500, where
+        assert not [name for name, value in hers.items() if value in answer.text and value not in sent], where
+        assert "Ada" not in answer.text, where
+        assert everything_of(database, ada.user_id) == before, where
+
+
+def test_there_is_something_to_see(hers: dict[str, str], ada: Caller, database: Database) -> None:
+    rows = everything_of(database, ada.user_id)
+    agenda = ada.json("/api/events", link_id=hers["link_id"])["items"]
+
+    filled = {table for table, found in rows.items() if found}
+    assert filled >= {
+        "api_tokens", "calendars", "event_mappings", "external_calendar_events", "held_changes", "links",
+        "sync_journal",
+    }  # fmt: skip
+    assert {item["title"] for item in agenda} == {"Ada's secret"}
