@@ -98,6 +98,17 @@ async def test_an_occurrence_may_not_reach_its_neighbours_days(alex: Api, day: s
     assert (reply.status, reply.code) == (400, "ErrorOccurrenceCrossingBoundary")
 
 
+async def test_neighbours_are_days_of_the_series_own_zone(alex: Api) -> None:
+    master = await mondays(alex)
+    second = (await alex.instances(master["id"], *MARCH))[1]
+
+    late_on_sunday = at("2026-03-15T23:30:00", "W. Europe Standard Time")
+    inside = await alex.patch(second["id"], {"start": at("2026-03-15T22:00:00"), "end": late_on_sunday})
+    beyond = await alex.patch(second["id"], {"start": at("2026-03-15T23:30:00"), "end": at("2026-03-15T23:45:00")})
+
+    assert (inside.status, beyond.code) == (200, "ErrorOccurrenceCrossingBoundary")
+
+
 async def test_a_cancelled_neighbour_is_a_boundary_too(alex: Api) -> None:
     master = await mondays(alex)
     _, second, third, *_ = await alex.instances(master["id"], *MARCH)

@@ -282,10 +282,10 @@ def _in_zone(times: Times, zone: str) -> Times:
 
 def _stay_between_neighbours(item: Item, day: date, times: Times) -> None:
     """An occurrence may not reach the day of the one before or after, a cancelled one either (vendor doc:
-    event-update; OutlookGoogleCalendarSync on cancelled ones). Raises Refused."""
+    event-update; OutlookGoogleCalendarSync on cancelled ones), by the days of the series' zone. Raises Refused."""
     if item.recurrence is None:
         return
-    moved = times.start.date()
+    moved = _in_zone(times, item.recurrence.zone).start.date()
     before, after = item.recurrence.neighbours(day)
     if (before and moved <= _actual_day(item, before)) or (after and moved >= _actual_day(item, after)):
         raise errors.refused(
@@ -297,4 +297,6 @@ def _stay_between_neighbours(item: Item, day: date, times: Times) -> None:
 
 def _actual_day(item: Item, day: date) -> date:
     change = item.exceptions.get(day)
-    return change.times.start.date() if change and change.times else day
+    if item.recurrence is None or change is None or change.times is None:
+        return day
+    return _in_zone(change.times, item.recurrence.zone).start.date()
