@@ -1,0 +1,106 @@
+"""The smoke run: `python -m tests.smoke`. The last line on standard output is one JSON object; 0 means all is well."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psycopg.conninfo import make_conninfo
+
+from infra import ROOT
+from infra.local import aws
+from tests.e2e import cloud as clouds
+from tests.smoke import privacy
+from tests.smoke.privacy import Needles
+from tests.smoke.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.smoke.run import Report
+
+KEPT = ROOT / "build" / "smoke"
+"""Where logs, dump and report of the last run stay."""
+_SHOWN = 40
+
+
+def main() -> int:
+    """Run, print the result, say what to look at when something is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.smoke", description=__doc__)
+    parser.add_argument("--events", type=int, default=300, help="events on the Google side (default: %(default)s)")
+    parser.add_argument("--changes", type=int, default=60, help="live changes, both ways (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of what is made up (default: %(default)s)")
+    parser.add_argument("--ready-file", type=Path, help="of a running local cloud; by default one is started")
+    options = parser.parse_args()
+    shutil.rmtree(KEPT, ignore_errors=True)
+    KEPT.mkdir(parents=True)
+    say = progress(time.monotonic())
+    with ExitStack() as stack:
+        if options.ready_file:
+            facts = json.loads(options.ready_file.read_text())
+            directory = Path(facts["logs"]).parent
+            report, needles = attempt(facts, directory, options, say)
+            time.sleep(3)  # the last lines of the Lambdas' logs arrive
+        else:
+            say("starting the local cloud")
+            directory = stack.enter_context(clouds.folder())
+            with clouds.started(directory):
+                facts = json.loads((directory / "ready.json").read_text())
+                say(f"the local cloud is up: {facts['base_url']}")
+                report, needles = attempt(facts, directory, options, say)
+        leaks = privacy.in_files(needles, directory / "logs")
+        shutil.copytree(directory / "logs", KEPT / "logs", ignore_dangling_symlinks=True)
+    report.counts["leaks"] = report.counts.get("leaks", 0) + len(leaks)
+    report.wrong += [f"private text or a secret: {leak}" for leak in leaks]
+    report.save(KEPT / "report.json")
+    if report.wrong:
+        for sentence in report.wrong[:_SHOWN]:
+            say(f"WRONG {sentence}")
+        say(f"{len(report.wrong)} things are wrong. Look at {KEPT}/report.json and the logs in {KEPT}/logs")
+    print(report.line(), flush=True)
+    return 1 if report.wrong else 0
+
+
+def attempt(
+    facts: Mapping[str, Any], directory: Path, options: argparse.Namespace, say: Callable[[str], None]
+) -> tuple[Report, Needles]:
+    """Do the run and look for leaks in queues and database; answers the report, and what else to look for."""
+    run = Run(facts, events=options.events, changes=options.changes, seed=options.seed, say=say)
+    report = run.everything()
+    vault = json.loads((directory / "secrets.json").read_text())
+    given_out = [
+        token
+        for provider in ("google", "microsoft")
+        for token in privacy.tokens(directory / "simulators" / f"{provider}.json")
+    ]
+    clients = [f"kalends-{provider}-local-secret" for provider in ("google", "microsoft")]
+    needles = Needles([*run.world.canaries.planted, *run.kalends.secrets, *given_out, *clients, *vault.values()])
+    in_queues, messages = privacy.in_queues(needles, aws.client("sqs", str(facts["aws_endpoint"])))
+    superuser = make_conninfo(str(facts["dsn_owner"]), user="postgres", password=vault["superuser"])
+    leaks = in_queues + privacy.in_database(needles, superuser, KEPT / "database.sql")
+    say(f"looked for {len(run.world.canaries.planted)} planted words and {len(given_out)} tokens; {messages} messages")
+    report.counts["leaks"] = report.counts.get("leaks", 0) + len(leaks)
+    report.wrong += [f"private text or a secret: {leak}" for leak in leaks]
+    return report, needles
+
+
+def progress(began: float) -> Callable[[str], None]:
+    """A function that prints lines with the seconds since `began` to standard error, whole ones from any thread."""
+    turn = threading.Lock()
+
+    def say(line: str) -> None:
+        with turn:
+            print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)
+
+    return say
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,324 @@
+"""The smoke run itself: what happens in which order, on a cloud that is running."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from infra.local import aws
+from tests.smoke import live, oracle, seeding, shapes, stories
+from tests.smoke.live import Lane
+from tests.smoke.oracle import Link, Verdict
+from tests.smoke.product import Kalends, ProductError
+from tests.smoke.simulator import Agenda, Simulator
+from tests.smoke.texts import Canaries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+CANARIES = 50
+ROUNDS = 3
+SLOWEST_P50, SLOWEST_P95 = 10.0, 30.0
+"""Seconds beyond which latency fails the run: ten times what it aims at."""
+_INITIAL_PATIENCE = 600.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What came out. `wrong` are sentences; the run is fine when there are none."""
+
+    initial: dict[str, Any] = field(default_factory=dict)
+    live: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    writes_after_quiet: int = -1
+    wrong: list[str] = field(default_factory=list)
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    status: Any = None
+
+    def line(self) -> str:
+        """The last line of the run: one JSON object."""
+        summary = {"ok": not self.wrong, "initial": self.initial, "live": self.live, **self.counts}
+        return json.dumps({**summary, "writes_after_quiet": self.writes_after_quiet})
+
+    def save(self, file: Path) -> None:
+        """Keep everything, for whoever looks into a failure."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self), indent=2, default=str))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The accounts and calendars of one run."""
+
+    google_a: Agenda
+    google_b: Agenda
+    microsoft_a: Agenda
+    microsoft_b: Agenda
+    canaries: Canaries
+    titles: tuple[str, ...]
+
+    @property
+    def agendas(self) -> tuple[Agenda, ...]:
+        """All four calendars."""
+        return self.google_a, self.google_b, self.microsoft_a, self.microsoft_b
+
+    @property
+    def masked(self) -> Lane:
+        """Google A, of which Microsoft A sees only that somebody is busy."""
+        words = (*self.canaries.planted, *self.titles)
+        return self._lane(self.google_a, self.microsoft_a, "busy", words)
+
+    @property
+    def open(self) -> Lane:
+        """Microsoft B, of which Google B sees everything that is written."""
+        return self._lane(self.microsoft_b, self.google_b, "full", ())
+
+    @property
+    def back(self) -> Lane:
+        """From Microsoft A back to Google A: with `masked` it makes a ring."""
+        return self._lane(self.microsoft_a, self.google_a, "busy", ())
+
+    @staticmethod
+    def _lane(source: Agenda, target: Agenda, privacy: oracle.Privacy, words: tuple[str, ...]) -> Lane:
+        link = Link(source=source.name, target=target.name, privacy=privacy)
+        return Lane(link=link, source=source, target=target, words=words)
+
+
+class Run:
+    """One run; `facts` are what the cloud wrote into its ready file."""
+
+    def __init__(self, facts: Mapping[str, Any], *, events: int, changes: int, seed: int, say: Callable[[str], None]):
+        self._facts = facts
+        self._events = events
+        self._changes = changes
+        self._random = Random(seed)
+        self._say = say
+        self.kalends = Kalends(base=str(facts["base_url"]))
+        self.report = Report()
+        self.world = self._make_world()
+        self._calendars: dict[str, str] = {}
+
+    def everything(self) -> Report:
+        """From the empty system to the last round. Whatever goes wrong is in the report, as far as one can go on."""
+        try:
+            self.seed()
+            self.enter()
+            self.first_copy()
+            self.live_changes()
+            self.ring()
+            self.quiet_rounds()
+        except (ProductError, TimeoutError) as error:
+            self.report.wrong.append(str(error))
+        self.verdict()
+        return self.report
+
+    def seed(self) -> None:
+        """Fill the calendars before anybody connects them."""
+        world, now = self.world, datetime.now(UTC)
+        for agenda, number in ((world.google_a, self._events), (world.microsoft_b, max(10, self._events // 5))):
+            plans = seeding.plans(number, now=now, random=self._random, canaries=world.canaries)
+            bodies = [shapes.event(agenda.provider, plan, owner=agenda.owner) for plan in plans]
+            edits = 0
+            for event, plan in zip(agenda.add_all(bodies), plans, strict=True):
+                for edit in shapes.edits(agenda.provider, plan):
+                    agenda.edit(event, edit.original_start, edit.body)
+                    edits += 1
+            self._say(f"{agenda.name}: {number} events, {edits} occurrences moved or cancelled")
+        for agenda in (world.microsoft_a, world.google_b):
+            own = seeding.plans(10, now=now, random=self._random, canaries=Canaries(self._random, most=0))[-5:]
+            agenda.add_all([shapes.event(agenda.provider, plan, owner=agenda.owner) for plan in own])
+
+    def enter(self) -> None:
+        """Come in by the one-time link, sign in, connect both accounts."""
+        email, password = f"smoke-{token_hex(4)}@kalends.example", f"{token_hex(12)} correct horse"
+        self.kalends.enter(self._invitation(email), email=email, name="Smoke", password=password)
+        self.kalends.sign_in(email=email, password=password)
+        for agendas in ((self.world.google_a, self.world.google_b), (self.world.microsoft_a, self.world.microsoft_b)):
+            connection = self.kalends.connect(agendas[0].provider, agendas[0].owner)
+            known = self.kalends.calendars(connection)
+            for agenda in agendas:
+                if agenda.name not in known:
+                    raise ProductError(f"the calendar {agenda.name!r} was not discovered, only {sorted(known)}")
+                self._calendars[agenda.name] = known[agenda.name]
+            self._say(f"{agendas[0].provider}: {agendas[0].owner} connected, {len(known)} calendars")
+
+    def first_copy(self) -> None:
+        """Link the calendars and wait until all mirrors stand."""
+        began, heard = time.monotonic(), {agenda.provider: agenda.simulator.last() for agenda in self.world.agendas}
+        linked_at = datetime.now(UTC)
+        for lane in (self.world.masked, self.world.open):
+            self._link(lane)
+        try:
+            self._watch_settling(began)
+        finally:
+            times = [
+                datetime.fromisoformat(write["at"])
+                for agenda in (self.world.microsoft_a, self.world.google_b)
+                for write in agenda.writes(heard[agenda.provider])[0]
+                if write["origin"] == "api"
+            ]
+            verdict = live.judge((self.world.masked, self.world.open))
+            seconds = (max(times, default=linked_at) - linked_at).total_seconds()
+            self.report.initial = {
+                "events": len(self.world.google_a.real),
+                "microsoft_events": len(self.world.microsoft_b.real),
+                "mirrors": verdict.mirrors,
+                "seconds": round(seconds, 2),
+            }
+            self._say(f"first copy: {verdict.mirrors} mirrors in {seconds:.1f} s, {len(verdict.findings)} wrong")
+            self._findings(verdict, "after the first copy")
+
+    def live_changes(self) -> None:
+        """Both people change their calendars at the same time, and watch."""
+        lanes = (self.world.masked, self.world.open)
+        before = {agenda.provider: agenda.simulator.delivered() for agenda in self.world.agendas}
+        now = datetime.now(UTC)
+        shares = (self._changes - self._changes // 2, self._changes // 2)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            outcomes = list(
+                pool.map(
+                    lambda lane, share: live.drive(
+                        lane,
+                        stories.seen(lane.source, now=now, full=lane.link.privacy == "full", count=share),
+                        say=self._say,
+                    ),
+                    lanes,
+                    shares,
+                )
+            )
+        seconds = [second for outcome in outcomes for _, second in outcome.latencies]
+        after = {agenda.provider: agenda.simulator.delivered() for agenda in self.world.agendas}
+        p50, p95 = live.percentile(seconds, 0.5), live.percentile(seconds, 0.95)
+        self.report.live = {
+            "changes": len(seconds),
+            "p50_ms": round(p50 * 1000),
+            "p95_ms": round(p95 * 1000),
+            "max_ms": round(max(seconds, default=0) * 1000),
+            "notifications": sum(after.values()) - sum(before.values()),
+        }
+        self.report.steps = [latency for outcome in outcomes for latency in outcome.latencies]
+        self.report.wrong += [failure for outcome in outcomes for failure in outcome.failures]
+        if not self.report.live["notifications"]:
+            self.report.wrong.append("no webhook was called: changes came some other way")
+        if p50 > SLOWEST_P50 or p95 > SLOWEST_P95:
+            self.report.wrong.append(f"too slow: p50 {p50:.1f} s, p95 {p95:.1f} s")
+        whispered = tuple(f"whisper{token_hex(8)}" for _ in range(3))
+        self.world.canaries.planted.extend(whispered)
+        steps = stories.unseen(self.world.google_a, now=now, words=whispered)
+        self.report.wrong += live.whisper(self.world.masked, steps, seconds=4)
+
+    def ring(self) -> None:
+        """Link back: mirrors of mirrors must not be."""
+        self.kalends.settle(seconds=120)
+        self._link(self.world.back)
+        self._watch_settling(time.monotonic())
+
+    def quiet_rounds(self) -> None:
+        """When all is done, doing it again must write nothing."""
+        self.kalends.settle(seconds=120)
+        live.quiet(self.world.agendas, seconds=3, patience=120)
+        heard = {agenda.name: agenda.simulator.last() for agenda in self.world.agendas}
+        for _ in range(ROUNDS):
+            self.kalends.sync()
+        live.quiet(self.world.agendas, seconds=3, patience=120)
+        written = [
+            f"{write['operation']} {write['event']} in {agenda.name}"
+            for agenda in self.world.agendas
+            for write in agenda.writes(heard[agenda.name])[0]
+            if write["origin"] == "api"
+        ]
+        self.report.writes_after_quiet = len(written)
+        self.report.wrong += [f"a sync without any change wrote again: {write}" for write in written[:20]]
+        self._say(f"{ROUNDS} rounds without a change wrote {len(written)} times")
+
+    def verdict(self) -> None:
+        """Let the oracle judge everything, and count."""
+        world = self.world
+        verdict = live.judge((world.masked, world.open, world.back))
+        courtesy = [
+            finding
+            for agenda in (world.google_a, world.microsoft_a)
+            for finding in oracle.courtesy(
+                agenda.provider,
+                [live.calendar(one) for one in world.agendas if one.provider == agenda.provider],
+                mail=[mail for mail in agenda.simulator.mail() if mail["account"] == agenda.owner],
+                writes=[write for write in agenda.simulator.writes(0)[0] if write["account"] == agenda.owner],
+            )
+        ]
+        whole = Verdict(findings=[*verdict.findings, *courtesy], mirrors=verdict.mirrors)
+        self.report.counts = {
+            "duplicates": whole.count("duplicate"),
+            "lost": whole.count("lost"),
+            "strays": whole.count("stray"),
+            "altered": whole.count("altered"),
+            "guest_mails": whole.count("mail", "guests"),
+            "touched": whole.count("touched"),
+            "leaks": whole.count("leak"),
+        }
+        self._findings(whole, "at the end")
+        if self._calendars:
+            self.report.status = self.kalends.status()
+
+    def _findings(self, verdict: Verdict, when: str) -> None:
+        self.report.wrong += [f"{when}: {finding}" for finding in verdict.findings]
+
+    def _link(self, lane: Lane) -> None:
+        source, target = self._calendars[lane.source.name], self._calendars[lane.target.name]
+        self.kalends.link(source, target, privacy=lane.link.privacy)
+        self._say(f"{lane.name}: linked, {lane.link.privacy}")
+
+    def _watch_settling(self, began: float) -> None:
+        for turn in count():
+            status = self.kalends.status()
+            mirrors = sum(link["counts"]["mirrors"] for link in status["links"])
+            due = sum(link["counts"]["due"] for link in status["links"])
+            if turn % 4 == 0:
+                self._say(f"  {mirrors} mirrors, {due} due")
+            try:
+                self.kalends.settle(seconds=0)
+            except ProductError:
+                if time.monotonic() - began > _INITIAL_PATIENCE:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+
+    def _invitation(self, email: str) -> str:
+        """A one-time link for an administrator, as the operator gets it."""
+        client = aws.client("lambda", str(self._facts["aws_endpoint"]))
+        payload = json.dumps({"command": "admin-link", "email": email})
+        answer = client.invoke(FunctionName="kalends-local-ops-run", Payload=payload.encode())
+        found = json.loads(answer["Payload"].read())
+        if "link" not in found:
+            raise ProductError(f"the operator got no link: {found}")
+        return str(found["link"])
+
+    def _make_world(self) -> World:
+        google = Simulator(provider="google", base=str(self._facts["google_url"]))
+        microsoft = Simulator(provider="microsoft", base=str(self._facts["microsoft_url"]))
+        who, canaries = f"smoke-{token_hex(3)}", Canaries(self._random, most=CANARIES)
+        at_google, at_microsoft = f"{who}@example.com", f"{who}@contoso.example"
+        google.add_account(at_google, name="Smoke")
+        microsoft.add_account(at_microsoft, name="Smoke")
+
+        def agenda(simulator: Simulator, owner: str, name: str, calendar: str) -> Agenda:
+            return Agenda(simulator=simulator, owner=owner, name=name, calendar=calendar)
+
+        return World(
+            google_a=agenda(google, at_google, at_google, google.primary(at_google)),
+            google_b=agenda(google, at_google, "Google B", google.add_calendar(at_google, summary="Google B")),
+            microsoft_a=agenda(microsoft, at_microsoft, "Calendar", microsoft.primary(at_microsoft)),
+            microsoft_b=agenda(
+                microsoft, at_microsoft, "Microsoft B", microsoft.add_calendar(at_microsoft, summary="Microsoft B")
+            ),
+            canaries=canaries,
+            titles=("Series ", "Ferien", "Declined", "Zero length", "Family dinner"),
+        )
