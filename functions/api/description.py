@@ -12,7 +12,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer
 
-from functions.api.visit import PUBLIC
+from functions.api.guard import PUBLIC
 
 VERSION = "1.0.0"
 FILE = Path(__file__).parents[2] / "docs" / "openapi.json"

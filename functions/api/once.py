@@ -6,7 +6,7 @@ from collections.abc import Callable
 from aws_lambda_powertools.event_handler import Response, content_types
 from pydantic import BaseModel
 
-from functions.api.visit import Visit
+from functions.visit import Visit
 from shared.store import idempotency
 from shared.store.idempotency import Answered
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from functions import visitor
-from functions.api import visit
+from functions.api import guard
 from functions.api.routes import (
     admin,
     calendars,
@@ -49,9 +49,9 @@ def resolver() -> APIGatewayHttpResolver:
 def _answer(request: Request, event: dict[str, Any], context: LambdaContext) -> Response:
     application = app()
     add_facts(correlation_id=request.id)
-    here = visit.begin(request, application, now=clock.now())
+    visit = guard.begin(request, application, now=clock.now())
     api = resolver()
-    api.append_context(visit=here)  # type: ignore[no-untyped-call]
+    api.append_context(visit=visit)  # type: ignore[no-untyped-call]
     answer = api.resolve(event, context)
     headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}
     return Response(
@@ -59,5 +59,5 @@ def _answer(request: Request, event: dict[str, Any], context: LambdaContext) -> 
         body=answer["body"] or "",
         content_type=headers.pop("content-type", "application/json"),
         headers=headers,
-        cookies=(*answer.get("cookies", ()), *visitor.renewed_cookies(request, here.visitor, application)),
+        cookies=(*answer.get("cookies", ()), *visitor.renewed_cookies(request, visit.visitor, application)),
     )

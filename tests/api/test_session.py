@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from functions.api import description
-from functions.api.visit import ADMINISTRATORS, CALENDAR, PUBLIC
+from functions.api.guard import ADMINISTRATORS, CALENDAR, PUBLIC
 from shared.control import gates
 from shared.control.gates import Operation
 from shared.core import clock

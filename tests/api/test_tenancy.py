@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from functions.api import description
-from functions.api.visit import ADMINISTRATORS
+from functions.api.guard import ADMINISTRATORS
 from tests.sync.world import event
 
 if TYPE_CHECKING:

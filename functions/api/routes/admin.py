@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
+from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import In, Out
-from functions.api.visit import Here
 from shared.operations import checks
 
 router = new_router()

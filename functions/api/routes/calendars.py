@@ -6,9 +6,9 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, Limit, Out, Page, page_of_list
-from functions.api.visit import Here
 from shared.connections import calendars
 
 router = new_router()

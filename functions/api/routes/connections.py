@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from functions.api.guard import Here
 from functions.api.routes.calendars import Calendar
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, Limit, Out, Page, page_of_list
-from functions.api.visit import Here
 from shared.connections import discovery, oauth, store
 from shared.core.errors import ConflictError, ReauthRequiredError
 from shared.sync import requests

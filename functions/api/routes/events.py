@@ -7,9 +7,9 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime
 
+from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import After, Limit, Out, Page, When, cursor, page, place
-from functions.api.visit import Here
 from shared.calendar.span import Window
 from shared.sync import activity
 

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field, model_validator
 
+from functions.api.guard import Here
 from functions.api.once import once
 from functions.api.routing import new_router
 from functions.api.shapes import (
@@ -25,7 +26,6 @@ from functions.api.shapes import (
     page,
     version,
 )
-from functions.api.visit import Here
 from shared.calendar.event import Event, Text
 from shared.calendar.mask import Mask
 from shared.calendar.mirror import Appearance, Privacy

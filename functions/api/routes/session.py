@@ -7,9 +7,10 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from pydantic import Field
 
 from functions import visitor
+from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import In, Out
-from functions.api.visit import Here, Visit
+from functions.visit import Visit
 from shared.core.errors import ConflictError
 from shared.identity import people, sessions
 from shared.identity import sign_in as gatekeeper

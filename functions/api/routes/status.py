@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from functions.api.guard import Here
 from functions.api.routes.connections import Connection
 from functions.api.routes.links import Link
 from functions.api.routing import new_router
 from functions.api.shapes import Out
-from functions.api.visit import Here
 from shared.sync import status
 
 router = new_router()

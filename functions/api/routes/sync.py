@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import model_validator
 
+from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import In, Out
-from functions.api.visit import Here
 from shared.sync import requests
 
 router = new_router()

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 
+from functions.api.guard import Here
 from functions.api.once import once
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, IdempotencyKey, In, Limit, OneLine, Out, Page, page_of_list
-from functions.api.visit import Here
 from shared.identity import api_tokens
 
 router = new_router()

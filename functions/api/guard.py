@@ -1,12 +1,9 @@
-"""One request to the API: who asks, whether they may, and what a route works with.
+"""Who may call what, and how a route gets its visit.
 
 The order of refusals is the same everywhere: 403 for a closed gate, even to strangers, so that a shutdown really is
 one (runbook 004, S4-59), then 401, then 403 for a missing proof of origin or role, then the request itself.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -15,14 +12,10 @@ from aws_lambda_powertools.event_handler.depends import Depends
 
 from functions import visitor
 from functions.http import Request
+from functions.visit import Visit
 from shared.control import gates
 from shared.core.errors import InvalidError
 from shared.identity import principal as identity
-from shared.identity import sessions
-from shared.identity.principal import Principal
-from shared.store.database import Connection
-from shared.sync.context import Engine
-from shared.sync.requests import By
 from shared.wiring import App
 
 PUBLIC = frozenset({("POST", "/api/session"), ("GET", "/openapi.json")})
@@ -45,59 +38,15 @@ ADMINISTRATORS = ("/api/admin", "/api/doctor")
 CSRF_HEADER = "x-csrf-token"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """A request that may go on. `visitor` is None only on what strangers may call."""
-
-    application: App
-    request: Request
-    visitor: Principal | None
-    now: datetime
-
-    @property
-    def principal(self) -> Principal:
-        """Who asks. Raises UnauthenticatedError."""
-        return identity.require(self.visitor)
-
-    @property
-    def engine(self) -> Engine:
-        """What the sync engine works with."""
-        return self.application.engine()
-
-    @property
-    def by(self) -> By:
-        """Who asks, for what is done in their name."""
-        return By(
-            user_id=self.principal.user_id, actor=self.principal.actor, correlation_id=self.request.id, now=self.now
-        )
-
-    @contextmanager
-    def mine(self) -> Iterator[Connection]:
-        """A transaction that sees only what belongs to whoever asks."""
-        with self.application.database.person(self.principal.user_id) as conn:
-            yield conn
-
-    @property
-    def session_token(self) -> str | None:
-        """The session's token, if it was the session that said who asks."""
-        return self.request.cookies.get(sessions.COOKIE) if self.visitor and self.visitor.session_hash else None
-
-    def csrf_token(self) -> str | None:
-        """What changes must carry in X-CSRF-Token; None for an API token, which no other site can send."""
-        token = self.session_token
-        return sessions.csrf_token(self.application.session_secrets(), token) if token else None
-
-
 def begin(request: Request, application: App, *, now: datetime) -> Visit:
     """Let a request in. Raises ForbiddenError, UnauthenticatedError, InvalidError, in this order."""
     _check_gates(request, application)
     found = None
     if (request.method, request.path) not in PUBLIC:
         found = identity.require(visitor.of(request, application, now=now))
-        visit = Visit(application=application, request=request, visitor=found, now=now)
-        token = visit.session_token
-        if token and not request.is_safe:
-            sessions.check_csrf(application.session_secrets(), token, request.headers.get(CSRF_HEADER, ""))
+        if not request.is_safe:
+            visit = Visit(application=application, request=request, visitor=found, now=now)
+            visit.check_csrf(request.headers.get(CSRF_HEADER, ""))
         if _below(request.path, ADMINISTRATORS):
             identity.require_role(found, "admin")
     # Other sites can post forms with the cookie, but not JSON: not without asking first, and nobody answers that.
