@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local import aws
 from shared.aws import secrets, session
 from shared.aws.bus import BusEntry, EventBridge
 from shared.aws.queues import SqsQueue
 from shared.aws.secrets import SecretsManager
-from shared.core.errors import InvalidError, NotFoundError, TransientError
+from shared.core.errors import ForbiddenError, InvalidError, KalendsError, NotFoundError, TransientError
 from shared.core.messages import SyncMessage
 
 if TYPE_CHECKING:
@@ -53,6 +54,26 @@ def received(sqs: SQSClient, url: str, count: int) -> list[dict[str, Any]]:
             QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["MessageGroupId"]
         ).get("Messages", [])
     return taken
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("ResourceNotFoundException", 400, NotFoundError),
+        ("AccessDeniedException", 400, ForbiddenError),
+        ("ThrottlingException", 400, TransientError),
+        ("InternalFailure", 500, TransientError),
+        ("ValidationException", 400, KalendsError),
+    ],
+)
+def test_what_aws_refuses_is_typed_by_what_to_do(code: str, status: int, expected: type[KalendsError]) -> None:
+    refusal = {"Error": {"Code": code, "Message": "planted"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    with pytest.raises(KalendsError, match="queue pull") as caught, session.translated("queue pull"):
+        raise ClientError(refusal, "SendMessageBatch")  # type: ignore[arg-type]
+
+    assert type(caught.value) is expected
+    assert "planted" not in str(caught.value)
 
 
 class TestQueue:

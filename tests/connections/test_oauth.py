@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shared.connections.store import Connection
     from shared.identity.principal import Principal
+    from shared.providers.port import Authorizer, Tokens
     from tests.installation import Installation
     from tests.postgres import Logins
 
@@ -290,6 +291,40 @@ class TestRefusal:
         )
 
         assert refused(installed, ada, "google", query).error_code == "AUTH.SCOPES_MISSING"
+
+    def test_a_grant_that_does_not_last_is_refused_unless_an_older_one_does(
+        self, installed: Installation, ada: Principal, connect: Connect, logins: Logins
+    ) -> None:
+        """Google gives a refresh token only with the first consent, should it ever forget `prompt=consent`."""
+
+        class Forgetful:
+            def __init__(self, inner: Authorizer) -> None:
+                self._inner = inner
+
+            def exchange(self, **asked: Any) -> Tokens:
+                return replace(self._inner.exchange(**asked), refresh_token=None)
+
+        def try_it() -> Connection:
+            started = start(installed, ada, "google")
+            query = installed.simulators["google"].decide(started.authorization_url, account=ALEX["google"])
+            return oauth.finish(
+                installed.app.database,
+                provider="google",
+                answer=oauth.Answer(state=query["state"], code=query["code"]),
+                principal=ada,
+                keyring=installed.app.keyring(),
+                authorizer_for=lambda app: Forgetful(installed.app.authorizer(app)),  # type: ignore[arg-type,return-value]
+                connect=installed.app.connect,
+                microsoft_authority="",
+                now=NOW,
+            )
+
+        with pytest.raises(InvalidError) as caught:
+            try_it()
+        assert caught.value.error_code == "AUTH.NO_REFRESH_TOKEN"
+        assert rows(logins, "SELECT count(*) FROM external_calendar_connections") == [(0,)]
+        connect(ada, "google")
+        assert try_it().status == "active"
 
     def test_a_colleague_who_needs_approval_gets_the_link_to_send(
         self, installed: Installation, ada: Principal

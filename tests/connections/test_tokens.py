@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.providers.port import Authorizer, Tokens
     from shared.wiring import App
     from tests.installation import Installation
-    from tests.postgres import Logins
+    from tests.postgres import Logins, Server
 
     type Connect = Callable[..., Connection]
 
@@ -227,17 +227,24 @@ class TestRaces:
             other, ada, "google", other.simulators["google"].decide(started.authorization_url, account=ALEX["google"])
         )
 
-    def test_a_rotated_token_is_stored_though_the_database_fails_at_first(
-        self, installed: Installation, ada: Principal, connect: Connect
+    def test_a_rotated_token_is_stored_though_the_database_is_away_for_a_moment(
+        self, installed: Installation, ada: Principal, connect: Connect, server: Server, logins: Logins
     ) -> None:
         connection = connect(ada, "google")
         installed.simulators["google"].sim("PUT", "/faults", {"rotate_refresh_tokens": True})
-        app = installed.another()
+        name = sql.Identifier(logins.name)
 
-        def database_restarts() -> None:
-            app.database._open()[0].pgconn.finish()
+        def database_goes_away() -> None:
+            server.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name),
+                sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
+                    logins.name
+                ),
+            )
+            back = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name)
+            threading.Timer(0.5, server.execute, [back]).start()
 
-        given = token_of(app, connection, authorizer_for=self.losing(installed, database_restarts))
+        given = token_of(installed.app, connection, authorizer_for=self.losing(installed, database_goes_away))
 
         assert token_of(installed.app, connection, now=NOW) == given
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 
 from shared.core.errors import (
     ConflictError,
@@ -17,6 +18,7 @@ from shared.core.errors import (
     RateLimitedError,
     UnauthenticatedError,
 )
+from shared.crypto import passwords
 from shared.identity import api_tokens, invitations, people, principal, sessions, sign_in
 from shared.store.database import Database
 
@@ -208,6 +210,19 @@ class TestSignIn:
 
         assert outcomes.count(UnauthenticatedError) == 5
         assert outcomes.count(RateLimitedError) == 7
+
+    def test_a_hash_of_weaker_parameters_is_renewed_on_the_way_in(self, database: Database) -> None:
+        person = admin(database)
+        weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+        with database.everyone() as conn:
+            conn.execute("UPDATE profiles SET password_hash = %s", (weak,))
+
+        enter(database)
+
+        with database.everyone() as conn:
+            encoded = conn.execute("SELECT password_hash FROM profiles WHERE id = %s", (person.id,)).fetchall()[0][0]
+        assert not passwords.needs_rehash(encoded)
+        assert enter(database).user_id == person.id
 
     def test_no_address_and_no_password_is_kept_as_it_is(self, database: Database, logins: Logins) -> None:
         admin(database)
