@@ -48,7 +48,7 @@ def tree(where: Literal["host", "arm64"]) -> Path:
     def fill(folder: Path) -> None:
         python = folder / "python"
         install = [
-            str(_UV), "pip", "install", "--quiet", "--require-hashes", "--no-compile-bytecode",
+            str(_UV), "--system-certs", "pip", "install", "--quiet", "--require-hashes", "--no-compile-bytecode",
             "--only-binary", ":all:", "--link-mode", "copy", "--python", sys.executable,
             *(("--python-platform", LAMBDA_PLATFORM) if where == "arm64" else ()),
             "--target", str(python), "--requirement", str(_LOCK),
