@@ -155,6 +155,22 @@ def test_an_occurrence_counts_as_inside_from_its_start_to_before_its_end() -> No
     assert not reaches(midnight - timedelta(days=1), midnight - timedelta(hours=2))
 
 
+def test_a_single_event_is_its_own_only_occurrence() -> None:
+    single = timed(datetime(2026, 1, 5, 9, tzinfo=UTC))
+    later = Window(start=datetime(2026, 1, 6, tzinfo=UTC), end=None)
+
+    assert [one.span for one in recurrence.expand(single, YEAR_2026)] == [single.span]
+    assert recurrence.touches(Unit(root=single), YEAR_2026)
+    assert recurrence.expand(single, later) == []
+    assert not recurrence.touches(Unit(root=single), later)
+    assert recurrence.last_end(single) == datetime(2026, 1, 5, 10, tzinfo=UTC)
+
+
+def test_an_event_without_a_time_happens_never_and_says_so() -> None:
+    with pytest.raises(InvalidError):
+        recurrence.expand(Event(id="timeless", span=None), YEAR_2026)
+
+
 def test_a_zero_length_occurrence_is_a_moment_inside() -> None:
     root = timed(datetime(2026, 1, 5, 9, tzinfo=UTC), "RRULE:FREQ=DAILY", hours=0)
     nine = datetime(2026, 1, 7, 9, tzinfo=UTC)
@@ -238,6 +254,7 @@ def test_more_occurrences_than_anyone_needs_are_refused(root: Event, window: Win
     "rule",
     [
         "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;COUNT=3",
         "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
         "FREQ=WEEKLY;BYMONTH=2;BYDAY=MO;BYSETPOS=5",
         "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=6",

@@ -200,6 +200,22 @@ class WritingContract:
             "2026-04-06",
         ]
 
+    def test_a_cancelled_occurrence_returns_with_its_rule_written_anew(self, world: World) -> None:
+        series = insert(world, weekly("Busy"))
+        write(world, CancelOccurrence(series_id=series.id, key=MONDAYS[1]))
+
+        anew = Update(event_id=series.id, marker=MARKER, appearance=weekly("Busy"), rule_anew=True)
+        accepted(write(world, anew)[0])
+        returned = WriteOccurrence(series_id=series.id, key=MONDAYS[1], appearance=event("Busy", timed(at(23))))
+        accepted(write(world, returned)[0])
+
+        assert [start for start, _ in happenings(get(world, series.id))] == [
+            "2026-03-16T08:00:00+00:00",
+            "2026-03-23T08:00:00+00:00",
+            "2026-03-30T07:00:00+00:00",
+            "2026-04-06T07:00:00+00:00",
+        ]
+
     def test_several_occurrences_are_written_together(self, world: World) -> None:
         series = insert(world, weekly("Busy"))
 

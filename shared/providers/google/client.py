@@ -238,7 +238,7 @@ class _Place:
             return cls(sync_token=cursor, time_min=None if cursor or not window.start else _rfc3339(window.start))
         try:
             sync_token, time_min, page_token, number = json.loads(page)
-        except ValueError:
+        except (ValueError, TypeError):
             raise CursorExpiredError("The page token is not one of ours: a full read follows.") from None
         return cls(sync_token=sync_token, time_min=time_min, page_token=page_token, number=number)
 
