@@ -1,4 +1,10 @@
-"""Microsoft Graph v1.0 behind the port: Outlook calendars of work, school and personal accounts."""
+"""Microsoft Graph v1.0 behind the port: Outlook calendars of work, school and personal accounts.
+
+Requests, as Graph counts them: one per page of changes, and one more for each series that a page touches, each event
+it removed and each that carries our category; `get` one, two for a series. An insert one (repeated: three); an update
+of a single event with its ETag one, any other two, with the rule anew three; a deletion, a written and a cancelled
+occurrence two each. Up to twenty travel in one batch, so many writes take as many round trips as one.
+"""
 
 from __future__ import annotations
 

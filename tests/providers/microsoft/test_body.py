@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,18 @@ def test_an_outlook_document_is_reduced_to_what_it_says(content: str, descriptio
 
 def test_a_body_delivered_as_text_keeps_its_lines() -> None:
     assert body.reduce("a <b>\r\nc  \r\n\r\n", "text") == ("a <b>\nc", False)
+
+
+@pytest.mark.parametrize(
+    "content", ["<b>" * 20_000 + "x", "<ul><li>" * 20_000, "<br>" * 100_000, "<div>" * 50_000 + "x", "<" * 200_000]
+)
+def test_a_hostile_body_costs_no_time_to_speak_of(content: str) -> None:
+    begun = time.process_time()
+
+    description, is_html = body.reduce(content, "html")
+
+    assert time.process_time() - begun < 5
+    assert is_html or "<b>" not in description
 
 
 _line = st.text(
