@@ -16,10 +16,10 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.google import service
-from shared.providers.google.client import GoogleCalendar
+from shared.providers.google.client import MAX_PAGES, GoogleCalendar
 from shared.providers.port import Failed, Insert, Write, Written
 from tests.providers.google import payloads
-from tests.providers.replica import WINDOW
+from tests.providers.replica import WINDOW, Replica
 from tests.providers.samples import (
     MARKER,
     event,
@@ -118,6 +118,15 @@ def test_a_list_that_goes_round_in_circles_ends() -> None:
         client(script).find_marked(CALENDAR)
 
     assert len(script.asked) == 2
+
+
+def test_pages_that_alternate_without_end_are_noticed() -> None:
+    circle = [Say(200, {"items": [], "nextPageToken": token}) for token in ("a", "b")] * (MAX_PAGES // 2 + 5)
+
+    with scripted(*circle) as script, pytest.raises(TransientError):
+        Replica(provider=client(script), calendar_id=CALENDAR).read()
+
+    assert len(script.asked) == MAX_PAGES + 1
 
 
 def test_another_event_than_the_one_asked_for_is_no_answer() -> None:
