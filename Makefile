@@ -22,8 +22,13 @@ test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows
 		$(PYTHON) -m coverage combine --quiet && $(PYTHON) -m coverage report; covered=$$?; \
 		exit $$(( status ? status : covered ))
 
-check: setup ## style, types, import law, migrations, templates against cfn-lint and cdk-nag, every handler in the layer
-	@$(PYTHON) -m infra.check
+check: setup ## style, types, import law, migrations, templates (cfn-lint, cdk-nag), what each handler costs to import
+	@echo "check: style" && .venv/bin/ruff check .
+	@echo "check: types" && .venv/bin/mypy
+	@echo "check: who may import whom" && .venv/bin/lint-imports
+	@echo "check: migrations" && .venv/bin/squawk migrations/*.up.sql
+	@echo "check: templates" && $(PYTHON) -m infra.synth && .venv/bin/cfn-lint && $(PYTHON) -m infra.audit
+	@echo "check: handlers" && $(PYTHON) -m infra.imports
 
 bench: setup ## measure beside the peers; writes build/bench.json
 	@$(PYTHON) -m tests.bench

@@ -111,6 +111,9 @@ def _locked(conninfo: str) -> Iterator[Connection]:
     try:
         with psycopg.connect(conninfo, autocommit=True) as conn:
             conn.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            # Behind a migration that waits for a lock, everybody waits: better to fail and try again.
+            conn.execute("SET lock_timeout = '10s'")
+            conn.execute("SET statement_timeout = '240s'")
             conn.execute(
                 """
                 CREATE TABLE IF NOT EXISTS schema_migrations (
