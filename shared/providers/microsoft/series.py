@@ -9,7 +9,7 @@ of the instances still shows there is not the cancelled one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.calendar import recurrence, zones
@@ -20,11 +20,13 @@ from shared.providers.microsoft import payloads, reading
 from shared.providers.microsoft.payloads import EventPayload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import date
 
     from shared.calendar.event import Event
     from shared.calendar.span import Span, Start
+
+_MARGIN = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def read(payload: EventPayload) -> Series:
     return Series(
         root=root,
         exceptions=tuple(_exceptions(payload.exception_occurrences, root, zone)),
-        cancelled=tuple(starts for day in sorted(days) if (starts := _starts_on(day, root, root.span))),
+        cancelled=tuple(_cancelled(root, root.span, sorted(days))),
     )
 
 
@@ -86,18 +88,25 @@ def _original_start(payload: EventPayload, zone: str | None) -> Start:
     return start
 
 
-def _starts_on(day: date, root: Event, span: Span) -> tuple[Start, ...]:
-    """The occurrences of the rule that start on that day, locally or in UTC: one, or two where these differ."""
+def _cancelled(root: Event, span: Span, days: Sequence[date]) -> Iterable[tuple[Start, ...]]:
+    """For each day the occurrences of the rule that it can mean; a day that means none any more says nothing."""
+    if not days:
+        return
+    around = (datetime.combine(days[0], time(), UTC) - _MARGIN, datetime.combine(days[-1], time(), UTC) + _MARGIN)
+    expected = {one.original_start for one in recurrence.expand(root, Window(start=around[0], end=around[1]))}
+    for day in days:
+        starts = tuple(start for start in _starts_on(day, span) if start in expected)
+        if starts:
+            yield starts
+
+
+def _starts_on(day: date, span: Span) -> list[Start]:
+    """Where an occurrence can start that lies on that day, in the series' own zone or in UTC."""
     if isinstance(span, AllDaySpan):
-        return (day,) if _has(root, span, day) else ()
+        return [day]
     clock, zone = span.local_start().time(), zones.zone(span.zone)
     around = [datetime.combine(day + timedelta(days=offset), clock, zone) for offset in (-1, 0, 1)]
-    possible = [local.astimezone(UTC) for local in around if day in (local.date(), local.astimezone(UTC).date())]
-    return tuple(start for start in possible if _has(root, span, start))
-
-
-def _has(root: Event, span: Span, start: Start) -> bool:
-    return recurrence.occurrence_span(span, root.recurrence, occurrence_key(start)) is not None
+    return [local.astimezone(UTC) for local in around if day in (local.date(), local.astimezone(UTC).date())]
 
 
 def _place(override: Event) -> str:
