@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,32 +30,28 @@ EMAIL = "pat@example.com"
 @contextmanager
 def serve(build: Callable[[], web.Application]) -> Iterator[str]:
     """Run an application on a free loopback port in a thread; answers its base address."""
-    loop = asyncio.new_event_loop()
-    bases: list[str] = []
-    started = threading.Event()
-    finish = asyncio.Event()
+    started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
+        finish = asyncio.Event()
         runner = web.AppRunner(build(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            bases.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-            started.set()
+            base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            started.set_result((base, asyncio.get_running_loop(), finish))
             await finish.wait()
         finally:
             await runner.cleanup()
-            started.set()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    started.wait()
+    base, loop, finish = started.result(timeout=10)
     try:
-        yield bases[0]
+        yield base
     finally:
         loop.call_soon_threadsafe(finish.set)
         thread.join()
-        loop.close()
 
 
 class Hook:
