@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -310,82 +309,6 @@ def test_an_unconfirmed_mirror_is_deleted_by_its_marker(world: MicrosoftWorld) -
     assert world.titles() == []
 
 
-# Occurrences
-
-
-def test_an_occurrence_moved_far_away_is_found_again(world: MicrosoftWorld) -> None:
-    series = insert(world, weekly("Busy", rule="FREQ=MONTHLY;BYMONTHDAY=16;COUNT=3"))
-    original = "20260416T070000Z"
-
-    for day in (1, 12):
-        one = WriteOccurrence(series_id=series.id, key=original, appearance=event("B", timed(at(day, month=5))))
-        accepted(write(world, one)[0])
-    found = [start[:10] for start, _ in happenings(get(world, series.id))]
-    accepted(write(world, CancelOccurrence(series_id=series.id, key=original))[0])
-
-    assert found == ["2026-03-16", "2026-05-12", "2026-05-16"]
-    assert len(happenings(get(world, series.id))) == 2
-
-
-def test_a_cancelled_occurrence_cannot_be_written(world: MicrosoftWorld) -> None:
-    series = insert(world, weekly("Busy"))
-    write(world, CancelOccurrence(series_id=series.id, key=MONDAYS[2]))
-
-    one = WriteOccurrence(series_id=series.id, key=MONDAYS[2], appearance=event("B", timed(at(30))))
-
-    error = refused(write(world, one)[0])
-    assert isinstance(error, NotFoundError)
-    assert "anew" in error.message
-
-
-def test_an_occurrence_moved_over_its_neighbour_is_refused(world: MicrosoftWorld) -> None:
-    series = insert(world, weekly("Busy"))
-
-    one = WriteOccurrence(series_id=series.id, key=MONDAYS[1], appearance=event("B", timed(at(31))))
-
-    error = refused(write(world, one)[0])
-    assert isinstance(error, InvalidError)
-    assert "ErrorOccurrenceCrossingBoundary" in error.message
-
-
-def test_occurrences_of_a_series_that_is_gone_are_gone(world: MicrosoftWorld) -> None:
-    series = insert(world, weekly("Busy"))
-    world.remove(series.id)
-
-    outcomes = write(
-        world,
-        CancelOccurrence(series_id=series.id, key=MONDAYS[1]),
-        WriteOccurrence(series_id=series.id, key=MONDAYS[2], appearance=event("B", timed(at(30)))),
-    )
-
-    assert isinstance(outcomes[0], Written)
-    assert isinstance(refused(outcomes[1]), NotFoundError)
-
-
-def test_a_written_occurrence_is_answered_as_it_is_read_later(world: MicrosoftWorld) -> None:
-    series = insert(world, weekly("Busy"))
-
-    one = WriteOccurrence(series_id=series.id, key=MONDAYS[1], appearance=event("B", timed(at(24, 14))))
-    written = accepted(write(world, one)[0]).event
-
-    assert written is not None
-    assert replace(written, etag=None) == replace(get(world, series.id).overrides[0], etag=None)
-
-
-def test_a_refusal_among_occurrences_of_one_series_holds_nobody_up(world: MicrosoftWorld) -> None:
-    series = insert(world, weekly("Busy"))
-
-    outcomes = write(
-        world,
-        WriteOccurrence(series_id=series.id, key=MONDAYS[0], appearance=event("B", timed(at(31)))),
-        WriteOccurrence(series_id=series.id, key=MONDAYS[1], appearance=event("B", timed(at(24, 14)))),
-        CancelOccurrence(series_id=series.id, key=MONDAYS[2]),
-    )
-
-    assert isinstance(refused(outcomes[0]), InvalidError)
-    assert [type(outcome) for outcome in outcomes[1:]] == [Written, Written]
-
-
 # Failures
 
 
@@ -456,54 +379,3 @@ def test_html_in_a_mirror_is_kept_as_html(world: MicrosoftWorld) -> None:
     written = insert(world, event(text=text))
 
     assert written.text == text
-
-
-# Channels
-
-
-def test_a_channel_replaces_one_that_graph_still_has(world: MicrosoftWorld) -> None:
-    world.faults(refuse_duplicate_subscription=True)
-    opened = [watch(world, f"secret-{number}") for number in range(2)]
-
-    told = world.notifications(0)
-    world.add(event("Added"))
-
-    assert opened[0].id != opened[1].id
-    assert world.notifications(told + 1) == told + 1
-
-
-def test_a_channel_is_renewed_without_another(world: MicrosoftWorld) -> None:
-    channel = watch(world, "secret")
-
-    renewed = provider(world).renew(channel, expires_at=channel.expires_at + timedelta(hours=1))
-
-    assert renewed.id == channel.id
-    assert renewed.expires_at > channel.expires_at
-
-
-def test_a_channel_that_died_cannot_be_renewed(world: MicrosoftWorld) -> None:
-    channel = watch(world, "secret")
-    world.provider.stop(channel)
-
-    with pytest.raises(NotFoundError):
-        provider(world).renew(channel, expires_at=channel.expires_at)
-
-
-def test_a_proof_that_graph_cannot_carry_is_refused(world: MicrosoftWorld) -> None:
-    with pytest.raises(InvalidError, match="128"):
-        watch(world, "x" * 129)
-
-
-def watch(world: MicrosoftWorld, token: str) -> Any:
-    return world.provider.watch(
-        world.calendar_id,
-        channel_id="c",
-        address=world.hook_address,
-        token=token,
-        expires_at=datetime.now(UTC) + timedelta(hours=2),
-    )
-
-
-def provider(world: MicrosoftWorld) -> MicrosoftCalendar:
-    assert isinstance(world.provider, MicrosoftCalendar)
-    return world.provider
