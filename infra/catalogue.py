@@ -83,8 +83,8 @@ _TOKENS: Needs = ("database", "key_ring", "oauth_clients", "internet")
 _QUEUEING: Needs = ("database", *_LANES)
 _DISPATCH: Needs = (*_QUEUEING, "event_bus")
 _WEB: Needs = (*_SIGN_IN, "webhook_signing", *_LANES, "internet")
-_HOOK: Needs = ("database", "webhook_signing", "pull_queue")
-_RENEW: Needs = (*_TOKENS, "webhook_signing", "pull_queue")
+_HOOK: Needs = ("database", "pull_queue", "backfill_queue")
+_WINDOWS: Needs = (*_QUEUEING, "key_ring")
 _SYNC: Needs = (*_TOKENS, "webhook_signing", *_LANES, "event_bus")
 _OPS: Needs = (*_WEB, "event_bus", "database_owner", "database_operator")
 
@@ -109,9 +109,10 @@ CATALOGUE: tuple[Function, ...] = (
     Function("functions.workers.push.handler", Queue("push"), _SYNC, memory=512, timeout=60),
     Function("functions.workers.backfill.handler", Queue("backfill"), _SYNC, memory=512, timeout=120),
     Function("functions.schedules.dispatch.handler", _MINUTE, _DISPATCH, timeout=50),
-    Function("functions.schedules.renew_channels.handler", _QUARTER_HOUR, _RENEW, timeout=300),
+    Function("functions.schedules.renew_channels.handler", _QUARTER_HOUR, _TOKENS, timeout=300),
     Function("functions.schedules.refresh_tokens.handler", _TEN_MINUTES, _TOKENS, timeout=300),
-    Function("functions.schedules.advance_windows.handler", _NIGHTLY, _QUEUEING, timeout=300),
+    Function("functions.schedules.discover_calendars.handler", _TEN_MINUTES, _TOKENS, timeout=300),
+    Function("functions.schedules.advance_windows.handler", _NIGHTLY, _WINDOWS, timeout=300),
     Function("functions.ops.run.handler", Invoke(), _OPS, memory=512, timeout=300),
 )
 # fmt: on

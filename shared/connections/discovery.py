@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.connections import calendars
+from shared.connections import calendars, store
+from shared.core.errors import KalendsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from shared.connections.calendars import Calendar
     from shared.connections.store import Connection
     from shared.providers.port import CalendarProvider
     from shared.store.database import Database
+
+EVERY = timedelta(minutes=55)
+"""A connection is asked again after so long: with a schedule of ten minutes, each is asked every hour."""
+
+log = logging.getLogger(__name__)
 
 
 def discover(
@@ -39,3 +48,43 @@ def discover(
             {"now": now, "primary": primary, "id": connection.id},
         )
         return calendars.list_calendars(conn, user_id=connection.user_id, connection_id=connection.id)
+
+
+def discover_due(
+    database: Database, *, open_provider: Callable[[Connection], CalendarProvider], now: datetime, limit: int = 500
+) -> dict[str, int]:
+    """Ask every connection whose last discovery is an hour old, longest ago first; one failure stops no other.
+
+    So a quiet connection is proved current each hour, and runbook 004's question for stuck ones finds real trouble.
+    """
+    with database.everyone() as conn:
+        due = conn.execute(
+            """
+            SELECT id, provider_id FROM external_calendar_connections
+             WHERE sync_enabled AND status IN ('active', 'error')
+               AND (backoff_until IS NULL OR backoff_until <= %(now)s)
+               AND (last_discovered_at IS NULL OR last_discovered_at <= %(before)s)
+             ORDER BY last_discovered_at NULLS FIRST LIMIT %(limit)s
+            """,
+            {"now": now, "before": now - EVERY, "limit": limit},
+        ).fetchall()
+    failed = 0
+    for connection_id, user_id in due:
+        try:
+            with database.person(user_id) as conn:
+                connection = store.get(conn, connection_id)
+            discover(database, connection=connection, provider=open_provider(connection), now=now)
+        except KalendsError as error:
+            failed += 1
+            log.warning(
+                "calendars not discovered",
+                extra={
+                    "category": "calendar_sync",
+                    "error_code": error.error_code,
+                    "connection_id": str(connection_id),
+                    "provider_id": str(user_id),
+                },
+            )
+            with database.person(user_id) as conn:
+                store.mark_failure(conn, connection_id, error, now)
+    return {"discovered": len(due) - failed, "failed": failed}

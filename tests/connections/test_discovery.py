@@ -178,3 +178,26 @@ def test_nobody_reads_anothers_calendar(installed: Installation, connection: Con
 
     with pytest.raises(NotFoundError), installed.app.database.person(eve.user_id) as conn:
         calendars.get(conn, found["home"].id)
+
+
+def test_every_connection_is_asked_once_an_hour_and_a_failure_is_the_connections_own(
+    installed: Installation, connection: Connection
+) -> None:
+    asked: list[Connection] = []
+
+    def due(listing: Listing, *, minutes: int) -> dict[str, int]:
+        def opened(one: Connection) -> Listing:
+            asked.append(one)
+            return listing
+
+        return discovery.discover_due(
+            installed.app.database,
+            open_provider=opened,  # type: ignore[arg-type]
+            now=NOW + timedelta(minutes=minutes),
+        )
+
+    assert due(Listing([HOME]), minutes=0) == {"discovered": 1, "failed": 0}
+    assert due(Listing([HOME]), minutes=50) == {"discovered": 0, "failed": 0}
+    assert due(Listing(TransientError("The provider is away.")), minutes=60) == {"discovered": 0, "failed": 1}
+    assert due(Listing([HOME]), minutes=60) == {"discovered": 0, "failed": 0}
+    assert [one.id for one in asked] == [connection.id, connection.id]
