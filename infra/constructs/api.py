@@ -60,9 +60,9 @@ class Api(Construct):
             )
         )
 
-    def serve(self, trigger: catalogue.Http, target: lambda_.Function) -> None:
-        """Send the routes of `trigger` to `target`."""
-        integration = integrations.HttpLambdaIntegration(f"To{target.node.path}", target)
+    def serve(self, trigger: catalogue.Http, name: str, target: lambda_.Function) -> None:
+        """Send the routes of `trigger` to `target`, the Lambda called `name`."""
+        integration = integrations.HttpLambdaIntegration(name, target)
         for route in trigger.routes:
             http.HttpRoute(
                 self, _identifier(route), http_api=self.api, route_key=_route_key(route), integration=integration

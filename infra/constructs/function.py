@@ -15,6 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra import catalogue
 from infra.constructs.log_group import log_group
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Handler(Construct):
             role=self.role,
             log_group=own_logs,
             tracing=lambda_.Tracing.ACTIVE,
+            # Lambda takes sixteen rounds of queue and function for an accident and stops them. Ours are on purpose: a
+            # backfill asks for its next page, a write for the pull that confirms it; attempts end in dead letters.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if isinstance(line.trigger, catalogue.Queue) else None,
             environment={**around.variables, "POWERTOOLS_SERVICE_NAME": line.name},
         )
         Validations.of(self.role).acknowledge(

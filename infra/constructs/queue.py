@@ -21,8 +21,8 @@ ATTEMPTS = 5
 class WorkQueue(Construct):
     """A standard, encrypted queue whose messages go to `dead_letters` after `ATTEMPTS` failed deliveries.
 
-    A message is hidden for six times its consumer's timeout, as AWS asks for event-source mappings; dead letters
-    stay for the longest time there is, 14 days.
+    A message is hidden for six times its consumer's timeout (in seconds), as AWS asks for event-source mappings;
+    dead letters stay for the longest time there is, 14 days.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class WorkQueue(Construct):
         name: QueueName,
         stage: Stage,
         key: kms.IKey,
-        consumer_timeout: Duration,
+        consumer_timeout: int,
     ) -> None:
         super().__init__(scope, identifier)
         removal = RemovalPolicy.RETAIN if stage.keeps_data else RemovalPolicy.DESTROY
@@ -55,7 +55,7 @@ class WorkQueue(Construct):
             encryption_master_key=key,
             enforce_ssl=True,
             retention_period=Duration.days(4),
-            visibility_timeout=Duration.seconds(6 * int(consumer_timeout.to_seconds())),
+            visibility_timeout=Duration.seconds(6 * consumer_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=ATTEMPTS),
             removal_policy=removal,
         )

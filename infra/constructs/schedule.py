@@ -28,20 +28,20 @@ class Tick(Construct):
     def __init__(
         self, scope: Construct, name: str, *, stage: Stage, when: catalogue.Schedule, target: lambda_.Function
     ) -> None:
-        super().__init__(scope, name)
+        super().__init__(scope, f"{name.title().replace('-', '')}Tick")
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal(
                 "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
             ),
-            description=f"Lets the scheduler invoke {target.node.id}, and nothing else.",
+            description=f"Lets the scheduler invoke {name}, and nothing else.",
         )
         role.add_to_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[target.function_arn]))
         self.schedule = scheduler.CfnSchedule(
             self,
             "Schedule",
-            name=f"kalends-{stage.name}-{name.lower()}",
+            name=f"kalends-{stage.name}-{name}",
             schedule_expression=when.expression,
             schedule_expression_timezone="UTC",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),

@@ -11,7 +11,6 @@ from aws_cdk import (
     CfnParameter,
     CfnRule,
     CfnRuleAssertion,
-    Duration,
     Fn,
     RemovalPolicy,
     Stack,
@@ -85,7 +84,13 @@ class Application(Stack):
         self._around = Surroundings(
             stage=stage,
             code=_package(assets.package(assets.code())),
-            layer=lambda_.LayerVersion(self, "Dependencies", code=_package(layer.build(stage.platform))),
+            layer=lambda_.LayerVersion(
+                self,
+                "Dependencies",
+                description="What requirements.lock names",
+                code=_package(layer.build(stage.platform)),
+                compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+            ),
             key=self._key,
             secrets={need: self._secret(need) for need in SECRETS},
             queues={need: self._queues[name].queue for need, name in QUEUES.items()},
@@ -103,12 +108,12 @@ class Application(Stack):
         handler = Handler(self, line, self._around)
         match line.trigger:
             case Http() as trigger:
-                self._api.serve(trigger, handler.function)
+                self._api.serve(trigger, line.name, handler.function)
             case Queue() as trigger:
                 queue = self._queues[trigger.name].queue
                 handler.consume(queue, self._around, batch=trigger.batch, workers=self._stage.workers[trigger.name])
             case Schedule() as trigger:
-                Tick(self, f"{handler.node.id}Tick", stage=self._stage, when=trigger, target=handler.function)
+                Tick(self, line.name, stage=self._stage, when=trigger, target=handler.function)
             case Invoke():
                 pass
 
@@ -119,7 +124,7 @@ class Application(Stack):
             name=name,
             stage=self._stage,
             key=self._key,
-            consumer_timeout=Duration.seconds(timeout),
+            consumer_timeout=timeout,
         )
         CfnOutput(self, f"{name.title()}QueueUrl", value=work.queue.queue_url)
         CfnOutput(self, f"{name.title()}DeadLettersUrl", value=work.dead_letters.queue_url)

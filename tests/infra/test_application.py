@@ -164,6 +164,13 @@ def test_consumers_are_capped_and_fail_message_by_message(template: Template) ->
     assert found == STAGES[template.stage].workers
 
 
+def test_only_workers_may_send_to_the_queues_that_call_them_without_end(template: Template) -> None:
+    allowed = {handler for handler, function in template.functions().items() if "RecursiveLoop" in function}
+
+    assert allowed == {line.handler for line in CATALOGUE if isinstance(line.trigger, Queue)}
+    assert {template.functions()[handler]["RecursiveLoop"] for handler in allowed} == {"Allow"}
+
+
 def test_routes_are_those_of_the_catalogue(template: Template) -> None:
     declared = {route for line in CATALOGUE if isinstance(line.trigger, Http) for route in line.trigger.routes}
 
