@@ -1,0 +1,122 @@
+"""Forms: where they come from, and what their fields mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from functions.http import Response, see_other, set_cookie
+from functions.portal import rendering
+from shared.core.errors import InvalidError, NotFoundError
+from shared.crypto import opaque
+from shared.identity import sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from functions.visit import Visit
+
+    type Form = Mapping[str, str]
+
+COOKIE = "kalends_form"
+"""Ties a form that strangers fill in to their browser, so that no other site can send it."""
+LIFETIME = 3600
+
+
+def read(visit: Visit, *, public: bool) -> dict[str, str]:
+    """The fields of the form, once it is proved to come from our pages. Raises ForbiddenError, InvalidError.
+
+    `public`: it was filled in by somebody not signed in, so that it is tied to their browser instead of a session.
+    """
+    form = visit.request.form()
+    token = (visit.request.cookies.get(COOKIE) if public else visit.session_token) or ""
+    sessions.check_csrf(visit.application.session_secrets(), token, form.get("csrf", ""))
+    return form
+
+
+def public_page(template: str, visit: Visit, /, *, status: int = 200, **values: Any) -> Response:
+    """A page with a form for somebody who has not signed in."""
+    application = visit.application
+    known = visit.request.cookies.get(COOKIE, "")
+    token = known or opaque.new()
+    cookie = set_cookie(
+        COOKIE, token, max_age=LIFETIME, secure=application.settings.app_base_url.startswith("https://")
+    )
+    return rendering.page(
+        template,
+        None,
+        status=status,
+        cookies=(cookie,),
+        form_token=sessions.csrf_token(application.session_secrets(), token),
+        **values,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkForm:
+    """What a link's form says, as it stands in the form: kept as it is when it has to be shown again."""
+
+    source: str = ""
+    target: str = ""
+    privacy: str = "busy"
+    busy_title: str = "Busy"
+    skip_all_day: bool = False
+    skip_free: bool = True
+    days_ahead: str = "365"
+    days_behind: str = "1"
+
+    @classmethod
+    def of(cls, form: Form) -> LinkForm:
+        """From fields; a box that is not ticked is not sent."""
+        return cls(
+            source=form.get("source", ""),
+            target=form.get("target", ""),
+            privacy=form.get("privacy", "busy"),
+            busy_title=form.get("busy_title", "Busy").strip(),
+            skip_all_day="skip_all_day" in form,
+            skip_free="skip_free" in form,
+            days_ahead=form.get("days_ahead", "365").strip(),
+            days_behind=form.get("days_behind", "1").strip(),
+        )
+
+    def options(self) -> dict[str, Any]:
+        """What of it a link is made of or changed to. Raises InvalidError naming every bad field."""
+        fields: dict[str, str] = {}
+        if self.privacy not in ("busy", "title", "full"):
+            fields["privacy"] = "choose how much others see"
+        if not 1 <= len(self.busy_title) <= 200 or not self.busy_title.isprintable():
+            fields["busy_title"] = "must have 1 to 200 printable characters"
+        ahead = None if not self.days_ahead else _number(self.days_ahead, 1, 730)
+        if self.days_ahead and ahead is None:
+            fields["days_ahead"] = "must be 1 to 730 days, or empty for no end"
+        behind = _number(self.days_behind, 0, 365)
+        if behind is None:
+            fields["days_behind"] = "must be 0 to 365 days"
+        if fields:
+            raise InvalidError("Please correct what is marked.", code="REQUEST.INVALID", fields=fields)
+        return {
+            "privacy": self.privacy,
+            "busy_title": self.busy_title,
+            "skip_all_day": self.skip_all_day,
+            "skip_free": self.skip_free,
+            "days_ahead": ahead,
+            "days_behind": behind,
+        }
+
+
+def identifier(text: str) -> UUID:
+    """An id from an address. Raises NotFoundError: an address with anything else leads nowhere."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFoundError("There is nothing at this address.", code="ROUTE.NOT_FOUND") from None
+
+
+def back(path: str, *, told: str = "") -> Response:
+    """After a form: on to a page that may be read again, with one of the notices of notice.html."""
+    return see_other(f"{path}?told={told}" if told else path)
+
+
+def _number(text: str, least: int, most: int) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and least <= int(text) <= most else None

@@ -1,0 +1,122 @@
+"""The pages. Runs for every address that nothing else serves ($default)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from functions import visitor
+from functions.http import Request, Response, respond
+from functions.observability import add_facts, observed
+from functions.portal import forms, problems, rendering
+from functions.portal.views import accounts, calendars, decisions, links, new_link, overview, tokens, welcome
+from functions.visit import Visit
+from shared.control import gates
+from shared.core import clock
+from shared.core.errors import NotFoundError
+from shared.identity import principal
+from shared.wiring import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    type View = Callable[..., Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An address and what answers there. `public`: strangers too; `calendar`: not while syncing is switched off."""
+
+    method: str
+    path: str
+    view: View
+    public: bool = False
+    calendar: bool = False
+
+    def match(self, request: Request) -> dict[str, str] | None:
+        """The parts of the path that the view is given, or None if this is another page."""
+        if request.method != self.method and not (request.method == "HEAD" and self.method == "GET"):
+            return None
+        found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path), request.path)
+        return found.groupdict() if found else None
+
+
+# fmt: off
+PAGES: tuple[Page, ...] = (
+    Page("GET", "/welcome/{token}", welcome.invitation, public=True),
+    Page("POST", "/welcome/{token}", welcome.accept, public=True),
+    Page("GET", "/signin", welcome.sign_in_form, public=True),
+    Page("POST", "/signin", welcome.sign_in, public=True),
+    Page("GET", "/signout", welcome.sign_out_form),
+    Page("POST", "/signout", welcome.sign_out),
+    Page("GET", "/", overview.show),
+    Page("POST", "/sync", overview.sync_now, calendar=True),
+    Page("GET", "/connections", accounts.show, calendar=True),
+    Page("POST", "/connections/{connection_id}/discover", accounts.discover, calendar=True),
+    Page("GET", "/connections/{connection_id}/disconnect", accounts.ask_disconnect, calendar=True),
+    Page("POST", "/connections/{connection_id}/disconnect", accounts.disconnect, calendar=True),
+    Page("GET", "/calendars", calendars.show, calendar=True),
+    Page("GET", "/links/new", new_link.show, calendar=True),
+    Page("POST", "/links/new", new_link.create, calendar=True),
+    Page("GET", "/links/{link_id}", links.show, calendar=True),
+    Page("POST", "/links/{link_id}/pause", links.pause, calendar=True),
+    Page("POST", "/links/{link_id}/resume", links.resume, calendar=True),
+    Page("POST", "/links/{link_id}/sync", links.sync_now, calendar=True),
+    Page("GET", "/links/{link_id}/edit", links.edit, calendar=True),
+    Page("POST", "/links/{link_id}/edit", links.change, calendar=True),
+    Page("GET", "/links/{link_id}/delete", links.ask_delete, calendar=True),
+    Page("POST", "/links/{link_id}/delete", links.delete, calendar=True),
+    Page("GET", "/held", decisions.show, calendar=True),
+    Page("POST", "/held/{held_id}/approve", decisions.approve, calendar=True),
+    Page("POST", "/held/{held_id}/discard", decisions.discard, calendar=True),
+    Page("GET", "/tokens", tokens.show),
+    Page("POST", "/tokens", tokens.create),
+    Page("POST", "/tokens/{token_id}/revoke", tokens.revoke),
+)
+# fmt: on
+
+
+@observed
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """HTML; what goes wrong is a page that says what to do next."""
+    return respond(event, _answer, refuse=problems.refuse)
+
+
+def _answer(request: Request) -> Response:
+    add_facts(correlation_id=request.id)
+    if request.path.startswith("/assets/"):
+        found = rendering.asset(request.path.removeprefix("/assets/"))
+        if found is not None and request.is_safe:
+            return found
+    for page in PAGES:
+        parts = page.match(request)
+        if parts is not None:
+            return _visit(page, parts, request)
+    raise NotFoundError("There is nothing at this address.", code="ROUTE.NOT_FOUND")
+
+
+def _visit(page: Page, parts: dict[str, str], request: Request) -> Response:
+    """In the order of the API: the gate, who it is, where the form comes from, and then the page."""
+    application, now = app(), clock.now()
+    if page.calendar:
+        with application.database.everyone() as conn:
+            gates.may(conn, gates.Operation.SYNC, settings_flags=application.flags)
+    somebody = visitor.of(request, application, now=now)
+    if not page.public:
+        principal.require(somebody)
+    visit = Visit(application=application, request=request, visitor=somebody, now=now)
+    form = {} if request.is_safe else forms.read(visit, public=page.public)
+    response = page.view(visit, **parts) if request.is_safe else page.view(visit, form, **parts)
+    renewed = visitor.renewed_cookies(request, somebody, application)
+    if not renewed or response.cookies:
+        return response
+    return Response(
+        status=response.status,
+        body=response.body,
+        content_type=response.content_type,
+        headers=response.headers,
+        cookies=renewed,
+    )

@@ -1,0 +1,96 @@
+"""Connected accounts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from functions.portal import rendering
+from functions.portal.forms import back, identifier
+from shared.connections import calendars, discovery, oauth, store
+from shared.core.errors import ConflictError, ReauthRequiredError
+from shared.sync import links, requests
+
+if TYPE_CHECKING:
+    from functions.http import Response
+    from functions.portal.forms import Form
+    from functions.visit import Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An account, how many calendars it has, and what went wrong last."""
+
+    account: store.Connection
+    calendars: int
+    error: str
+
+
+def show(visit: Visit) -> Response:
+    """Every account with its state, and what can be done with it."""
+    user_id = visit.principal.user_id
+    with visit.mine() as conn:
+        found = store.list_connections(conn, user_id=user_id)
+        listed = calendars.list_calendars(conn, user_id=user_id)
+    rows = [
+        Row(
+            account=one,
+            calendars=sum(calendar.connection_id == one.id and not calendar.vanished_at for calendar in listed),
+            error=json.loads(one.last_error).get("message", "") if one.last_error else "",
+        )
+        for one in found
+    ]
+    connected = visit.request.query.get("connected", "")
+    return rendering.page(
+        "connections.html",
+        visit,
+        rows=rows,
+        connected=next((row for row in rows if str(row.account.id) == connected), None),
+        told=visit.request.query.get("told", ""),
+    )
+
+
+def discover(visit: Visit, form: Form, connection_id: str) -> Response:
+    """Ask the provider for the account's calendars now."""
+    application = visit.application
+    with visit.mine() as conn:
+        connection = store.get(conn, identifier(connection_id))
+    try:
+        provider = application.provider(connection)
+        discovery.discover(application.database, connection=connection, provider=provider, now=visit.now)
+    except ReauthRequiredError as error:
+        raise ConflictError(
+            "This account no longer lets Kalends in: connect it again.", code="CONNECTION.NEEDS_REAUTH"
+        ) from error
+    return back("/calendars", told="discovered")
+
+
+def ask_disconnect(visit: Visit, connection_id: str) -> Response:
+    """What stops with it, before it is done."""
+    with visit.mine() as conn:
+        connection = store.get(conn, identifier(connection_id))
+        names = {one.id: one for one in calendars.list_calendars(conn, user_id=visit.principal.user_id)}
+        touched = [
+            (names[link.source_calendar_id].name, names[link.target_calendar_id].name)
+            for link in links.list_page(conn, after=None, limit=1000)
+            if connection.id
+            in (names[link.source_calendar_id].connection_id, names[link.target_calendar_id].connection_id)
+        ]
+    return rendering.page("disconnect.html", visit, account=connection, touched=touched)
+
+
+def disconnect(visit: Visit, form: Form, connection_id: str) -> Response:
+    """Give the permission back and erase it here."""
+    application, chosen = visit.application, identifier(connection_id)
+    requests.stop_channels(visit.engine, visit.by, chosen)
+    oauth.disconnect(
+        application.database,
+        connection_id=chosen,
+        user_id=visit.principal.user_id,
+        keyring=application.keyring(),
+        authorizer_for=application.authorizer,
+        actor=visit.principal.actor,
+        now=visit.now,
+    )
+    return back("/connections", told="disconnected")

@@ -1,0 +1,47 @@
+"""The calendars of all accounts: choose two to link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from functions.portal import rendering
+from shared.connections import calendars, store
+from shared.sync import links
+
+if TYPE_CHECKING:
+    from functions.http import Response
+    from functions.visit import Visit
+
+
+def show(visit: Visit) -> Response:
+    """By account, with the links that each calendar has."""
+    user_id = visit.principal.user_id
+    with visit.mine() as conn:
+        accounts = store.list_connections(conn, user_id=user_id)
+        listed = calendars.list_calendars(conn, user_id=user_id)
+        all_links = links.list_page(conn, after=None, limit=1000)
+    names = {one.id: one.name for one in listed}
+    groups = [
+        {
+            "account": account,
+            "calendars": [
+                {
+                    "calendar": calendar,
+                    "outgoing": [
+                        (one.id, names[one.target_calendar_id])
+                        for one in all_links
+                        if one.source_calendar_id == calendar.id
+                    ],
+                    "incoming": [
+                        (one.id, names[one.source_calendar_id])
+                        for one in all_links
+                        if one.target_calendar_id == calendar.id
+                    ],
+                }
+                for calendar in listed
+                if calendar.connection_id == account.id
+            ],
+        }
+        for account in accounts
+    ]
+    return rendering.page("calendars.html", visit, groups=groups, told=visit.request.query.get("told", ""))

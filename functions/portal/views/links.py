@@ -1,0 +1,157 @@
+"""One link: how it stands, what it did, what it left out, and what can be done with it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from functions.portal import rendering
+from functions.portal.forms import LinkForm, back, identifier
+from functions.portal.views import new_link
+from shared.calendar.span import Window
+from shared.connections import calendars
+from shared.core.errors import InvalidError, NotFoundError
+from shared.sync import activity, links, preview, requests, status
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from functions.http import Response
+    from functions.portal.forms import Form
+    from functions.visit import Visit
+    from shared.store.database import Connection
+    from shared.sync.links import Link
+    from shared.sync.status import LinkStatus
+
+RECENT = 15
+SHOWN = 50
+COMING = 20
+DAYS = 14
+
+
+def show(visit: Visit, link_id: str) -> Response:
+    """State, numbers, what was skipped and why, what happened, what comes."""
+    engine, chosen = visit.engine, identifier(link_id)
+    with visit.mine() as conn:
+        found = _find(visit, chosen, conn)
+        skipped = activity.skipped(conn, engine.data_key, link_id=chosen, after="", limit=SHOWN + 1)
+        changes = activity.changes(conn, engine.data_key, link_id=chosen, before=None, limit=RECENT)
+        coming = activity.agenda(
+            conn,
+            engine.data_key,
+            calendar_id=None,
+            link_id=chosen,
+            window=Window(start=visit.now, end=visit.now + timedelta(days=DAYS)),
+            after=None,
+            limit=COMING,
+        )
+    return rendering.page(
+        "link.html",
+        visit,
+        one=found,
+        link=found.link,
+        privacy=new_link.CHOICES[found.link.privacy][0],
+        skipped=skipped[:SHOWN],
+        more_skipped=len(skipped) > SHOWN,
+        changes=changes,
+        coming=coming,
+        days=DAYS,
+        told=visit.request.query.get("told", ""),
+    )
+
+
+def pause(visit: Visit, form: Form, link_id: str) -> Response:
+    """Stop writing."""
+    requests.pause_link(visit.engine, visit.by, identifier(link_id))
+    return back(f"/links/{link_id}", told="paused")
+
+
+def resume(visit: Visit, form: Form, link_id: str) -> Response:
+    """Go on."""
+    requests.resume_link(visit.engine, visit.by, identifier(link_id))
+    return back(f"/links/{link_id}", told="resumed")
+
+
+def sync_now(visit: Visit, form: Form, link_id: str) -> Response:
+    """Look at both ends now."""
+    requests.sync_now(visit.engine, visit.by, link_id=identifier(link_id))
+    return back(f"/links/{link_id}", told="asked")
+
+
+def edit(visit: Visit, link_id: str) -> Response:
+    """Privacy, filters and window, with what others would see."""
+    with visit.mine() as conn:
+        link = links.get(conn, identifier(link_id))
+    query = visit.request.query
+    return _edit_page(visit, link, LinkForm.of(query) if "looked" in query else _form(link))
+
+
+def change(visit: Visit, form: Form, link_id: str) -> Response:
+    """Change it, unless somebody else did meanwhile."""
+    chosen, filled = identifier(link_id), LinkForm.of(form)
+    version = form.get("version", "")
+    try:
+        changes = filled.options()
+    except InvalidError as error:
+        with visit.mine() as conn:
+            link = links.get(conn, chosen)
+        return _edit_page(visit, link, filled, problem=error)
+    requests.change_link(
+        visit.engine, visit.by, chosen, version=int(version) if version.isdecimal() else None, changes=changes
+    )
+    return back(f"/links/{link_id}", told="changed")
+
+
+def ask_delete(visit: Visit, link_id: str) -> Response:
+    """With its mirrors, or without?"""
+    with visit.mine() as conn:
+        found = _find(visit, identifier(link_id), conn)
+    return rendering.page("link_delete.html", visit, one=found, link=found.link)
+
+
+def delete(visit: Visit, form: Form, link_id: str) -> Response:
+    """Delete it; what becomes of the mirrors is said by the button, never guessed."""
+    answer = form.get("delete_mirrors", "")
+    if answer not in ("true", "false"):
+        raise InvalidError("Say what shall become of the mirrors.", code="REQUEST.INVALID")
+    count = requests.delete_link(visit.engine, visit.by, identifier(link_id), delete_mirrors=answer == "true")
+    return back("/", told="deleting" if count else "deleted")
+
+
+def _edit_page(visit: Visit, link: Link, form: LinkForm, *, problem: InvalidError | None = None) -> Response:
+    with visit.mine() as conn:
+        source, target = calendars.get(conn, link.source_calendar_id), calendars.get(conn, link.target_calendar_id)
+    shown = new_link.example(visit, source.time_zone, visit.now)
+    return rendering.page(
+        "link_edit.html",
+        visit,
+        status=problem.status if problem else 200,
+        link=link,
+        source=source,
+        target=target,
+        form=form,
+        original=shown,
+        choices=new_link.choices(shown, form.busy_title),
+        never_shown=preview.NEVER_SHOWN,
+        problem=problem.message if problem else "",
+        fields=problem.fields if problem else {},
+    )
+
+
+def _form(link: Link) -> LinkForm:
+    return LinkForm(
+        privacy=link.privacy,
+        busy_title=link.busy_title,
+        skip_all_day=link.skip_all_day,
+        skip_free=link.skip_free,
+        days_ahead="" if link.days_ahead is None else str(link.days_ahead),
+        days_behind=str(link.days_behind),
+    )
+
+
+def _find(visit: Visit, link_id: UUID, conn: Connection) -> LinkStatus:
+    found = status.read(conn, user_id=visit.principal.user_id, flags=visit.application.flags, now=visit.now)
+    for one in found.links:
+        if one.link.id == link_id:
+            return one
+    raise NotFoundError(f"There is no link {link_id}: it may have been deleted.")

@@ -1,0 +1,148 @@
+"""A new link: from where, to where, and exactly what others will see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from functions.portal import rendering
+from functions.portal.forms import LinkForm, back
+from shared.calendar.mask import Mask
+from shared.calendar.mirror import Privacy
+from shared.connections import calendars, store
+from shared.core.errors import InvalidError, KalendsError
+from shared.identity import people
+from shared.sync import preview, requests
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from functions.http import Response
+    from functions.portal.forms import Form
+    from functions.visit import Visit
+    from shared.calendar.event import Event
+    from shared.calendar.mirror import Appearance
+    from shared.connections.calendars import Calendar
+
+CHOICES = {
+    "busy": ("Only that you are busy", "No title, no place, no text. Kalends stores none of it either."),
+    "title": ("Also the title", "The title shows; place and text stay with you."),
+    "full": ("Everything written", "Title, place and text show as they are."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosable:
+    """A calendar as a list offers it."""
+
+    calendar: Calendar
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A degree of privacy, with the example event as others would see it."""
+
+    name: str
+    title: str
+    meaning: str
+    seen: Appearance
+
+
+def show(visit: Visit) -> Response:
+    """The form; its calendars and title may stand in the address."""
+    query = visit.request.query
+    form = LinkForm.of({**query, **({} if "looked" in query else {"skip_free": "on"})})
+    return _page(visit, form)
+
+
+def create(visit: Visit, form: Form) -> Response:
+    """The link is made and its first copy begins; or the form again, with what is to be corrected."""
+    filled = LinkForm.of(form)
+    try:
+        options = filled.options()
+        source, target = _chosen(filled)
+        if filled.privacy != "busy" and "understood" not in form:
+            with visit.mine() as conn:
+                shared = calendars.get(conn, target).is_shared
+            if shared:
+                return _page(visit, filled, status=409, shared=True)
+        link = requests.create_link(
+            visit.engine, visit.by, source_calendar_id=source, target_calendar_id=target, **options
+        )
+    except InvalidError as error:
+        return _page(visit, filled, status=error.status, problem=error)
+    except KalendsError as error:
+        if error.status >= 500:
+            raise
+        return _page(visit, filled, status=error.status, problem=error)
+    return back(f"/links/{link.id}", told="linked")
+
+
+def choices(example: Event, busy_title: str) -> list[Choice]:
+    """The three degrees side by side."""
+    return [
+        Choice(
+            name=name,
+            title=title,
+            meaning=meaning,
+            seen=preview.render(example, Mask(privacy=Privacy(name), busy_title=busy_title or "Busy")),
+        )
+        for name, (title, meaning) in CHOICES.items()
+    ]
+
+
+def example(visit: Visit, zone: str, now: datetime) -> Event:
+    """The example event, in the zone of the calendar it is for, or else in the person's."""
+    if not zone:
+        with visit.mine() as conn:
+            zone = people.get(conn, visit.principal.user_id).timezone
+    return preview.example(zone=zone, now=now)
+
+
+def _page(
+    visit: Visit, form: LinkForm, *, status: int = 200, problem: KalendsError | None = None, shared: bool = False
+) -> Response:
+    user_id = visit.principal.user_id
+    with visit.mine() as conn:
+        accounts = {one.id: one for one in store.list_connections(conn, user_id=user_id)}
+        listed = calendars.list_calendars(conn, user_id=user_id)
+    offered = [
+        Choosable(calendar=one, account=_name(accounts[one.connection_id]))
+        for one in listed
+        if not one.vanished_at and accounts[one.connection_id].status != "disconnected"
+    ]
+    chosen = next((one.calendar for one in offered if str(one.calendar.id) == (form.source or form.target)), None)
+    shown = example(visit, chosen.time_zone if chosen else "", visit.now)
+    return rendering.page(
+        "link_new.html",
+        visit,
+        status=status,
+        form=form,
+        sources=offered,
+        targets=[one for one in offered if one.calendar.can_write],
+        original=shown,
+        choices=choices(shown, form.busy_title),
+        never_shown=preview.NEVER_SHOWN,
+        problem=problem.message if problem else "",
+        fields=problem.fields if isinstance(problem, InvalidError) else {},
+        shared=shared,
+    )
+
+
+def _name(account: store.Connection) -> str:
+    return f"{rendering.PROVIDERS[account.provider]} · {account.email}"
+
+
+def _chosen(form: LinkForm) -> tuple[UUID, UUID]:
+    fields = {}
+    found: list[UUID] = []
+    for name, text in (("source", form.source), ("target", form.target)):
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            fields[name] = "choose a calendar"
+    if fields:
+        raise InvalidError("Choose a source and a target.", code="REQUEST.INVALID", fields=fields)
+    return found[0], found[1]
