@@ -125,6 +125,7 @@ CREATE TABLE event_mappings (
   incarnation        integer NOT NULL DEFAULT 1,
   mirror_key         text NOT NULL,
   mirror_event_id    text,
+  marker             text,
   wanted             text NOT NULL CHECK (wanted IN ('present', 'absent')),
   state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded')),
   hold_id            uuid REFERENCES held_changes ON DELETE SET NULL,
@@ -150,6 +151,7 @@ COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirro
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
+COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';
 COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';
 COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
 CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)

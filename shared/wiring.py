@@ -119,6 +119,7 @@ class App:
             webhook_secrets=self.webhook_secrets,
             webhook_address=lambda provider: f"{self.settings.app_base_url}/webhooks/{provider}",
             holder=f"{socket.gethostname()}:{os.getpid()}",
+            now=clock.now,
         )
 
     def authorizer(self, app: OAuthApp) -> Authorizer:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from functions.http import Request, Response
+from shared.core import clock
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError
 from shared.sync import notifications
 
@@ -40,6 +41,7 @@ def answer(
             backfill=app.backfill_queue,
             flags=app.flags,
             correlation_id=request.id,
+            now=clock.now(),
         )
     except ForbiddenError as error:
         return _problem(403, error)

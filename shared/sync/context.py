@@ -9,6 +9,7 @@ from shared.core.errors import ReauthRequiredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from shared.connections.store import Connection
@@ -46,6 +47,7 @@ class Lanes:
 class Engine:
     """The engine's surroundings.
 
+    `now` is the clock: work that lasts reads it as it goes.
     `open_provider` is called outside transactions, for it may refresh a token; `data_key` inside one, by connection id.
     `webhook_secrets` signs markers: the first is current, the others still verify.
     """
@@ -58,6 +60,7 @@ class Engine:
     webhook_secrets: Callable[[], Sequence[bytes]]
     webhook_address: Callable[[str], str]
     holder: str
+    now: Callable[[], datetime]
 
     def with_provider[Answer](self, connection: Connection, work: Callable[[CalendarProvider], Answer]) -> Answer:
         """Do repeatable work with the connection's account; a token that the provider refuses is replaced, once.

@@ -51,7 +51,8 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
         conn.execute(
-            f"DELETE FROM webhook_deliveries WHERE received_at < now() - interval '{KEEP_DELIVERIES}'"  # noqa: S608
+            f"DELETE FROM webhook_deliveries WHERE received_at < %s - interval '{KEEP_DELIVERIES}'",  # noqa: S608
+            (now,),
         )
     live = [_message("pull", row, correlation_id) for row in pulls if not row[2]]
     writes = [_message("push", row, correlation_id) for row in pushes if row[2] == mappings.LIVE]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def ask_pull(engine: Engine, user_id: UUID, calendar_ids: Sequence[UUID], *, correlation_id: str) -> None:
     """Send a pull for each calendar that has none queued; full reads go to the backfill lane."""
     with engine.database.person(user_id) as conn:
-        wanted = calendars.mark_queued(conn, calendar_ids, "pull")
+        wanted = calendars.mark_queued(conn, calendar_ids, "pull", now=engine.now())
         full = {calendar_id for calendar_id in wanted if calendars.get(conn, calendar_id).needs_full_sync}
     _send(engine, "pull", user_id, [one for one in wanted if one not in full], "live", correlation_id)
     _send(engine, "pull", user_id, sorted(full), "backfill", correlation_id)
@@ -35,8 +35,8 @@ def ask_push(
         live = [one for one, lane in lanes.items() if lane == mappings.LIVE]
         backfill = [one for one, lane in lanes.items() if lane == mappings.BACKFILL]
         # A live change overtakes a queued backfill: it gets a message of its own, always.
-        calendars.mark_queued(conn, live, "push")
-        backfill = calendars.mark_queued(conn, backfill, "push")
+        calendars.mark_queued(conn, live, "push", now=now)
+        backfill = calendars.mark_queued(conn, backfill, "push", now=now)
     _send(engine, "push", user_id, live, "live", correlation_id)
     _send(engine, "push", user_id, backfill, "backfill", correlation_id)
 

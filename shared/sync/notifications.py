@@ -14,6 +14,7 @@ from shared.core.errors import KalendsError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from shared.store.database import Connection, Database
@@ -55,6 +56,7 @@ def receive(
     backfill: Queue,
     flags: gates.Flags,
     correlation_id: str,
+    now: datetime,
 ) -> int:
     """Accept what proves its origin; returns how many did. The others change nothing and are not told why.
 
@@ -63,7 +65,9 @@ def receive(
     """
     with database.everyone() as conn:
         gates.may(conn, gates.Operation.WEBHOOK, settings_flags=flags)
-        accepted = [one for one in (accept(conn, notification) for notification in notifications) if one is not None]
+        accepted = [
+            one for one in (accept(conn, notification, now=now) for notification in notifications) if one is not None
+        ]
     for one in accepted:
         if one.enqueue:
             _enqueue(database, backfill if one.needs_full_sync else pull, one, correlation_id)
@@ -87,7 +91,7 @@ def _enqueue(database: Database, queue: Queue, accepted: Accepted, correlation_i
         ) from error
 
 
-def accept(conn: Connection, notification: Notification) -> Accepted | None:
+def accept(conn: Connection, notification: Notification, *, now: datetime) -> Accepted | None:
     """Mark the calendar behind a notification; None if the channel is unknown or over, or the proof is wrong.
 
     Needs a transaction across people: only the channel tells whose it is. A stopped channel's late notification is
@@ -96,7 +100,7 @@ def accept(conn: Connection, notification: Notification) -> Accepted | None:
     row = conn.execute(
         """
         UPDATE webhook_channels
-           SET last_notified_at = now(), last_message_number = greatest(last_message_number, %(number)s),
+           SET last_notified_at = %(now)s, last_message_number = greatest(last_message_number, %(number)s),
                status = CASE WHEN %(over)s THEN 'expired' WHEN %(renew)s THEN 'expiring' ELSE status END
          WHERE provider = %(provider)s AND channel_id = %(channel)s AND token_hash = %(token)s
            AND status IN ('pending', 'active', 'expiring')
@@ -110,6 +114,7 @@ def accept(conn: Connection, notification: Notification) -> Accepted | None:
             "token": hashlib.sha256(notification.token.encode()).digest(),
             "resource": notification.resource_id,
             "number": notification.message_number,
+            "now": now,
             "over": notification.is_over,
             "renew": notification.needs_renewal,
         },
@@ -133,23 +138,24 @@ def accept(conn: Connection, notification: Notification) -> Accepted | None:
         """
         UPDATE calendar_sync_state
            SET requested = requested + 1,
-               pull_queued_at = CASE WHEN pull_queued_at > now() - interval '1 minute'
-                                     THEN pull_queued_at ELSE now() END
-         WHERE calendar_id = %s
-        RETURNING needs_full_sync, old.pull_queued_at IS NULL OR old.pull_queued_at <= now() - interval '1 minute'
+               pull_queued_at = CASE WHEN pull_queued_at > %(now)s - interval '1 minute'
+                                     THEN pull_queued_at ELSE %(now)s END
+         WHERE calendar_id = %(id)s
+        RETURNING needs_full_sync, old.pull_queued_at IS NULL OR old.pull_queued_at <= %(now)s - interval '1 minute'
         """,
-        (calendar_id,),
+        {"now": now, "id": calendar_id},
     ).fetchone()
     conn.execute(
         """
         UPDATE external_calendar_connections
-           SET last_webhook_received_at = now(),
+           SET last_webhook_received_at = %(now)s,
                webhook_dedupe_keys = CASE WHEN %(key)s::text IS NULL THEN webhook_dedupe_keys
                  ELSE jsonb_path_query_array(webhook_dedupe_keys, '$[last - 98 to last]') || to_jsonb(%(key)s::text) END
          WHERE id = %(id)s
         """,
         {
             "id": connection_id,
+            "now": now,
             "key": None
             if notification.message_number is None
             else f"{notification.channel_id}:{notification.message_number}",

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 from shared.calendar.span import Window
 from shared.connections import store as connections
 from shared.control import gates
-from shared.core import clock
-from shared.core.errors import CursorExpiredError, KalendsError, PreconditionFailedError
-from shared.providers.port import Removed, Upserted
+from shared.core.errors import CursorExpiredError, InvalidError, KalendsError, PreconditionFailedError
+from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
 from shared.sync import apply, channels, lanes, links
 from shared.sync.store import calendars, events, mappings, runs
@@ -74,7 +73,7 @@ class _Run:
 def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
     """Pull what is due in one calendar. Failures are recorded on the connection and the run; nothing is raised for
     them, because time, and not another delivery of the message, mends them. Database errors are raised."""
-    now = clock.now()
+    now = engine.now()
     with engine.database.person(user_id) as conn:
         calendars.take_up(conn, calendar_id, "pull")
         calendar = calendars.get(conn, calendar_id)
@@ -84,7 +83,8 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         if not connection.may_sync(now) or not gates.is_open(conn, gates.Operation.SYNC, settings_flags=engine.flags):
             return Outcome.PARKED
         if not links.touching(conn, calendar_id):
-            return Outcome.PARKED
+            calendars.forget_requests(conn, calendar_id)
+            return Outcome.DONE
         lease = leases.claim(conn, f"pull:{calendar_id}", holder=engine.holder, now=now, duration=LEASE)
         if lease is None:
             return Outcome.BUSY
@@ -105,9 +105,9 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     )
     outcome = _guarded(run)
     if outcome is Outcome.DONE and calendar.needs_full_sync:
-        channels.ensure(engine, calendar_id, user_id=user_id, now=clock.now())
+        channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     with engine.database.person(user_id) as conn:
-        leases.release(conn, lease, now=clock.now())
+        leases.release(conn, lease, now=engine.now())
         again = calendars.get(conn, calendar_id)
     if outcome in (Outcome.DONE, Outcome.MORE) and (again.requested > again.done or again.needs_full_sync):
         lanes.ask_pull(engine, user_id, [calendar_id], correlation_id=correlation_id)
@@ -127,7 +127,7 @@ def _guarded(run: _Run) -> Outcome:
     except KalendsError as error:
         if error.error_code.startswith("DATABASE."):
             raise
-        now = clock.now()
+        now = run.engine.now()
         with run.engine.database.person(run.calendar.user_id) as conn:
             connections.mark_failure(conn, run.connection.id, error, now=now)
             calendars.mark_error(conn, run.calendar.id, code=error.error_code)
@@ -149,7 +149,7 @@ def _guarded(run: _Run) -> Outcome:
 
 def _read(run: _Run, provider: CalendarProvider) -> Outcome:
     full = run.calendar.needs_full_sync
-    window = _window(run, now=clock.now())
+    window = _window(run, now=run.engine.now())
     for _ in range(1 if full else PAGES_PER_CALL):
         page = provider.changes(
             run.calendar.remote_id,
@@ -167,7 +167,7 @@ def _read(run: _Run, provider: CalendarProvider) -> Outcome:
 
 def _save(run: _Run, page: Page, window: Window) -> None:
     """Everything that follows from a page, and the cursor that stands behind it, in one transaction."""
-    now = clock.now()
+    now = run.engine.now()
     calendar = run.calendar
     full = calendar.needs_full_sync
     lane = mappings.BACKFILL if full else mappings.LIVE
@@ -209,12 +209,22 @@ def _prove_missing(run: _Run, provider: CalendarProvider, page: Page, window: Wi
     with run.engine.database.person(run.calendar.user_id) as conn:
         missing = [one for one in events.unseen(conn, run.calendar, limit=PROVEN_PER_CALL) if one not in shown]
     proven: list[Upserted | Removed] = []
+    unreadable: list[Skipped] = []
     for event_id in missing:
-        unit = provider.get(run.calendar.remote_id, event_id, window=window)
+        try:
+            unit = provider.get(run.calendar.remote_id, event_id, window=window)
+        except InvalidError as error:
+            unreadable.append(Skipped(event_id=event_id, reason=error.message))
+            continue
         proven.append(
             Removed(event_id=event_id) if unit is None else Upserted(event=unit.root, overrides=unit.overrides)
         )
-    return replace(page, changes=(*page.changes, *proven), requests=page.requests + len(missing))
+    return replace(
+        page,
+        changes=(*page.changes, *proven),
+        skipped=(*page.skipped, *unreadable),
+        requests=page.requests + len(missing),
+    )
 
 
 def _window(run: _Run, *, now: datetime) -> Window:
@@ -237,6 +247,6 @@ def _finish(run: _Run, conn: DatabaseConnection, *, outcome: str, error: str | N
         processed=run.items,
         failed=run.skipped,
         requests=run.requests,
-        now=clock.now(),
+        now=run.engine.now(),
         error=error,
     )

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from shared.connections import store as connections
 from shared.control import gates
-from shared.core import clock
 from shared.core.errors import KalendsError, PreconditionFailedError
 from shared.providers.port import Insert
 from shared.store import leases
@@ -70,7 +69,7 @@ class _Run:
 
 def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
     """Write what is due in one calendar. Provider failures are recorded, not raised; database errors are raised."""
-    now = clock.now()
+    now = engine.now()
     with engine.database.person(user_id) as conn:
         calendars.take_up(conn, calendar_id, "push")
         calendar = calendars.get(conn, calendar_id)
@@ -97,7 +96,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         key=key,
     )
     outcome = _guarded(run)
-    now = clock.now()
+    now = engine.now()
     with engine.database.person(user_id) as conn:
         leases.release(conn, lease, now=now)
         links.finish_deletions(conn, calendar_id)
@@ -114,7 +113,7 @@ def _guarded(run: _Run) -> Outcome:
     except KalendsError as error:
         if error.error_code.startswith("DATABASE."):
             raise
-        now = clock.now()
+        now = run.engine.now()
         with run.engine.database.person(run.calendar.user_id) as conn:
             connections.mark_failure(conn, run.connection.id, error, now=now)
             _finish(run, conn, outcome="failure", error=f"{error.error_code}: {error.message}")
@@ -136,7 +135,7 @@ def _write_all(run: _Run, provider: CalendarProvider) -> Outcome:
     deadline = monotonic() + BUDGET
     while work := _claim(run):
         _write(provider, run.calendar, work)
-        now = clock.now()
+        now = run.engine.now()
         with run.engine.database.person(run.calendar.user_id) as conn:
             leases.guard(conn, run.lease, now=now, duration=LEASE)
             for one in work:
@@ -145,7 +144,7 @@ def _write_all(run: _Run, provider: CalendarProvider) -> Outcome:
                 run.written += not failed
         if monotonic() > deadline:
             break
-    now = clock.now()
+    now = run.engine.now()
     with run.engine.database.person(run.calendar.user_id) as conn:
         if run.written:
             connections.mark_success(conn, run.connection.id, now=now)
@@ -155,7 +154,7 @@ def _write_all(run: _Run, provider: CalendarProvider) -> Outcome:
 
 def _claim(run: _Run) -> list[Work]:
     """What is due now, rendered; live changes come first each time, so none waits behind a backfill (promise 11)."""
-    now = clock.now()
+    now = run.engine.now()
     with run.engine.database.person(run.calendar.user_id) as conn:
         leases.guard(conn, run.lease, now=now, duration=LEASE)
         due = mappings.due(conn, run.calendar.id, now=now, limit=BATCH)
@@ -203,6 +202,6 @@ def _finish(run: _Run, conn: database.Connection, *, outcome: str, error: str | 
         processed=run.written,
         failed=run.failed,
         requests=0,
-        now=clock.now(),
+        now=run.engine.now(),
         error=error,
     )

@@ -58,6 +58,7 @@ def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: Dat
     if work.differences is None or work.mirror is None or event_id is None:
         raise AssertionError(f"mapping {mapping.id} was settled without having been rendered")
     previous = Applied.from_json(mapping.applied)
+    marker = work.marker if work.root_answer is not None or mapping.marker is None else mapping.marker
     rewritten = work.differences.reshaped
     overrides = {} if rewritten else dict(previous.overrides)
     observed = dict(mapping.observed or {})
@@ -84,6 +85,7 @@ def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: Dat
         conn,
         mapping,
         mirror_event_id=event_id,
+        marker=marker,
         applied=applied.to_json(),
         base=key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id)),
         observed=observed,

@@ -56,7 +56,9 @@ class Work:
         mapping = self.mapping
         if self.is_removal:
             if mapping.mirror_event_id is not None:
-                return Delete(event_id=mapping.mirror_event_id, marker=self.marker, etag=mapping.mirror_etag)
+                return Delete(
+                    event_id=mapping.mirror_event_id, marker=mapping.marker or self.marker, etag=mapping.mirror_etag
+                )
             return Delete(event_id=mapping.mirror_key, marker=self.marker, unconfirmed=True) if mapping.tried else None
         if self.differences is None or self.differences.root is None:
             return None

@@ -163,7 +163,7 @@ class Calendars(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 1000))
     def lose_repeat_and_shuffle_messages(self, seed):
-        chance = random.Random(seed)  # noqa: S311 - reproducible play
+        chance = random.Random(seed)
         for lane in (self.world.lanes.pull, self.world.lanes.push, self.world.lanes.backfill):
             kept = [one for one in lane.messages for _ in range(chance.choice([0, 1, 1, 3]))]
             chance.shuffle(kept)

@@ -49,6 +49,7 @@ def receive(world, *items, database=None):
         backfill=world.lanes.backfill,
         flags=world.engine.flags,
         correlation_id="test",
+        now=clock.now(),
     )
 
 
@@ -141,6 +142,7 @@ def test_a_message_that_cannot_be_enqueued_is_told_to_the_provider_and_the_work_
             backfill=Broken(),
             flags=world.engine.flags,
             correlation_id="test",
+            now=clock.now(),
         )
 
     assert world.rows(

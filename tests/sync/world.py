@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from shared.calendar.event import Event, Text
 from shared.calendar.span import TimedSpan
 from shared.control.gates import Operation
+from shared.core import clock
 from shared.crypto.keyring import DataKey
 from shared.providers.memory import MemoryCalendar, MemoryServer
 from shared.sync import links, pull, push
@@ -56,6 +57,7 @@ class World:
             webhook_secrets=lambda: SECRETS,
             webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",
             holder="test",
+            now=clock.now,
         )
         self.user_id = uuid4()
         self.connection_id = uuid4()

@@ -67,17 +67,17 @@ def request(conn: Connection, calendar_ids: Sequence[UUID]) -> None:
     )
 
 
-def mark_queued(conn: Connection, calendar_ids: Sequence[UUID], task: str) -> list[UUID]:
+def mark_queued(conn: Connection, calendar_ids: Sequence[UUID], task: str, *, now: datetime) -> list[UUID]:
     """Which of these calendars need a message on the `task` lane ("pull" or "push"); notes that they get one."""
     column = {"pull": "pull_queued_at", "push": "push_queued_at"}[task]
     rows = conn.execute(
         f"""
-        UPDATE calendar_sync_state SET {column} = clock_timestamp()
-         WHERE calendar_id = ANY(%s)
-           AND ({column} IS NULL OR {column} < clock_timestamp() - interval '{QUEUED_FOR}')
+        UPDATE calendar_sync_state SET {column} = %(now)s
+         WHERE calendar_id = ANY(%(ids)s)
+           AND ({column} IS NULL OR {column} < %(now)s - interval '{QUEUED_FOR}')
         RETURNING calendar_id
         """,  # noqa: S608 - both parts are constants
-        (list(calendar_ids),),
+        {"ids": list(calendar_ids), "now": now},
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -86,6 +86,11 @@ def take_up(conn: Connection, calendar_id: UUID, task: str) -> None:
     """A message was received: whatever comes after this needs another one."""
     column = {"pull": "pull_queued_at", "push": "push_queued_at"}[task]
     conn.execute(f"UPDATE calendar_sync_state SET {column} = NULL WHERE calendar_id = %s", (calendar_id,))  # noqa: S608
+
+
+def forget_requests(conn: Connection, calendar_id: UUID) -> None:
+    """Nobody links the calendar any more: there is nothing to look for in it."""
+    conn.execute("UPDATE calendar_sync_state SET done = requested WHERE calendar_id = %s", (calendar_id,))
 
 
 def save_page(

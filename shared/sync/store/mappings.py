@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from shared.sync import marker
+from shared.sync import marker as markers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 LIVE, BACKFILL = 0, 1
 
 COLUMNS = """id, user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, incarnation, mirror_key,
-             mirror_event_id, wanted, state, hold_id, lane, requested, done, attempts, tried, applied, base, observed,
-             mirror_etag, rewrites, rewrites_since"""
+             mirror_event_id, marker, wanted, state, hold_id, lane, requested, done, attempts, tried, applied, base,
+             observed, mirror_etag, rewrites, rewrites_since"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Mapping:
     incarnation: int
     mirror_key: str
     mirror_event_id: str | None
+    marker: str | None
     wanted: str
     state: str
     hold_id: UUID | None
@@ -146,7 +147,7 @@ def want(
             "hold": hold_id,
             "state": "held" if hold_id else "open",
             "ids": [wish.source_event_id for wish in wishes],
-            "keys": [marker.mirror_key(link_id, wish.source_event_id, 1) for wish in wishes],
+            "keys": [markers.mirror_key(link_id, wish.source_event_id, 1) for wish in wishes],
             "wanted": [wish.wanted for wish in wishes],
             "reasons": [wish.reason for wish in wishes],
             "touched": [wish.touched for wish in wishes],
@@ -202,6 +203,7 @@ def save_written(
     mapping: Mapping,
     *,
     mirror_event_id: str,
+    marker: str,
     applied: dict[str, Any],
     base: bytes,
     observed: dict[str, str],
@@ -212,7 +214,8 @@ def save_written(
     conn.execute(
         """
         UPDATE event_mappings
-           SET mirror_event_id = %(event)s, applied = %(applied)s, base = %(base)s, observed = %(observed)s,
+           SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
+               observed = %(observed)s,
                mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
                last_error = NULL, reason = NULL, updated_at = now()
@@ -220,6 +223,7 @@ def save_written(
         """,
         {
             "event": mirror_event_id,
+            "marker": marker,
             "applied": Jsonb(applied),
             "base": base,
             "observed": Jsonb(observed),
@@ -241,7 +245,7 @@ def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
     conn.execute(
         """
         UPDATE event_mappings
-           SET mirror_event_id = NULL, applied = NULL, base = NULL, observed = NULL, mirror_etag = NULL,
+           SET mirror_event_id = NULL, marker = NULL, applied = NULL, base = NULL, observed = NULL, mirror_etag = NULL,
                tried = false, incarnation = %(incarnation)s, mirror_key = %(key)s,
                done = CASE WHEN %(is_done)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(is_done)s THEN 0 ELSE attempts END, next_attempt_at = NULL, last_error = NULL,
@@ -250,7 +254,7 @@ def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
         """,
         {
             "incarnation": mapping.incarnation + 1,
-            "key": marker.mirror_key(mapping.link_id, mapping.source_event_id, mapping.incarnation + 1),
+            "key": markers.mirror_key(mapping.link_id, mapping.source_event_id, mapping.incarnation + 1),
             "is_done": done,
             "done": mapping.requested,
             "id": mapping.id,
