@@ -18,7 +18,7 @@ from functions.observability import observed
 from shared.control import gates
 from shared.core import clock
 from shared.core.errors import InvalidError
-from shared.operations import checks, setup
+from shared.operations import checks, setup, switches
 from shared.wiring import app
 
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ class SetGate(_Command):
     def run(self, application: App) -> dict[str, Any]:
         """The gate as it stands now."""
         operation = gates.operation(self.name)
-        with application.database.everyone() as conn:
-            gates.set_gate(conn, operation, opened=self.open, actor="ops", reason=self.reason, now=clock.now())
+        switches.set_gate(
+            application.database, operation, opened=self.open, actor="ops", reason=self.reason, now=clock.now()
+        )
         return {"name": self.name, "open": self.open}
 
 

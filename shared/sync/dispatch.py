@@ -64,6 +64,17 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
     return Dispatched(pulls=len(live), pushes=len(writes), backfills=len(backfill))
 
 
+def catch_up(conn: Connection) -> int:
+    """Ask for a look at every linked calendar: notifications may have been refused for a while. Needs a transaction
+    across people. Dispatch spreads the work: so many calendars a person and in all each minute."""
+    return conn.execute(
+        """
+        UPDATE calendar_sync_state s SET requested = requested + 1
+         WHERE EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+        """
+    ).rowcount
+
+
 def _message(task: str, row: tuple[UUID, UUID, object], correlation_id: str) -> SyncMessage:
     return SyncMessage.model_validate(
         {"task": task, "calendar_id": row[0], "user_id": row[1], "correlation_id": correlation_id}

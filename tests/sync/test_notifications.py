@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from datetime import timedelta
 
 import pytest
 
 from shared.control import gates
 from shared.core import clock
 from shared.core.errors import ForbiddenError, TransientError
+from shared.operations import switches
 from shared.store.database import Database
-from shared.sync import notifications
+from shared.sync import dispatch, notifications
 from shared.sync.notifications import Notification
 from tests.sync.world import Lane, World, event
 
@@ -165,8 +167,23 @@ def test_a_closed_webhook_gate_refuses_and_a_closed_sync_gate_parks(world):
     world.run()
     assert len(world.mirrors(world.target)) == 1
 
-    with world.database.everyone() as conn:
-        gates.set_gate(conn, gates.Operation.SYNC, opened=True, actor="test", reason="", now=clock.now())
-    world.look(world.source)
+    switches.set_gate(world.database, gates.Operation.SYNC, opened=True, actor="test", reason="over", now=clock.now())
+    dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=2))
     world.run()
+    assert len(world.mirrors(world.target)) == 2
+
+
+def test_what_happened_while_webhooks_were_off_is_found_when_they_are_on_again(world):
+    with world.database.everyone() as conn:
+        gates.set_gate(conn, gates.Operation.WEBHOOK, opened=False, actor="test", reason="drill", now=clock.now())
+    world.put(world.source, event("unannounced"))
+    with pytest.raises(ForbiddenError):
+        receive(world, knock(world))
+
+    switches.set_gate(
+        world.database, gates.Operation.WEBHOOK, opened=True, actor="test", reason="over", now=clock.now()
+    )
+    dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=2))
+    world.run()
+
     assert len(world.mirrors(world.target)) == 2
