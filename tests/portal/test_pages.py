@@ -218,13 +218,17 @@ class TestLinking:
         assert "St. Mary's Hospital, Room 4.12" in full
         assert "Never shown, whatever you choose: guests, reminders" in page.text
 
-    def test_another_word_is_shown_before_it_is_used(self, ada: Browser, calendars: tuple[UUID, UUID]) -> None:
-        page = ada.open(f"/links/new?looked=1&busy_title=Engaged&source={calendars[0]}&privacy=title")
+    def test_another_word_is_shown_before_it_is_used(
+        self, ada: Browser, world: World, calendars: tuple[UUID, UUID]
+    ) -> None:
+        form = ada.open(f"/links/new?source={calendars[0]}")
 
-        form = page.form("/links/new")
-        assert "Only that you are busy Engaged" in page.text
-        assert (form.fields["source"], form.fields["privacy"]) == (str(calendars[0]), "title")
-        assert "skip_free" not in form.fields
+        page = ada.send(form, "/links/new", busy_title="Engaged", privacy="title", skip_free=None, look="on")
+
+        kept = page.form("/links/new").fields
+        assert (page.status, "Only that you are busy Engaged" in page.text) == (200, True)
+        assert (kept["source"], kept["privacy"], "skip_free" in kept) == (str(calendars[0]), "title", False)
+        assert world.rows("SELECT count(*) FROM links") == [(0,)]
 
     def test_a_link_is_made_and_copies(self, ada: Browser, world: World, calendars: tuple[UUID, UUID]) -> None:
         world.put(calendars[0], event("dentist", title="Dentist"))
@@ -308,9 +312,11 @@ class TestLink:
     def test_changing_it_rewrites_the_mirrors(self, ada: Browser, world: World, link: Link) -> None:
         address = f"/links/{link.id}/edit"
 
-        page = ada.send(ada.open(address), address, privacy="busy", busy_title="Taken")
+        looked = ada.send(ada.open(address), address, privacy="busy", busy_title="Taken", look="on")
+        page = ada.send(looked, address)
         world.run()
 
+        assert "Only that you are busy Taken" in looked.text
         assert "The link is changed" in page.text
         assert [mirror.text and mirror.text.title for mirror in world.mirrors(link.target_calendar_id)] == ["Taken"]
 

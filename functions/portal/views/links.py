@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from functions.portal import rendering
@@ -14,12 +15,15 @@ from shared.core.errors import InvalidError, NotFoundError
 from shared.sync import activity, links, preview, requests, status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from functions.http import Response
     from functions.portal.forms import Form
     from functions.visit import Visit
+    from shared.calendar.span import Span
     from shared.store.database import Connection
+    from shared.sync.activity import Item
     from shared.sync.links import Link
     from shared.sync.status import LinkStatus
 
@@ -43,7 +47,7 @@ def show(visit: Visit, link_id: str) -> Response:
             link_id=chosen,
             window=Window(start=visit.now, end=visit.now + timedelta(days=DAYS)),
             after=None,
-            limit=COMING,
+            limit=2 * COMING,
         )
     return rendering.page(
         "link.html",
@@ -54,10 +58,32 @@ def show(visit: Visit, link_id: str) -> Response:
         skipped=skipped[:SHOWN],
         more_skipped=len(skipped) > SHOWN,
         changes=changes,
-        coming=coming,
+        coming=side_by_side(coming)[:COMING],
         days=DAYS,
         told=visit.request.query.get("told", ""),
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """When something happens, and how it is called on each side; None where it does not stand."""
+
+    span: Span
+    source: Item | None = None
+    mirror: Item | None = None
+
+
+def side_by_side(items: Sequence[Item]) -> list[Row]:
+    """Each event beside its mirror; one that was moved and not yet written stands apart from it."""
+    rows: dict[tuple[str | None, str, datetime], Row] = {}
+    for item in items:
+        event_id = item.event_id if item.kind == "source" else item.source_event_id
+        row = rows.setdefault((event_id, item.occurrence, item.span.starts_at()), Row(span=item.span))
+        if item.kind == "source":
+            row.source = item
+        else:
+            row.mirror = item
+    return list(rows.values())
 
 
 def pause(visit: Visit, form: Form, link_id: str) -> Response:
@@ -82,19 +108,20 @@ def edit(visit: Visit, link_id: str) -> Response:
     """Privacy, filters and window, with what others would see."""
     with visit.mine() as conn:
         link = links.get(conn, identifier(link_id))
-    query = visit.request.query
-    return _edit_page(visit, link, LinkForm.of(query) if "looked" in query else _form(link))
+    return _edit_page(visit, link, _form(link))
 
 
 def change(visit: Visit, form: Form, link_id: str) -> Response:
-    """Change it, unless somebody else did meanwhile."""
+    """Change it, unless somebody else did meanwhile; or the form again: to look, or to be corrected."""
     chosen, filled = identifier(link_id), LinkForm.of(form)
     version = form.get("version", "")
+    with visit.mine() as conn:
+        link = links.get(conn, chosen)
+    if "look" in form:
+        return _edit_page(visit, link, filled)
     try:
         changes = filled.options()
     except InvalidError as error:
-        with visit.mine() as conn:
-            link = links.get(conn, chosen)
         return _edit_page(visit, link, filled, problem=error)
     requests.change_link(
         visit.engine, visit.by, chosen, version=int(version) if version.isdecimal() else None, changes=changes

@@ -51,15 +51,16 @@ class Choice:
 
 
 def show(visit: Visit) -> Response:
-    """The form; its calendars and title may stand in the address."""
+    """The form; a calendar may stand in the address."""
     query = visit.request.query
-    form = LinkForm.of({**query, **({} if "looked" in query else {"skip_free": "on"})})
-    return _page(visit, form)
+    return _page(visit, LinkForm(source=query.get("source", ""), target=query.get("target", "")))
 
 
 def create(visit: Visit, form: Form) -> Response:
-    """The link is made and its first copy begins; or the form again, with what is to be corrected."""
+    """The link is made and its first copy begins; or the form again: to look, or with what is to be corrected."""
     filled = LinkForm.of(form)
+    if "look" in form:
+        return _page(visit, filled)
     try:
         options = filled.options()
         source, target = _chosen(filled)
