@@ -1,0 +1,1 @@
+"""The way to an installation: its HTTP API, the login to it, and its ops function."""

@@ -1,0 +1,82 @@
+"""Connected accounts."""
+
+from typing import Annotated
+
+import typer
+
+from shared.cli import CALENDARS
+from shared.cli.client import api as http
+from shared.cli.client import choose
+from shared.cli.client.api import Api, Item
+from shared.cli.screen import ask, output, times
+from shared.cli.screen.output import AsJson
+from shared.cli.screen.problem import CliError
+
+PANEL = CALENDARS
+LISTING = "kalends connections list"
+
+app = typer.Typer(name="connections", help="The accounts whose calendars are kept in step.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_connections(as_json: AsJson = False) -> None:
+    """Show your accounts, disconnected ones included."""
+    with http.logged_in() as api:
+        found = api.items("/api/connections")
+    if as_json:
+        output.as_json(found)
+        return
+    ids = output.ids(found)
+    output.table(
+        ("id", "provider", "account", "state", "last synced", "trouble"),
+        [
+            (
+                ids[one["id"]],
+                one["provider"],
+                one["email"],
+                one["status"],
+                times.moment(one["last_synced_at"]),
+                trouble(one),
+            )
+            for one in found
+        ],
+        empty="No account is connected. Next: kalends connect google, or kalends connect microsoft",
+    )
+
+
+@app.command()
+def disconnect(
+    connection: Annotated[
+        str,
+        typer.Argument(metavar="ACCOUNT", help="Its e-mail address, or the beginning of its id.", show_default=False),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Disconnect an account: its permission is given back.
+
+    Links and mirrors stay as they are, and go on when the account is connected again. If mirrors shall go, delete their
+    links first.
+    """
+    with http.logged_in() as api:
+        chosen = choose_connection(api, connection)
+        if not yes and not ask.agreed(f"Disconnect {chosen['email']} ({chosen['provider']})?", option="--yes"):
+            raise CliError("Nothing was disconnected.", code="CLI.DECLINED")
+        done = api.delete(f"/api/connections/{chosen['id']}")
+    output.say(f"Disconnected {chosen['email']}.")
+    if not done["revoked"]:
+        provider = str(chosen["provider"]).title()
+        output.note(f"{provider} may still list Kalends among the apps with access to it; take it away there.")
+
+
+def choose_connection(api: Api, typed: str) -> Item:
+    """The account that is meant. Raises CliError."""
+    found = api.items("/api/connections")
+    return choose.one(
+        found, typed, kind="connection", listing=LISTING, name=lambda one: str(one["email"]), by_name=True
+    )
+
+
+def trouble(connection: Item) -> str:
+    """What is wrong with an account, if anything."""
+    error = connection["last_error"]
+    return str(error["code"]) if error else ""

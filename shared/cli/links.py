@@ -1,0 +1,227 @@
+"""Links between calendars."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from shared.cli import CALENDARS
+from shared.cli.calendars import choose_calendar
+from shared.cli.client import api as http
+from shared.cli.client import choose
+from shared.cli.client.api import Api, Item
+from shared.cli.screen import ask, output, times
+from shared.cli.screen.output import AsJson
+
+PANEL = CALENDARS
+LISTING = "kalends links list"
+FOREVER = "all"
+
+app = typer.Typer(
+    name="links", help="What of one calendar appears in another, and how much others see.", no_args_is_help=True
+)
+
+Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginning of its id.", show_default=False)]
+type Names = dict[str, str]
+
+
+@app.command()
+def create(
+    source: Annotated[str, typer.Option("--source", "--from", metavar="CALENDAR", help="Whose events appear.")],
+    target: Annotated[str, typer.Option("--target", "--to", metavar="CALENDAR", help="Where they appear.")],
+    privacy: Annotated[
+        Literal["busy", "title", "full"],
+        typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full."),
+    ] = "busy",
+    busy_title: Annotated[str, typer.Option(metavar="TEXT", help="What --privacy busy calls every event.")] = "Busy",
+    skip_all_day: Annotated[bool, typer.Option("--skip-all-day", help="Leave all-day events out.")] = False,
+    include_free: Annotated[bool, typer.Option("--include-free", help="Also those that are shown as free.")] = False,
+    days_ahead: Annotated[str, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: without end.")] = "365",
+    days_behind: Annotated[int, typer.Option(min=0, metavar="DAYS", help="How far back.")] = 1,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show what others would see; create nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Link two calendars: what happens in the source appears in the target.
+
+    Calendars are named as in kalends calendars list, or by the beginning of their id. The first copy begins at once.
+    """
+    with http.logged_in() as api:
+        calendars = api.items("/api/calendars")
+        ends = choose_calendar(calendars, source), choose_calendar(calendars, target)
+        mask = {"privacy": privacy, "busy_title": busy_title}
+        if preview:
+            _show_preview(api.post("/api/links/preview", mask), ends[1], as_json=as_json)
+            return
+        body = {
+            "source_calendar_id": ends[0]["id"],
+            "target_calendar_id": ends[1]["id"],
+            **mask,
+            "skip_all_day": skip_all_day,
+            "skip_free": not include_free,
+            "days_ahead": _days(days_ahead),
+            "days_behind": days_behind,
+        }
+        made = api.create("/api/links", body)
+    if as_json:
+        output.as_json(made)
+        return
+    output.say(f"Linked {ends[0]['name']} to {ends[1]['name']} ({privacy}): {made['id']}")
+    output.note("The first copy has begun: kalends status shows how far it is.")
+
+
+@app.command("list")
+def list_links(as_json: AsJson = False) -> None:
+    """Show your links."""
+    with http.logged_in() as api:
+        found = api.items("/api/links")
+        names = calendar_names(api)
+    if as_json:
+        output.as_json(found)
+        return
+    ids = output.ids(found)
+    output.table(
+        ("id", "source", "target", "privacy", "state", "since"),
+        [
+            (
+                ids[one["id"]],
+                names.get(one["source_calendar_id"], ""),
+                names.get(one["target_calendar_id"], ""),
+                one["privacy"],
+                one["state"],
+                times.moment(one["created_at"]),
+            )
+            for one in found
+        ],
+        empty="There are no links yet. Next: kalends links create --source CALENDAR --target CALENDAR",
+    )
+
+
+@app.command()
+def show(link: Link, as_json: AsJson = False) -> None:
+    """Show one link: how it is set, how it stands, what it skips and why."""
+    with http.logged_in() as api:
+        chosen = choose_link(api, link)
+        if as_json:
+            output.as_json(chosen)
+            return
+        state = next(one for one in api.get("/api/status")["links"] if one["link"]["id"] == chosen["id"])
+        skipped = api.items(f"/api/links/{chosen['id']}/skipped")
+    counts = state["counts"]
+    facts = (
+        ("link", chosen["id"]),
+        ("source", state["source_name"]),
+        ("target", state["target_name"]),
+        (
+            "privacy",
+            f"{chosen['privacy']}, as {chosen['busy_title']!r}" if chosen["privacy"] == "busy" else chosen["privacy"],
+        ),
+        ("left out", ", ".join(_left_out(chosen)) or "nothing"),
+        ("window", f"{chosen['days_behind']} days back, {_ahead(chosen['days_ahead'])}"),
+        ("state", state["state"]),
+        ("mirrors", counts["mirrors"]),
+        ("waiting", f"{counts['due']} to write, {counts['held']} held, {counts['frozen']} frozen"),
+        ("last written", times.moment(state["last_written_at"])),
+        ("source read", times.moment(state["proven_at"])),
+    )
+    output.facts(facts)
+    if skipped:
+        output.table(
+            ("skipped", "starts", "reason", "why"),
+            [(one["title"] or "", times.moment(one["starts_at"]), one["reason"], one["message"]) for one in skipped],
+            empty="",
+        )
+
+
+@app.command()
+def pause(link: Link) -> None:
+    """Stop writing for a link; what changes meanwhile waits."""
+    _set(link, "pause", "Paused")
+
+
+@app.command()
+def resume(link: Link) -> None:
+    """Go on where a link was paused."""
+    _set(link, "resume", "Resumed")
+
+
+@app.command()
+def delete(
+    link: Link,
+    delete_mirrors: Annotated[
+        bool | None,
+        typer.Option(
+            "--delete-mirrors/--keep-mirrors",
+            help="Whether what the link wrote is removed, or stays; asked for if left out.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Delete a link, with or without what it wrote."""
+    with http.logged_in() as api:
+        chosen = choose_link(api, link)
+        name = link_name(chosen, calendar_names(api))
+        if delete_mirrors is None:
+            delete_mirrors = ask.agreed(
+                f"Remove what {name} wrote as well?", option="--delete-mirrors or --keep-mirrors"
+            )
+        path = f"/api/links/{chosen['id']}"
+        done = api.delete(path, version=chosen["version"], delete_mirrors=delete_mirrors)
+    mirrors = f"; {done['mirrors']} mirrors are being removed" if delete_mirrors else "; its mirrors stay"
+    output.say(f"Deleted {name}{mirrors}.")
+
+
+def choose_link(api: Api, typed: str) -> Item:
+    """The link that is meant. Raises CliError."""
+    names = calendar_names(api)
+    found = api.items("/api/links")
+    return choose.one(found, typed, kind="link", listing=LISTING, name=lambda one: link_name(one, names))
+
+
+def calendar_names(api: Api) -> Names:
+    """The name of every calendar, by its id."""
+    return {one["id"]: str(one["name"]) for one in api.items("/api/calendars")}
+
+
+def link_name(link: Item, names: Names) -> str:
+    """A link as people call it."""
+    source, target = (names.get(link[f"{end}_calendar_id"], "?") for end in ("source", "target"))
+    return f"{source} → {target}"
+
+
+def _set(link: str, verb: str, done: str) -> None:
+    with http.logged_in() as api:
+        chosen = choose_link(api, link)
+        api.post(f"/api/links/{chosen['id']}/{verb}")
+        name = link_name(chosen, calendar_names(api))
+    output.say(f"{done} {name}.")
+
+
+def _days(typed: str) -> int | None:
+    if typed == FOREVER:
+        return None
+    if not typed.isdecimal() or int(typed) < 1:
+        raise typer.BadParameter(f"{typed!r} is neither a number of days nor {FOREVER!r}.", param_hint="--days-ahead")
+    return int(typed)
+
+
+def _ahead(days: int | None) -> str:
+    return "everything to come" if days is None else f"{days} days ahead"
+
+
+def _left_out(link: Item) -> list[str]:
+    kinds = {"all-day events": link["skip_all_day"], "free events": link["skip_free"]}
+    return [kind for kind, out in kinds.items() if out]
+
+
+def _show_preview(found: Item, target: Item, *, as_json: bool) -> None:
+    if as_json:
+        output.as_json(found)
+        return
+    before, seen = found["original"], found["seen"]
+    rows: list[tuple[str, Any, Any]] = [
+        ("when", times.when(before["when"]), times.when(seen["when"])),
+        *((part, before[part], seen[part]) for part in ("title", "location", "description", "availability")),
+    ]
+    output.table(("", "your event", f"readers of {target['name']} see"), rows, empty="")
+    output.note(f"Never shown: {', '.join(found['never_shown'])}.")

@@ -1,0 +1,1 @@
+"""The way to the person: lists, questions, waiting, and what went wrong."""
