@@ -35,7 +35,7 @@ class Commands(TyperGroup):
 @cache
 def application() -> typer.Typer:
     """The whole command line."""
-    root = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+    root = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     root.callback()(_kalends)
     names = [found.name for found in pkgutil.iter_modules(__path__) if not (found.ispkg or found.name == "__main__")]
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]

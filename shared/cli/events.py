@@ -29,7 +29,8 @@ def events(
 ) -> None:
     """Show what comes in a calendar, or along a link beside its mirrors.
 
-    Series are shown as their occurrences. Times are those of this machine's zone. Text that is not kept, because a link shows none of it, is missing.
+    Series are shown as their occurrences. Times are those of this machine's zone. Text that is not kept, because a
+    link shows none of it, is missing.
     """
     if bool(calendar) == bool(link):
         todo = "kalends events --calendar CALENDAR, or kalends events --link LINK"

@@ -45,8 +45,8 @@ def ops(
 ) -> None:
     """Operate an installation, without a login.
 
-    kalends --stage STAGE ops COMMAND needs no login, only the AWS right to invoke the stage's ops function; so it also works before there is an
-    administrator, and when nobody can log in.
+    kalends --stage STAGE ops COMMAND needs only the AWS right to invoke the stage's ops function; so it also works
+    before there is an administrator, and when nobody can log in.
     """
     context.obj = Place(stage=stage or context.obj, directory=directory)
 
@@ -66,7 +66,10 @@ def admin_link(
         str | None, typer.Option(help="Whose; needed once there is an administrator, who may be locked out.")
     ] = None,
 ) -> None:
-    """Make the one-time link by which an administrator comes in. Send it to nobody else."""
+    """Make the one-time link by which an administrator comes in.
+
+    Whoever opens it first is one: send it to nobody else.
+    """
     link = _place(context).ask("admin-link", email=email)["link"]
     if link is None:
         todo = "To make a link all the same, say for whom: ops admin-link --email EMAIL"
