@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from functions import visitor
 from functions.http import Request, Response, json_response, respond, see_other
-from functions.oauth import pages
 from functions.observability import observed
+from functions.portal import problems
 from shared.connections import discovery, oauth
 from shared.control import gates
 from shared.core import clock
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """303 to the connections, or 200 with the connection; 400 and 403 with a code that says what to do."""
-    return respond(event, _finish, refuse=pages.refuse)
+    return respond(event, _finish, refuse=problems.refuse)
 
 
 def _finish(request: Request) -> Response:
@@ -92,5 +92,5 @@ def _approved(request: Request) -> Response:
     """An administrator comes back from approving the app (Microsoft identity platform, "Admin consent")."""
     text = "The app is approved for your organization. Whoever asked you can connect their account now."
     if request.wants_html:
-        return pages.page(200, "Approved", text, onward=("/", "Kalends"))
+        return problems.thank("Approved", text)
     return json_response({"approved": True})

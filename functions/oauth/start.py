@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from functions import visitor
 from functions.http import Request, Response, json_response, respond, see_other
-from functions.oauth import pages
 from functions.observability import observed
+from functions.portal import problems
 from shared.connections import apps, oauth
 from shared.control import gates
 from shared.core import clock
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """200 with the address or 303 to it; 403 while connecting is switched off, 401 for nobody, 400, 404."""
-    return respond(event, _start, refuse=pages.refuse)
+    return respond(event, _start, refuse=problems.refuse)
 
 
 def _start(request: Request) -> Response:

@@ -63,7 +63,8 @@ def refuse(request: Request, error: KalendsError) -> Response:
     if isinstance(error, UnauthenticatedError) and error.error_code == UnauthenticatedError.code:
         back = request.path if request.is_safe else "/"
         return see_other(f"/signin?next={quote(back, safe='/')}" if back != "/" else "/signin")
-    return render_problem(error, request_id=request.id, again=request.path if request.is_safe else "")
+    repeatable = request.is_safe and not request.query
+    return render_problem(error, request_id=request.id, again=request.path if repeatable else "")
 
 
 def render_problem(error: KalendsError, *, request_id: str, again: str = "") -> Response:
@@ -88,3 +89,8 @@ def render_problem(error: KalendsError, *, request_id: str, again: str = "") -> 
         code=error.error_code,
         request_id=request_id,
     )
+
+
+def thank(title: str, message: str) -> Response:
+    """The end of something that went well and leads nowhere in particular."""
+    return rendering.page("thanks.html", None, title=title, message=message)
