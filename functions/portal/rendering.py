@@ -24,6 +24,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"content-security-policy": POLICY, "referrer-policy": "same-origin"}
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 PROVIDERS = {"google": "Google", "microsoft": "Microsoft"}
 
 
@@ -79,14 +80,10 @@ def ago(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "never"
     seconds = (now - at).total_seconds()
-    size, words = abs(seconds), ""
-    for limit, unit in ((60, "second"), (3600, "minute"), (86_400, "hour"), (float("inf"), "day")):
-        if size < limit:
-            number = int(size / {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}[unit])
-            words = counted(number, unit)
-            break
-    if size < 5:
+    if abs(seconds) < 5:
         return "just now"
+    size, unit = next((size, unit) for size, unit in _UNITS if abs(seconds) >= size)
+    words = counted(int(abs(seconds) / size), unit)
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 

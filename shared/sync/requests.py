@@ -73,6 +73,8 @@ def change_link(engine: Engine, by: By, link_id: UUID, *, version: int | None, c
     """Change a link and have its mirrors rendered anew. Raises what `links.change` raises."""
     with engine.database.person(by.user_id) as conn:
         link = links.change(conn, link_id, version=version, changes=changes)
+        if not changes:
+            return link
         _record(conn, by, "link.changed", link, fields=sorted(changes))
     _ask_pull(engine, by, [link.source_calendar_id])
     _ask_push(engine, by, [link.target_calendar_id])
