@@ -8,12 +8,14 @@ import pytest
 
 from tests.api.conftest import HASHED, PASSWORD, app, served, world
 from tests.portal.browser import Browser
+from tests.sync.world import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from uuid import UUID
 
     from shared.store.database import Database
+    from shared.sync.links import Link
     from tests.edge import Edge
     from tests.sync.world import World
 
@@ -49,3 +51,28 @@ def ada(stranger: Browser, world: World, person: Callable[..., str]) -> Browser:
     page = stranger.sign_in(person(world.user_id), PASSWORD)
     assert page.path == "/", page.text
     return stranger
+
+
+@pytest.fixture
+def calendars(world: World) -> tuple[UUID, UUID]:
+    return world.calendar("home"), world.calendar("work")
+
+
+@pytest.fixture
+def link(world: World, calendars: tuple[UUID, UUID]) -> Link:
+    world.put(calendars[0], event("dentist", title="Dentist"))
+    return world.link(*calendars, privacy="title")
+
+
+def hold(world: World, link: Link) -> str:
+    """Many events vanish at once; answers the id of what is held."""
+    for number in range(20):
+        world.put(link.source_calendar_id, event(f"e{number}", hours=24 + number))
+    world.look(link.source_calendar_id)
+    world.run()
+    for number in range(15):
+        world.server.remove("home", f"e{number}")
+    world.look(link.source_calendar_id)
+    world.run()
+    ((held,),) = world.rows("SELECT id FROM held_changes")
+    return str(held)
