@@ -34,15 +34,19 @@ def login(
     Asks for e-mail address and password and makes an API token, which stays in a file that only you can read. The
     password is kept nowhere. Without a terminal, both are lines of standard input.
     """
-    before = logins.find()
+    before = _before()
     if host is None and before is None:
         message = "Say where to log in."
         raise CliError(message, code="LOGIN.HOST", todo="kalends login --host URL", exit_code=MISUSED)
     where = logins.host(host or (before.host if before else ""))
     made = _with_token(where, token) if token else _with_password(where, email)
-    file = logins.save(made)
+    try:
+        file = logins.save(made)
+    except CliError:
+        _revoke(made)
+        raise
     output.say(f"Logged in to {made.host} as {made.email}. The login is kept in {file}.")
-    if before is not None and before.token_id is not None and before.token_id != made.token_id:
+    if before is not None and before.token != made.token:
         _revoke(before)
 
 
@@ -55,10 +59,17 @@ def logout() -> None:
     before = logins.require()
     logins.forget()
     output.say(f"Logged out of {before.host}.")
-    if before.token_id is not None:
-        _revoke(before)
-    else:
+    _revoke(before)
+    if before.token_id is None:
         output.note("Your own token is still good. To end it, revoke it: kalends tokens revoke")
+
+
+def _before() -> Login | None:
+    """The login that is to be replaced; one that cannot be read is lost anyway."""
+    try:
+        return logins.find()
+    except CliError:
+        return None
 
 
 def _with_token(host: str, given: str) -> Login:
@@ -105,7 +116,9 @@ def _new_token(api: Api, csrf: str) -> Login:
 
 
 def _revoke(before: Login) -> None:
-    """End the token of a login that is over; where that fails, say that it lives on."""
+    """End the token that a login made for itself; where that fails, say that it lives on."""
+    if before.token_id is None:
+        return
     try:
         with http.connect(before.host, before) as api:
             api.delete(f"/api/tokens/{before.token_id}")

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
@@ -36,11 +37,11 @@ def path() -> Path:
 
 
 def find() -> Login | None:
-    """The login, or None. Raises CliError for a file that cannot be read."""
+    """The login, or None. Raises CliError for a file that cannot be read, or is none."""
     file = path()
     try:
         return _LOGIN.validate_json(file.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValidationError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds no login"
@@ -59,14 +60,13 @@ def require() -> Login:
 def save(login: Login) -> Path:
     """Keep the login and answer where. The file is whole at any moment, and its owner's alone from the first byte."""
     file = path()
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as kept:
-            json.dump(asdict(login), kept, indent=2)
-        fresh.replace(file)
+        with NamedTemporaryFile("w", dir=file.parent, prefix=".kalends-", delete_on_close=False) as fresh:
+            json.dump(asdict(login), fresh, indent=2)
+            fresh.close()
+            Path(fresh.name).replace(file)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         todo = "Name another place in KALENDS_CONFIG."
         message = f"The login cannot be kept in {file}: {error.strerror}."
         raise CliError(message, code="LOGIN.UNWRITABLE", todo=todo) from None
