@@ -22,16 +22,32 @@ class Lease:
 
 
 def claim(conn: Connection, resource: str, *, holder: str, now: datetime, duration: timedelta) -> Lease | None:
-    """Claim `resource` until `now + duration`; None while somebody else holds it."""
-    row = conn.execute(
-        """
-        INSERT INTO leases AS l (resource, token, holder, until) VALUES (%(resource)s, 1, %(holder)s, %(until)s)
-        ON CONFLICT (resource) DO UPDATE SET token = l.token + 1, holder = %(holder)s, until = %(until)s
-         WHERE l.until <= %(now)s
-        RETURNING token
-        """,
-        {"resource": resource, "holder": holder, "until": now + duration, "now": now},
-    ).fetchone()
+    """Claim `resource` until `now + duration`; None while somebody else holds it.
+
+    Never waits for a holder's transaction: whoever claims may hold locks that the holder needs.
+    """
+    wanted = {"resource": resource, "holder": holder, "until": now + duration, "now": now}
+    row = (
+        conn.execute(
+            """
+            UPDATE leases SET token = token + 1, holder = %(holder)s, until = %(until)s
+             WHERE resource = (SELECT resource FROM leases WHERE resource = %(resource)s AND until <= %(now)s
+                                  FOR UPDATE SKIP LOCKED)
+            RETURNING token
+            """,
+            wanted,
+        ).fetchone()
+        or conn.execute(
+            """
+            INSERT INTO leases (resource, token, holder, until)
+            SELECT %(resource)s, 1, %(holder)s, %(until)s
+             WHERE NOT EXISTS (SELECT FROM leases WHERE resource = %(resource)s)
+            ON CONFLICT (resource) DO NOTHING
+            RETURNING token
+            """,
+            wanted,
+        ).fetchone()
+    )
     return Lease(resource=resource, token=row[0]) if row else None
 
 
@@ -48,9 +64,12 @@ def guard(conn: Connection, lease: Lease, *, now: datetime, duration: timedelta)
         raise PreconditionFailedError(f"The lease on {lease.resource} was taken over: another worker goes on.")
 
 
-def release(conn: Connection, lease: Lease, *, now: datetime) -> None:
-    """Give the lease back; one that was taken over is left alone."""
+def release(conn: Connection, lease: Lease) -> None:
+    """Give the lease back; one that was taken over is left alone.
+
+    It is free for everybody at once, also for a claim whose `now` was read a moment earlier: such a claim would
+    otherwise count as refused, and the work it was for would wait for the next dispatch.
+    """
     conn.execute(
-        "UPDATE leases SET until = %(now)s WHERE resource = %(resource)s AND token = %(token)s",
-        {"now": now, "resource": lease.resource, "token": lease.token},
+        "UPDATE leases SET until = '-infinity' WHERE resource = %s AND token = %s", (lease.resource, lease.token)
     )

@@ -65,9 +65,13 @@ def receive(
     """
     with database.everyone() as conn:
         gates.may(conn, gates.Operation.WEBHOOK, settings_flags=flags)
-        accepted = [
-            one for one in (accept(conn, notification, now=now) for notification in notifications) if one is not None
-        ]
+    accepted: list[Accepted] = []
+    for notification in notifications:
+        # Each on its own: two calendars of one account in one transaction can lock each other out with their pulls.
+        with database.everyone() as conn:
+            one = accept(conn, notification, now=now)
+        if one is not None:
+            accepted.append(one)
     for one in accepted:
         if one.enqueue:
             _enqueue(database, backfill if one.needs_full_sync else pull, one, correlation_id)

@@ -107,7 +107,9 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     if outcome is Outcome.DONE and calendar.needs_full_sync:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     with engine.database.person(user_id) as conn:
-        leases.release(conn, lease, now=engine.now())
+        leases.release(conn, lease)
+    # Only now: who was turned away while the lease was being given back has marked the calendar before this.
+    with engine.database.person(user_id) as conn:
         again = calendars.get(conn, calendar_id)
     if outcome in (Outcome.DONE, Outcome.MORE) and (again.requested > again.done or again.needs_full_sync):
         lanes.ask_pull(engine, user_id, [calendar_id], correlation_id=correlation_id)
@@ -173,8 +175,6 @@ def _save(run: _Run, page: Page, window: Window) -> None:
     lane = mappings.BACKFILL if full else mappings.LIVE
     with run.engine.database.person(calendar.user_id) as conn:
         leases.guard(conn, run.lease, now=now, duration=LEASE)
-        if full and calendar.page_token is None and window.start is not None:
-            calendars.start_full_read(conn, calendar, start=window.start, end=window.end)
         applied = apply.page(
             conn,
             calendar,
@@ -186,6 +186,9 @@ def _save(run: _Run, page: Page, window: Window) -> None:
             lane=lane,
             now=now,
         )
+        # The calendar's row comes last: webhooks wait for it, and a page may take seconds.
+        if full and calendar.page_token is None and window.start is not None:
+            calendars.start_full_read(conn, calendar, start=window.start, end=window.end)
         saved = calendars.save_page(
             conn, calendar, next_page=page.next_page, cursor=page.cursor, done=calendar.requested, now=now
         )
