@@ -128,7 +128,7 @@ def access_token(
                 held = read(conn, connection_id)
                 token = _usable(held, keyring, at=at, margin=margin, refused=refused)
                 if token is not None:
-                    leases.release(conn, lease, now=at)
+                    leases.release(conn, lease)
                     return token
         if lease is not None:
             token = _refresh(database, held, lease, keyring=keyring, authorizer_for=authorizer_for, now=at)
@@ -223,14 +223,14 @@ def _refresh(
         tokens = authorizer_for(app).refresh(refresh_token=refresh_token, now=now)
     except ReauthRequiredError as error:
         with database.person(connection.user_id) as conn:
-            leases.release(conn, lease, now=now)
+            leases.release(conn, lease)
             if not _unchanged(conn, held):
                 return None
             store.mark_failure(conn, connection.id, error, now)
         raise
     except BaseException:
         with database.person(connection.user_id) as conn:
-            leases.release(conn, lease, now=now)
+            leases.release(conn, lease)
         raise
     _save_refreshed(database, held, lease, key, tokens, now)
     return tokens.access_token
@@ -258,7 +258,7 @@ def _save_refreshed(
                         """,
                         (connection.id,),
                     )
-                leases.release(conn, lease, now=now)
+                leases.release(conn, lease)
         except TransientError:
             if attempt == SAVE_ATTEMPTS:
                 raise
