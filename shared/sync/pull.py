@@ -111,7 +111,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     # Only now: who was turned away while the lease was being given back has marked the calendar before this.
     with engine.database.person(user_id) as conn:
         again = calendars.get(conn, calendar_id)
-    if outcome in (Outcome.DONE, Outcome.MORE) and (again.requested > again.done or again.needs_full_sync):
+    if outcome is not Outcome.FAILED and (again.requested > again.done or again.needs_full_sync):
         lanes.ask_pull(engine, user_id, [calendar_id], correlation_id=correlation_id)
     return outcome
 

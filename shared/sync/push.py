@@ -100,7 +100,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     with engine.database.person(user_id) as conn:
         leases.release(conn, lease)
         links.finish_deletions(conn, calendar_id)
-    if outcome in (Outcome.DONE, Outcome.MORE):
+    if outcome is not Outcome.FAILED:
         lanes.ask_push(engine, user_id, [calendar_id], correlation_id=correlation_id, now=now)
     return outcome
 
