@@ -44,10 +44,10 @@ def connect(
             tell(f"Waiting for the {provider.title()} account. Ctrl-C stops waiting.", 0, 0)
             found = waiting.until(lambda: _arrived(before, _accounts(api, provider)), seconds=timeout)
         if found is None:
-            message = f"No {provider.title()} account was connected within {timeout} seconds."
+            message = f"No {provider.title()} account was connected within {output.count(timeout, 'second')}."
             raise CliError(message, code="CONNECT.TIMEOUT", todo=f"Begin again: kalends connect {provider}")
         count = len(api.items("/api/calendars", connection_id=found["id"]))
-    output.say(f"Connected {found['email']} with {count} calendars.")
+    output.say(f"Connected {found['email']} with {output.count(count, 'calendar')}.")
     output.note("Next: kalends calendars list, then kalends links create")
 
 

@@ -62,5 +62,5 @@ def events(
             )
             for one in found
         ],
-        empty=f"Nothing in these {days} days.",
+        empty=f"Nothing within {output.count(days, 'day')}.",
     )

@@ -56,14 +56,14 @@ def list_held(
 def approve(held: Decision) -> None:
     """Delete the mirrors, as their sources were."""
     done = _decide(held, "approve")
-    output.say(f"Approved: {done['deletions']} mirrors are being deleted.")
+    output.say(f"Approved: {output.count(done['deletions'], 'mirror')} will be deleted.")
 
 
 @app.command()
 def discard(held: Decision) -> None:
     """Keep the mirrors, although their sources are gone."""
     done = _decide(held, "discard")
-    output.say(f"Discarded: {done['deletions']} mirrors stay.")
+    output.say(f"Discarded: {output.count(done['deletions'], 'mirror')} will stay.")
 
 
 def _decide(typed: str, verb: str) -> Item:
@@ -75,4 +75,4 @@ def _decide(typed: str, verb: str) -> Item:
 
 
 def _name(held: Item) -> str:
-    return f"{held['deletions']} deletions since {times.moment(held['created_at'])}"
+    return f"{output.count(held['deletions'], 'deletion')} since {times.moment(held['created_at'])}"

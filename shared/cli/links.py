@@ -117,7 +117,7 @@ def show(link: Link, as_json: AsJson = False) -> None:
             f"{chosen['privacy']}, as {chosen['busy_title']!r}" if chosen["privacy"] == "busy" else chosen["privacy"],
         ),
         ("left out", ", ".join(_left_out(chosen)) or "nothing"),
-        ("window", f"{chosen['days_behind']} days back, {_ahead(chosen['days_ahead'])}"),
+        ("window", f"{output.count(chosen['days_behind'], 'day')} back, {_ahead(chosen['days_ahead'])}"),
         ("state", state["state"]),
         ("mirrors", counts["mirrors"]),
         ("waiting", f"{counts['due']} to write, {counts['held']} held, {counts['frozen']} frozen"),
@@ -167,8 +167,8 @@ def delete(
             )
         path = f"/api/links/{chosen['id']}"
         done = api.delete(path, version=chosen["version"], delete_mirrors=delete_mirrors)
-    mirrors = f"; {done['mirrors']} mirrors are being removed" if delete_mirrors else "; its mirrors stay"
-    output.say(f"Deleted {name}{mirrors}.")
+    mirrors = f"with {output.count(done['mirrors'], 'mirror')}" if delete_mirrors else "but not its mirrors"
+    output.say(f"Deleted {name}, {mirrors}.")
 
 
 def choose_link(api: Api, typed: str) -> Item:
@@ -206,7 +206,7 @@ def _days(typed: str) -> int | None:
 
 
 def _ahead(days: int | None) -> str:
-    return "everything to come" if days is None else f"{days} days ahead"
+    return "everything to come" if days is None else f"{output.count(days, 'day')} ahead"
 
 
 def _left_out(link: Item) -> list[str]:

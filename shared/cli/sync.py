@@ -45,7 +45,7 @@ def now(
             with waiting.progress() as tell:
                 left = waiting.until(lambda: _left(asked, api.get("/api/status"), tell), seconds=timeout)
             if left is None:
-                message = f"It is not done after {timeout} seconds; it goes on by itself."
+                message = f"It is not done after {output.count(timeout, 'second')}; it goes on by itself."
                 raise CliError(message, code="SYNC.TIMEOUT", todo="Look how it stands: kalends status")
             for line in left:
                 output.note(line)
@@ -54,7 +54,7 @@ def now(
     elif not asked:
         output.say("Nothing is linked, so there is nothing to look at. Next: kalends links create")
     else:
-        output.say(f"{'Looked' if wait else 'Asked to look'} at {len(asked)} calendars.")
+        output.say(f"{'Looked' if wait else 'Asked to look'} at {output.count(len(asked), 'calendar')}.")
         if not wait:
             output.note("kalends status shows when it is done; kalends sync now --wait waits for it.")
 
@@ -67,7 +67,7 @@ def _left(asked: list[Item], status: Item, tell: Tell) -> list[str] | None:
     stuck = {key for key, one in chosen.items() if key not in looked and one["state"] in ("waiting", "vanished")}
     links = [one for one in status["links"] if _ends(one["link"]) & chosen.keys()]
     due = sum(_due(one) for one in links)
-    tell(f"Looking at calendars, {due} mirrors to write", len(looked), len(asked))
+    tell(f"Looking at calendars, {output.count(due, 'mirror')} to write", len(looked), len(asked))
     if due or len(looked) + len(stuck) < len(asked):
         return None
     return [f"{chosen[key]['name']} was not looked at: it is {chosen[key]['state']}." for key in stuck]

@@ -43,6 +43,11 @@ def note(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False, no_color=not sys.stderr.isatty()).print(Text(plain(text)))
 
 
+def count(number: int, thing: str) -> str:
+    """So many things: `1 mirror`, `2 mirrors`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def as_json(value: Any) -> None:
     """What the API answered."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
