@@ -66,7 +66,7 @@ def receive(
     with database.everyone() as conn:
         gates.may(conn, gates.Operation.WEBHOOK, settings_flags=flags)
     accepted: list[Accepted] = []
-    for notification in notifications:
+    for notification in dict.fromkeys(notifications):  # Graph says the same thing once for every event of a batch
         # Each on its own: two calendars of one account in one transaction can lock each other out with their pulls.
         with database.everyone() as conn:
             one = accept(conn, notification, now=now)

@@ -122,6 +122,16 @@ def test_the_same_message_number_twice_asks_once(world):
     assert world.rows("SELECT requested FROM calendar_sync_state WHERE calendar_id = %s", world.source) == [(before,)]
 
 
+def test_a_batch_that_says_the_same_thing_fifty_times_marks_once(world):
+    asked = "SELECT requested FROM calendar_sync_state WHERE calendar_id = %s"
+    ((before,),) = world.rows(asked, world.source)
+
+    accepted = receive(world, *(knock(world, number=None) for _ in range(50)))
+
+    assert accepted == 1
+    assert world.rows(asked, world.source) == [(before + 1,)]
+
+
 def test_the_last_hundred_notifications_are_remembered_on_the_connection(world):
     for number in range(2, 152):
         receive(world, knock(world, number=number))
