@@ -60,12 +60,14 @@ class Kalends:
 
     config: Path
     secrets: list[str] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+    """More of its environment."""
 
     @property
     def env(self) -> dict[str, str]:
         """What the command finds in its environment."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KALENDS_", "XDG_", "AWS_"))}
-        return {**kept, "KALENDS_CONFIG": str(self.config), "TZ": TIME_ZONE, "COLUMNS": "100"}
+        return {**kept, "KALENDS_CONFIG": str(self.config), "TZ": TIME_ZONE, "COLUMNS": "100", **self.extra}
 
     @property
     def login(self) -> dict[str, Any]:
@@ -103,7 +105,7 @@ class Kalends:
             out, err = process.communicate(timeout=30)
         finally:
             process.kill()
-        return self._checked(Ran(process.returncode, out, err), code, "")
+        return self._checked(Ran(process.returncode, out or "", err), code, "")
 
     def _checked(self, ran: Ran, code: int, may_say: str) -> Ran:
         said = ran.out + ran.err
