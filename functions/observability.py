@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CHATTY = ("botocore", "googleapiclient", "httpcore", "httpx", "urllib3")
+_CHATTY = ("botocore", "httpcore", "httpx", "urllib3")
 
 
 def observed(handler: Handler) -> Handler:
