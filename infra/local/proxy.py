@@ -46,7 +46,8 @@ def build(api: str, *, seconds: float = TIMEOUT_SECONDS) -> web.Application:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=seconds),
-            connector=aiohttp.TCPConnector(limit=0),
+            # A burst of notifications waits here: each request that finds no idle Lambda starts a process.
+            connector=aiohttp.TCPConnector(limit=6),
         ) as client:
             app[_CLIENT] = client
             yield
