@@ -58,9 +58,11 @@ def folder() -> Iterator[Path]:
     """A folder for a cloud's data, with a space in its path and open to the user that PostgreSQL runs as."""
     made = Path(mkdtemp(prefix="kalends e2e "))
     made.chmod(0o755)
-    yield made
-    postgres.forget(made)
-    shutil.rmtree(made, ignore_errors=True)
+    try:
+        yield made
+    finally:
+        postgres.forget(made)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 @contextmanager
