@@ -1,6 +1,7 @@
 """Calendars of the connected accounts."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 import typer
 
@@ -13,9 +14,42 @@ from shared.cli.screen import output
 from shared.cli.screen.output import AsJson
 
 PANEL = CALENDARS
-LISTING = "kalends calendars list"
 
 app = typer.Typer(name="calendars", help="The calendars of your accounts.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendars:
+    """All calendars of a person, and the accounts they belong to, by their ids."""
+
+    items: list[Item]
+    accounts: dict[str, Item]
+
+    @classmethod
+    def of(cls, api: Api) -> Self:
+        """Those that the API lists."""
+        accounts = {one["id"]: one for one in api.items("/api/connections")}
+        return cls(items=api.items("/api/calendars"), accounts=accounts)
+
+    def one(self, typed: str) -> Item:
+        """The calendar that is meant, by its id or name, or by ACCOUNT/NAME. Raises CliError."""
+        return choose.one(
+            self.items,
+            typed,
+            kind="calendar",
+            listing="kalends calendars list",
+            label=lambda one: f"{one['name']} ({self.account(one)})",
+            names=lambda one: [one["name"], f"{self.account(one)}/{one['name']}"],
+        )
+
+    def name(self, calendar_id: str) -> str:
+        """What a calendar is called."""
+        return next((str(one["name"]) for one in self.items if one["id"] == calendar_id), "?")
+
+    def account(self, calendar: Item) -> str:
+        """The address of a calendar's account."""
+        account = self.accounts.get(calendar["connection_id"])
+        return str(account["email"]) if account else ""
 
 
 @app.command("list")
@@ -27,36 +61,18 @@ def list_calendars(
 ) -> None:
     """Show your calendars: what links are made from."""
     with http.logged_in() as api:
-        accounts = {one["id"]: one for one in api.items("/api/connections")}
-        everything = api.items("/api/calendars")
+        calendars = Calendars.of(api)
         chosen = choose_connection(api, connection)["id"] if connection else None
-    found = [one for one in everything if chosen in (None, one["connection_id"])]
+    found = [one for one in calendars.items if chosen in (None, one["connection_id"])]
     if as_json:
         output.as_json(found)
         return
-    ids = output.ids(everything)
+    ids = output.ids(calendars.items)
     output.table(
         ("id", "name", "account", "time zone", "notes"),
-        [(ids[one["id"]], one["name"], _account(one, accounts), one["time_zone"], _notes(one)) for one in found],
+        [(ids[one["id"]], one["name"], calendars.account(one), one["time_zone"], _notes(one)) for one in found],
         empty="There are no calendars yet. Next: kalends connect google, or kalends connect microsoft",
     )
-
-
-def choose_calendar(calendars: list[Item], typed: str) -> Item:
-    """The calendar that is meant, by its name or id. Raises CliError."""
-    return choose.one(
-        calendars, typed, kind="calendar", listing=LISTING, name=lambda one: str(one["name"]), by_name=True
-    )
-
-
-def find_calendar(api: Api, typed: str) -> Item:
-    """As `choose_calendar`, among all there are."""
-    return choose_calendar(api.items("/api/calendars"), typed)
-
-
-def _account(calendar: Item, accounts: dict[str, Item]) -> str:
-    account = accounts.get(calendar["connection_id"])
-    return str(account["email"]) if account else ""
 
 
 def _notes(calendar: Item) -> str:

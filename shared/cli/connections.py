@@ -72,7 +72,12 @@ def choose_connection(api: Api, typed: str) -> Item:
     """The account that is meant. Raises CliError."""
     found = api.items("/api/connections")
     return choose.one(
-        found, typed, kind="connection", listing=LISTING, name=lambda one: str(one["email"]), by_name=True
+        found,
+        typed,
+        kind="connection",
+        listing=LISTING,
+        label=lambda one: f"{one['email']} ({one['provider']})",
+        names=lambda one: [one["email"]],
     )
 
 

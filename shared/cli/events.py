@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from shared.cli import WATCH
-from shared.cli.calendars import choose_calendar
+from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
 from shared.cli.links import choose_link
 from shared.cli.screen import output, times
@@ -37,10 +37,10 @@ def events(
         raise CliError("Name a calendar or a link.", code="CLI.USAGE", todo=todo, exit_code=MISUSED)
     begin = times.start_of(start)
     with http.logged_in() as api:
-        calendars = api.items("/api/calendars")
+        calendars = Calendars.of(api)
         found = api.items(
             "/api/events",
-            calendar_id=choose_calendar(calendars, calendar)["id"] if calendar else None,
+            calendar_id=calendars.one(calendar)["id"] if calendar else None,
             link_id=choose_link(api, link)["id"] if link else None,
             start=begin,
             days=days,
@@ -48,14 +48,13 @@ def events(
     if as_json:
         output.as_json(found)
         return
-    names = {one["id"]: one["name"] for one in calendars}
     output.table(
         ("when", "title", "calendar", "kind", "shown as", "where"),
         [
             (
                 times.when(one["when"]),
                 one["title"] or "",
-                names.get(one["calendar_id"], ""),
+                calendars.name(one["calendar_id"]),
                 one["kind"],
                 one["availability"],
                 one["location"] or "",

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from shared.cli import WATCH
+from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
 from shared.cli.client import choose
 from shared.cli.client.api import Item
-from shared.cli.links import calendar_names, link_name
+from shared.cli.links import link_name
 from shared.cli.screen import output, times
 from shared.cli.screen.output import AsJson
 
@@ -30,7 +31,7 @@ def list_held(
     with http.logged_in() as api:
         found = api.items("/api/held", state="all" if everything else "open")
         links = {one["id"]: one for one in api.items("/api/links")}
-        names = calendar_names(api)
+        calendars = Calendars.of(api)
     if as_json:
         output.as_json(found)
         return
@@ -40,7 +41,7 @@ def list_held(
         [
             (
                 ids[one["id"]],
-                link_name(links[one["link_id"]], names) if one["link_id"] in links else "",
+                link_name(links[one["link_id"]], calendars) if one["link_id"] in links else "",
                 one["deletions"],
                 one["mirrors"],
                 times.moment(one["created_at"]),
@@ -69,10 +70,10 @@ def discard(held: Decision) -> None:
 def _decide(typed: str, verb: str) -> Item:
     with http.logged_in() as api:
         waiting = api.items("/api/held")
-        chosen = choose.one(waiting, typed, kind="held change", listing=LISTING, name=_name)
+        chosen = choose.one(waiting, typed, kind="held change", listing=LISTING, label=_label)
         decided: Item = api.post(f"/api/held/{chosen['id']}/{verb}")
     return decided
 
 
-def _name(held: Item) -> str:
+def _label(held: Item) -> str:
     return f"{output.count(held['deletions'], 'deletion')} since {times.moment(held['created_at'])}"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from shared.cli import CALENDARS
-from shared.cli.calendars import choose_calendar
+from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
 from shared.cli.client import choose
 from shared.cli.client.api import Api, Item
@@ -21,7 +21,6 @@ app = typer.Typer(
 )
 
 Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginning of its id.", show_default=False)]
-type Names = dict[str, str]
 
 
 @app.command()
@@ -44,11 +43,12 @@ def create(
 ) -> None:
     """Link two calendars: what happens in the source appears in the target.
 
-    Calendars are named as in kalends calendars list, or by the beginning of their id. The first copy begins at once.
+    Calendars are named as in kalends calendars list, as ACCOUNT/NAME where a name alone is not enough, or by the
+    beginning of their id. The first copy begins at once.
     """
     with http.logged_in() as api:
-        calendars = api.items("/api/calendars")
-        ends = choose_calendar(calendars, source), choose_calendar(calendars, target)
+        calendars = Calendars.of(api)
+        ends = calendars.one(source), calendars.one(target)
         mask = {"privacy": privacy, "busy_title": busy_title}
         if preview:
             _show_preview(api.post("/api/links/preview", mask), ends[1], as_json=as_json)
@@ -75,7 +75,7 @@ def list_links(as_json: AsJson = False) -> None:
     """Show your links."""
     with http.logged_in() as api:
         found = api.items("/api/links")
-        names = calendar_names(api)
+        calendars = Calendars.of(api)
     if as_json:
         output.as_json(found)
         return
@@ -85,8 +85,8 @@ def list_links(as_json: AsJson = False) -> None:
         [
             (
                 ids[one["id"]],
-                names.get(one["source_calendar_id"], ""),
-                names.get(one["target_calendar_id"], ""),
+                calendars.name(one["source_calendar_id"]),
+                calendars.name(one["target_calendar_id"]),
                 one["privacy"],
                 one["state"],
                 times.moment(one["created_at"]),
@@ -160,7 +160,7 @@ def delete(
     """Delete a link, with or without what it wrote."""
     with http.logged_in() as api:
         chosen = choose_link(api, link)
-        name = link_name(chosen, calendar_names(api))
+        name = link_name(chosen, Calendars.of(api))
         if delete_mirrors is None:
             delete_mirrors = ask.agreed(
                 f"Remove what {name} wrote as well?", option="--delete-mirrors or --keep-mirrors"
@@ -173,27 +173,20 @@ def delete(
 
 def choose_link(api: Api, typed: str) -> Item:
     """The link that is meant. Raises CliError."""
-    names = calendar_names(api)
-    found = api.items("/api/links")
-    return choose.one(found, typed, kind="link", listing=LISTING, name=lambda one: link_name(one, names))
+    calendars, found = Calendars.of(api), api.items("/api/links")
+    return choose.one(found, typed, kind="link", listing=LISTING, label=lambda one: link_name(one, calendars))
 
 
-def calendar_names(api: Api) -> Names:
-    """The name of every calendar, by its id."""
-    return {one["id"]: str(one["name"]) for one in api.items("/api/calendars")}
-
-
-def link_name(link: Item, names: Names) -> str:
+def link_name(link: Item, calendars: Calendars) -> str:
     """A link as people call it."""
-    source, target = (names.get(link[f"{end}_calendar_id"], "?") for end in ("source", "target"))
-    return f"{source} → {target}"
+    return f"{calendars.name(link['source_calendar_id'])} → {calendars.name(link['target_calendar_id'])}"
 
 
 def _set(link: str, verb: str, done: str) -> None:
     with http.logged_in() as api:
         chosen = choose_link(api, link)
         api.post(f"/api/links/{chosen['id']}/{verb}")
-        name = link_name(chosen, calendar_names(api))
+        name = link_name(chosen, Calendars.of(api))
     output.say(f"{done} {name}.")
 
 

@@ -41,7 +41,7 @@ def _accounts(accounts: list[Item], now: datetime) -> None:
             for one in accounts
         ],
         empty="No account is connected. Next: kalends connect google, or kalends connect microsoft",
-        title="\nAccounts",
+        title="Accounts",
     )
 
 
@@ -64,7 +64,7 @@ def _links(links: list[Item], now: datetime) -> None:
             for one in links
         ],
         empty="There are no links yet. Next: kalends links create --source CALENDAR --target CALENDAR",
-        title="\nLinks",
+        title="Links",
     )
 
 
@@ -85,5 +85,5 @@ def _calendars(calendars: list[Item], now: datetime) -> None:
             for one in linked
         ],
         empty="",
-        title="\nCalendars",
+        title="Calendars",
     )

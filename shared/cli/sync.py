@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from shared.cli import WATCH
-from shared.cli.calendars import find_calendar
+from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
 from shared.cli.client.api import Item
 from shared.cli.links import choose_link
@@ -37,7 +37,7 @@ def now(
         raise CliError("Name a calendar or a link, not both.", code="CLI.USAGE", exit_code=MISUSED)
     with http.logged_in() as api:
         body = {
-            "calendar_id": find_calendar(api, calendar)["id"] if calendar else None,
+            "calendar_id": Calendars.of(api).one(calendar)["id"] if calendar else None,
             "link_id": choose_link(api, link)["id"] if link else None,
         }
         asked = api.post("/api/sync", body)["items"]

@@ -74,7 +74,12 @@ def revoke(
         found = api.items("/api/tokens")
         living = [one for one in found if one["revoked_at"] is None]
         chosen = choose.one(
-            living, token, kind="token", listing=LISTING, name=lambda one: str(one["name"]), by_name=True
+            living,
+            token,
+            kind="token",
+            listing=LISTING,
+            label=lambda one: f"{one['name']} of {times.moment(one['created_at'])}",
+            names=lambda one: [one["name"]],
         )
         api.delete(f"/api/tokens/{chosen['id']}")
         own = api.login is not None and api.login.token_id == chosen["id"]

@@ -24,7 +24,7 @@ class TestCreate:
     ) -> None:
         world.put(calendars[0], event("dentist"))
 
-        ran = adas("links", "create", "--source", "home", "--target", "Work")
+        ran = adas("links", "create", "--source", "home", "--target", "someone@x.example/Work")
         world.run()
 
         assert re.fullmatch(r"Linked Home to Work \(busy\): [0-9a-f-]{36}\n", ran.out)
@@ -77,7 +77,7 @@ class TestCreate:
         ran = adas("links", "create", "--source", "Home", "--target", "Home", code=1)
 
         assert "'Home' may be any of 2: say more of the id. (CLI.AMBIGUOUS)" in ran.err
-        assert all(f"{one}  Home" in ran.err for one in twins)
+        assert all(f"{one}  Home (someone@x.example)" in ran.err for one in twins)
         assert "kalends calendars list" in ran.err
 
     def test_a_beginning_that_fits_many_lists_some_of_them(self, adas: Kalends, world: World) -> None:

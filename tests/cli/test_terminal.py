@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
+import termios
 import time
 from typing import TYPE_CHECKING
 
@@ -32,31 +34,40 @@ class Terminal:
         self._process = kalends.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, text=False)
         os.close(theirs)
 
-    def type(self, after: str, text: str) -> None:
-        """Wait until something is shown, then type a line."""
-        deadline = time.monotonic() + 20
-        while after not in self.shown and time.monotonic() < deadline:
-            self.shown += os.read(self._ours, 4096).decode()
-        time.sleep(0.1)  # a question for a password first throws away what was typed before
+    def type(self, after: str, text: str, *, hidden: bool = False) -> None:
+        """Wait until something is shown, and until typing is hidden if it is to be, then type a line."""
+        while after not in self.shown:
+            assert self._read(), self.shown
+        while hidden and termios.tcgetattr(self._ours)[3] & termios.ECHO:
+            time.sleep(0.01)
         os.write(self._ours, f"{text}\n".encode())
 
     def end(self) -> str:
         """All that was shown until the command ended."""
-        try:
-            while chunk := os.read(self._ours, 4096):
-                self.shown += chunk.decode()
-        except OSError:
-            pass  # the other side has hung up
+        while self._read():
+            pass
         os.close(self._ours)
         self.code = self._process.wait(20)
         return self.shown
+
+    def _read(self) -> bool:
+        """Take what is shown next; False when the command has hung up."""
+        if not select.select([self._ours], [], [], 30)[0]:
+            self._process.kill()
+            raise TimeoutError(self.shown)
+        try:
+            chunk = os.read(self._ours, 4096)
+        except OSError:  # Linux says so
+            return False
+        self.shown += chunk.decode()
+        return bool(chunk)
 
 
 def test_a_password_is_asked_for_and_not_shown(kalends: Kalends, served: Edge, ada: Caller) -> None:
     terminal = Terminal(kalends, "login", "--host", served.base)
 
     terminal.type("E-mail address", "ada@example.com")
-    terminal.type("Password", PASSWORD)
+    terminal.type("Password", PASSWORD, hidden=True)
     shown = terminal.end()
 
     assert terminal.code == 0

@@ -63,7 +63,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | int]], *, empty:
         note(empty)
         return
     if title:
-        say(title)
+        sys.stdout.write(f"\n{title}\n")
     if not sys.stdout.isatty():
         sys.stdout.write(aligned([[name.upper() for name in columns], *lines]))
         return
