@@ -12,18 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psycopg.conninfo import make_conninfo
-
 from infra import ROOT
 from infra.local import aws
 from tests.e2e import cloud as clouds
 from tests.smoke import privacy
-from tests.smoke.privacy import Needles
 from tests.smoke.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tests.smoke.privacy import Needles
     from tests.smoke.run import Report
 
 KEPT = ROOT / "build" / "smoke"
@@ -57,8 +55,7 @@ def main() -> int:
                 report, needles = attempt(facts, directory, options, say)
         leaks = privacy.in_files(needles, directory / "logs")
         shutil.copytree(directory / "logs", KEPT / "logs", ignore_dangling_symlinks=True)
-    report.counts["leaks"] = report.counts.get("leaks", 0) + len(leaks)
-    report.wrong += [f"private text or a secret: {leak}" for leak in leaks]
+    report.leaked(leaks)
     report.save(KEPT / "report.json")
     if report.wrong:
         for sentence in report.wrong[:_SHOWN]:
@@ -74,20 +71,12 @@ def attempt(
     """Do the run and look for leaks in queues and database; answers the report, and what else to look for."""
     run = Run(facts, events=options.events, changes=options.changes, seed=options.seed, say=say)
     report = run.everything()
-    vault = json.loads((directory / "secrets.json").read_text())
-    given_out = [
-        token
-        for provider in ("google", "microsoft")
-        for token in privacy.tokens(directory / "simulators" / f"{provider}.json")
-    ]
-    clients = [f"kalends-{provider}-local-secret" for provider in ("google", "microsoft")]
-    needles = Needles([*run.world.canaries.planted, *run.kalends.secrets, *given_out, *clients, *vault.values()])
+    needles = privacy.needles(directory, run.world.canaries.planted, run.kalends.secrets)
     in_queues, messages = privacy.in_queues(needles, aws.client("sqs", str(facts["aws_endpoint"])))
-    superuser = make_conninfo(str(facts["dsn_owner"]), user="postgres", password=vault["superuser"])
-    leaks = in_queues + privacy.in_database(needles, superuser, KEPT / "database.sql")
-    say(f"looked for {len(run.world.canaries.planted)} planted words and {len(given_out)} tokens; {messages} messages")
-    report.counts["leaks"] = report.counts.get("leaks", 0) + len(leaks)
-    report.wrong += [f"private text or a secret: {leak}" for leak in leaks]
+    dsn = privacy.superuser(directory, str(facts["dsn_owner"]))
+    in_database = privacy.in_database(needles, dsn, KEPT / "database.sql")
+    say(f"looked for {len(needles)} private words and secrets in the database and {messages} messages")
+    report.leaked([*in_queues, *in_database])
     return report, needles
 
 

@@ -11,7 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psycopg.conninfo import make_conninfo
+
 from infra.local.simulators.state import StateFile
+from infra.local.vault import OAUTH_CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +33,9 @@ class Needles:
                 self._owners[form] = word
         parts = sorted(self._owners, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, parts))) if parts else None
+
+    def __len__(self) -> int:
+        return len(set(self._owners.values()))
 
     def found(self, text: bytes) -> set[str]:
         """Which words stand in the text."""
@@ -95,10 +101,20 @@ def in_database(needles: Needles, dsn: str, dump: Path) -> list[str]:
     return [_line(word, "the database") for word in sorted(needles.found(dump.read_bytes()))]
 
 
-def tokens(state_file: Path) -> list[str]:
-    """The access and refresh tokens that are good now, from the file in which a simulator keeps its state."""
-    rows = StateFile(state_file).load()
-    return [token for kind in ("access_token", "refresh_token") for token in rows.get(kind, {})]
+def needles(directory: Path, *words: Iterable[str]) -> Needles:
+    """These words, and every secret of the local cloud in `directory`: its own, its OAuth clients', and the tokens
+    that the simulators have given out and that are still good."""
+    vault = json.loads((directory / "secrets.json").read_text())
+    clients = [client["client_secret"] for client in OAUTH_CLIENTS.values()]
+    states = [StateFile(file).load() for file in sorted((directory / "simulators").iterdir())]
+    tokens = [token for rows in states for kind in ("access_token", "refresh_token") for token in rows.get(kind, {})]
+    return Needles([*vault.values(), *clients, *tokens, *(word for some in words for word in some)])
+
+
+def superuser(directory: Path, dsn: str) -> str:
+    """The connection string of the embedded server's superuser, who sees every row; `dsn` is anybody else's."""
+    vault = json.loads((directory / "secrets.json").read_text())
+    return make_conninfo(dsn, user="postgres", password=vault["superuser"])
 
 
 def _line(word: str, place: str) -> str:

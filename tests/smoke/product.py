@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -9,6 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
+
+from infra.local import aws
 
 type Resource = dict[str, Any]
 
@@ -151,6 +154,17 @@ class Kalends:
         if answer.is_error:
             raise ProductError(f"the form of {urlsplit(page).path}: {answer.status_code} {answer.text[:300]}")
         return answer
+
+
+def invitation(aws_endpoint: str, email: str) -> str:
+    """A one-time link for an administrator, as the operator gets it: `kalends ops admin-link`."""
+    client = aws.client("lambda", aws_endpoint)
+    payload = json.dumps({"command": "admin-link", "email": email})
+    answer = client.invoke(FunctionName="kalends-local-ops-run", Payload=payload.encode())
+    found = json.loads(answer["Payload"].read())
+    if not found.get("link"):
+        raise ProductError(f"the operator got no link: {found}")
+    return str(found["link"])
 
 
 def unsettled(status: Resource) -> list[str]:

@@ -11,11 +11,10 @@ from random import Random
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from infra.local import aws
 from tests.smoke import live, oracle, seeding, shapes, stories
 from tests.smoke.live import Lane
 from tests.smoke.oracle import Link, Verdict
-from tests.smoke.product import Kalends, ProductError, unsettled
+from tests.smoke.product import Kalends, ProductError, invitation, unsettled
 from tests.smoke.simulator import Agenda, Simulator
 from tests.smoke.texts import Canaries
 
@@ -47,6 +46,11 @@ class Report:
         """The last line of the run: one JSON object."""
         summary = {"ok": not self.wrong, "initial": self.initial, "live": self.live, **self.counts}
         return json.dumps({**summary, "writes_after_quiet": self.writes_after_quiet})
+
+    def leaked(self, places: list[str]) -> None:
+        """Private words or secrets were found there."""
+        self.counts["leaks"] = self.counts.get("leaks", 0) + len(places)
+        self.wrong += [f"private text or a secret: {place}" for place in places]
 
     def save(self, file: Path) -> None:
         """Keep everything, for whoever looks into a failure."""
@@ -145,7 +149,8 @@ class Run:
     def enter(self) -> None:
         """Come in by the one-time link, sign in, connect both accounts."""
         email, password = f"smoke-{token_hex(4)}@kalends.example", f"{token_hex(12)} correct horse"
-        self.kalends.enter(self._invitation(email), email=email, name="Smoke", password=password)
+        link = invitation(str(self._facts["aws_endpoint"]), email)
+        self.kalends.enter(link, email=email, name="Smoke", password=password)
         self.kalends.sign_in(email=email, password=password)
         for agendas in ((self.world.google_a, self.world.google_b), (self.world.microsoft_a, self.world.microsoft_b)):
             connection = self.kalends.connect(agendas[0].provider, agendas[0].owner)
@@ -303,16 +308,6 @@ class Run:
             if time.monotonic() - began > _PATIENCE:
                 raise ProductError(f"not settled after {_PATIENCE:.0f} s: {'; '.join(waiting)}")
             time.sleep(0.5)
-
-    def _invitation(self, email: str) -> str:
-        """A one-time link for an administrator, as the operator gets it."""
-        client = aws.client("lambda", str(self._facts["aws_endpoint"]))
-        payload = json.dumps({"command": "admin-link", "email": email})
-        answer = client.invoke(FunctionName="kalends-local-ops-run", Payload=payload.encode())
-        found = json.loads(answer["Payload"].read())
-        if "link" not in found:
-            raise ProductError(f"the operator got no link: {found}")
-        return str(found["link"])
 
     def _make_world(self) -> World:
         google = Simulator(provider="google", base=str(self._facts["google_url"]))
