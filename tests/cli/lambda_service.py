@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH = "/2015-03-31/functions/{}/invocations"
+NOBODY = "AKIANOBODY"
+"""An access key without any right."""
 
 
 @contextmanager
@@ -36,10 +38,9 @@ def _handler(path: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             payload = self.rfile.read(int(self.headers["content-length"]))
-            if "Credential=" not in self.headers.get("authorization", ""):
-                self.answer(
-                    403, {"Message": "Missing Authentication Token"}, {"x-amzn-ErrorType": "AccessDeniedException"}
-                )
+            if f"Credential={NOBODY}/" in self.headers["authorization"]:
+                said = {"Message": "User: nobody is not authorized to perform: lambda:InvokeFunction"}
+                self.answer(403, said, {"x-amzn-ErrorType": "AccessDeniedException"})
             elif unquote(self.path) != path:
                 said = {"Message": f"Function not found: {self.path}"}
                 self.answer(404, said, {"x-amzn-ErrorType": "ResourceNotFoundException"})

@@ -5,15 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from botocore import exceptions as aws
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-)
 from botocore.session import Session
 
 from shared.cli.screen.problem import UNREACHABLE, CliError
@@ -40,15 +33,15 @@ def invoke(stage: str, directory: Path, command: dict[str, Any]) -> Any:
     try:
         answer = _client(stage, directory).invoke(FunctionName=name, Payload=json.dumps(command).encode())
         body = json.loads(answer["Payload"].read())
-    except ClientError as error:
+    except aws.ClientError as error:
         raise _refused(error, stage, name) from None
-    except (NoCredentialsError, NoRegionError) as error:
+    except (aws.NoCredentialsError, aws.NoRegionError) as error:
         todo = "Set AWS_PROFILE, or credentials and AWS_REGION, as for any other AWS command."
         raise CliError(f"AWS cannot be asked: {error}.", code="OPS.AWS", todo=todo) from None
-    except (ConnectionError, HTTPClientError) as error:
+    except (aws.ConnectionError, aws.HTTPClientError) as error:
         message = f"AWS is out of reach: {redact_text(str(error))}"
         raise CliError(message, code="OPS.UNREACHABLE", todo=_start(stage), exit_code=UNREACHABLE) from None
-    except BotoCoreError as error:
+    except aws.BotoCoreError as error:
         raise CliError(f"AWS cannot be asked: {redact_text(str(error))}", code="OPS.AWS") from None
     if "FunctionError" in answer:
         said = str(body.get("errorMessage", "nothing")).splitlines()[0]
@@ -92,7 +85,7 @@ def _start(stage: str) -> str:
     return "Check your network and AWS_REGION."
 
 
-def _refused(error: ClientError, stage: str, name: str) -> CliError:
+def _refused(error: aws.ClientError, stage: str, name: str) -> CliError:
     about = error.response.get("Error", {})
     code = str(about.get("Code", "FAILED"))
     if code == "ResourceNotFoundException":
