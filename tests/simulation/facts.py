@@ -1,0 +1,103 @@
+"""What the oracle is told: the providers' plain data, what was asked of them, and the log that triggers have kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.inventing import WORD
+from tests.simulation.oracle.judging import History
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tests.simulation.world import World
+
+OPTIONS = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind", "state")
+
+
+class Facts:
+    """Gathers a history's facts as it goes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._read_up_to = 0
+        self._link_log: list[tuple[float, dict[str, Any] | None, dict[str, Any] | None]] = []
+        self._tags: dict[str, dict[str, str]] = {}
+        self._states: dict[str, str] = {}
+        self._approved: set[str] = set()
+        self._frozen: list[tuple[float, str]] = []
+
+    def gather(self, *, excused: set[str]) -> History:
+        """Everything up to now."""
+        world = self._world
+        self._read_log()
+        links: dict[str, dict[str, Any]] = {}
+        for _, was, now in self._link_log:
+            if now is not None:
+                links[now["id"]] = now
+            elif was is not None:
+                links.pop(was["id"], None)
+        return History(
+            began=world.machine.begin,
+            now=world.machine.now(),
+            calendars={name: list(shelf.items.values()) for name, shelf in world.server.shelves.items()},
+            links=list(links.values()),
+            link_log=self._link_log,
+            tags=self._tags,
+            discarded={tag for tag, state in self._states.items() if state == "discarded"},
+            approved=self._approved,
+            frozen=self._frozen,
+            journal=world.server.journal,
+            calls=world.server.calls,
+            told=[(one.calendar, one.changed) for one in world.channels.told],
+            dead=[letter.failures for letter in world.queues.dead],
+            ended=world.machine.ended,
+            renewed=world.renewed,
+            excused=excused,
+        )
+
+    def frozen_sources(self) -> list[tuple[str, str]]:
+        """Calendar and id of each event whose mirror is frozen now."""
+        rows = self._world.store.rows(
+            "SELECT source_calendar_id, source_event_id FROM event_mappings WHERE state = 'frozen' ORDER BY id"
+        )
+        return [(self._world.calendar_name(calendar), event) for calendar, event in rows]
+
+    def words_in_store(self) -> list[str]:
+        """Tables in which a word that a person wrote stands in the clear."""
+        tables = (
+            "event_mappings external_calendar_events sync_runs sync_jobs sync_journal held_changes outbox "
+            "external_calendar_connections calendar_sync_state audit_log webhook_channels"
+        ).split()
+        found = " UNION ALL ".join(f"SELECT '{one}' FROM {one} t WHERE t::text ~ '{WORD}[0-9]+x'" for one in tables)
+        return sorted({row[0] for row in self._world.store.rows(found)})
+
+    def _read_log(self) -> None:
+        rows = self._world.store.rows(
+            'SELECT number, at, what, was, "is" FROM simulation.log WHERE number > %s ORDER BY number',
+            self._read_up_to,
+        )
+        for number, at, what, was, now in rows:
+            self._read_up_to = number
+            if what == "link":
+                self._link_log.append((self._seconds(at), self._link(was), self._link(now)))
+                continue
+            tag = now["id"].replace("-", "")
+            self._tags[tag] = {"link": now["link"], "source": now["source"]}
+            self._states[tag] = now["state"]
+            if was == "held" and now["state"] == "open":
+                self._approved.add(tag)
+            if now["state"] == "frozen" and was != "frozen":
+                self._frozen.append((self._seconds(at), tag))
+
+    def _link(self, row: dict[str, Any] | None) -> dict[str, Any] | None:
+        if row is None:
+            return None
+        return {name: row[name] for name in OPTIONS} | {
+            "id": row["id"],
+            "source": self._world.calendar_of(row["source_calendar_id"]),
+            "target": self._world.calendar_of(row["target_calendar_id"]),
+        }
+
+    def _seconds(self, at: datetime) -> float:
+        return (at - self._world.machine.begin).total_seconds()

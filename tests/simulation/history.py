@@ -1,0 +1,329 @@
+"""One seed, one history: a person's calendars live through bad weather, are healed, fall quiet, and are judged."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from unittest import mock
+from uuid import UUID
+
+from shared.connections import discovery
+from shared.connections import store as connections
+from tests.simulation.facts import Facts
+from tests.simulation.inventing import WORD
+from tests.simulation.machine import Machine
+from tests.simulation.oracle import conduct, mirrors
+from tests.simulation.people import People
+from tests.simulation.provider import Account, Habits, Kind, Shelf
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from shared.sync.context import Engine
+    from tests.simulation.oracle.judging import Finding
+    from tests.simulation.store import Store
+
+PATIENCE = timedelta(hours=8)
+"""Virtual time after which a healed world has to be quiet."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """How a history went."""
+
+    seed: int
+    findings: list[str] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    writes: int = 0
+    links: int = 0
+    mirrors: int = 0
+    steps: int = 0
+    digest: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+def run(store: Store, seed: int, *, keep_trace: bool = False) -> Report:
+    """Live through a history and judge it."""
+    report = Report(seed=seed)
+    machine = Machine(seed, begin=_beginning(seed), keep_trace=keep_trace)
+    with _determined(machine, seed), _listening(report):
+        history = _History(store, seed, machine, report)
+        try:
+            history.live()
+        except Exception as error:
+            logging.getLogger(__name__).debug("history broken off", exc_info=True)
+            report.findings.append(f"crash: {error!r} {_where(error)}")
+    report.faults = dict(history.world.weather.counts)
+    report.writes = sum(entry["by"] == "kalends" for entry in history.world.server.journal)
+    report.digest, report.steps, report.lines = machine.digest, machine.steps, machine.lines or []
+    return report
+
+
+class _History:
+    def __init__(self, store: Store, seed: int, machine: Machine, report: Report) -> None:
+        self._machine = machine
+        self._chance = machine.random
+        self._report = report
+        self.world = World(
+            store, seed=seed, begin=machine.begin, machine=machine, habits=_habits(machine.random)
+        )
+        self._people = People(self.world)
+        self._facts = Facts(self.world)
+
+    def live(self) -> None:
+        """From the first sign-in to the verdict."""
+        self._move_in()
+        for _ in range(self._chance.randint(15, 45)):
+            self._wait()
+            self._people.act()
+        self._heal()
+        self._fall_quiet("after the storm")
+        self._judge("before any poll", excused=self._excused())
+        self._let_polls_find_the_rest()
+        self._judge("in the end", excused=set())
+        self._look_again()
+        self._judge("after looking again", excused=set())
+
+    def _move_in(self) -> None:
+        """Accounts, calendars, a first look at them, events and links; nothing goes wrong yet."""
+        chance, world = self._chance, self.world
+        world.weather.calm = True
+        kinds: list[Kind] = chance.choice((["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"]))
+        for number, kind in enumerate(kinds):
+            account = Account(name=f"{kind[0]}{number}", kind=kind)
+            for letter in "abc"[: chance.randint(1 if len(kinds) > 1 else 2, 2)]:
+                shelf = Shelf(
+                    name=f"{account.name}{letter}", account=account.name, kind=kind, supports_push=chance.random() < 0.85
+                )
+                account.shelves.append(shelf)
+                world.server.shelves[shelf.name] = shelf
+            world.server.accounts[account.name] = account
+        world.act("sign-in", self._sign_in)
+        self._machine.run_until(self._machine.now() + timedelta(seconds=20))
+        world.learn_names()
+        for _ in range(chance.choice((0, 4, 8, 25))):
+            self._people.add()
+        for _ in range(chance.randint(1, 4)):
+            self._people.add_link()
+        world.weather.calm = False
+
+    def _sign_in(self, engine: Engine) -> None:
+        """What connecting the accounts leaves in the database, and the first discovery."""
+        world = self.world
+        ids = {}
+        with engine.database.everyone() as conn:
+            conn.execute(
+                "INSERT INTO profiles (id, email) VALUES (%s, %s)", (world.user_id, f"{world.user_id}@people.example")
+            )
+            for account in world.server.accounts.values():
+                row = conn.execute(
+                    "INSERT INTO oauth_apps (provider, client_id) VALUES (%s, %s) RETURNING id",
+                    (account.kind, f"client-{account.name}"),
+                ).fetchone()
+                assert row is not None
+                ids[account.name] = conn.execute(
+                    """
+                    INSERT INTO external_calendar_connections
+                           (provider_id, provider, provider_user_id, provider_email, oauth_app_id, status)
+                    VALUES (%s, %s, %s, %s, %s, 'active') RETURNING id
+                    """,
+                    (world.user_id, account.kind, account.name, f"{account.name}@people.example", row[0]),
+                ).fetchall()[0][0]
+        for connection_id in ids.values():
+            with engine.database.person(world.user_id) as conn:
+                connection = connections.get(conn, connection_id)
+            discovery.discover(
+                engine.database,
+                connection=connection,
+                provider=engine.open_provider(connection),
+                now=self._machine.now(),
+            )
+
+    def _wait(self) -> None:
+        chance = self._chance
+        kind = chance.random()
+        if kind < 0.2:
+            seconds = 0.0
+        elif kind < 0.9:
+            seconds = chance.expovariate(1 / 20)
+        elif kind < 0.97:
+            seconds = chance.uniform(300, 1500)
+        else:
+            seconds = chance.choice((3, 9, 30, 80, 200)) * 3600 * chance.uniform(0.8, 1.2)
+            self.world.sleep(seconds - 120)
+        self._machine.run_until(self._machine.now() + timedelta(seconds=seconds))
+
+    def _heal(self) -> None:
+        """Whatever was wrong is put right; what was lost on the way stays lost."""
+        world = self.world
+        self._machine.note("all is healed")
+        world.weather.calm = True
+        world.around.is_down = False
+        world.sleep(0)
+        self._people.open_gates()
+        self._people.resume_all()
+        if self._chance.random() < 0.7:
+            self._people.mend_all()
+        for shelf in world.server.shelves.values():
+            if shelf.has_misled:
+                world.server.forget_cursors(shelf)
+
+    def _fall_quiet(self, when: str) -> None:
+        """Let time go by until nothing is due any more."""
+        world, machine = self.world, self._machine
+        limit = machine.now() + PATIENCE
+        calm = 0
+        while calm < 2:
+            machine.run_until(machine.now() + timedelta(seconds=61))
+            world.around.is_down = False
+            if self._people.decide_held(everything=True) or self._people.reconnect(everything=True):
+                calm = 0
+            calm = calm + 1 if machine.is_idle and not world.queues.running and not self._due() else 0
+            if machine.now() > limit:
+                due = self._due()
+                self._found(f"restless {when}: idle={machine.is_idle} due={due}")
+                return
+        machine.note(f"quiet {when}")
+
+    def _due(self) -> list[tuple[str, str]]:
+        """What the engine still means to do, by its own account."""
+        return self.world.store.rows(
+            """
+            SELECT 'look', c.calendar_id FROM calendar_sync_state s JOIN calendars c ON c.id = s.calendar_id
+             WHERE (s.requested > s.done OR s.needs_full_sync)
+               AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+            UNION ALL
+            SELECT 'write', m.source_event_id FROM event_mappings m JOIN links l ON l.id = m.link_id
+             WHERE m.requested > m.done AND m.state = 'open' AND l.state <> 'paused'
+            """
+        )
+
+    def _excused(self) -> set[str]:
+        """Calendars whose changes only a poll can find: a notification was not told, or an old state was listed."""
+        lied = self.world.weather.counts["old state listed"] + self.world.weather.counts["calendar not listed"]
+        return set(self.world.server.shelves) if lied else self.world.channels.untold
+
+    def _let_polls_find_the_rest(self) -> None:
+        """Six hours on, every calendar is looked at; what others froze is thawed by a change of its source."""
+        world = self.world
+        for _ in range(4):
+            world.sleep(6.1 * 3600)
+            self._machine.run_until(world.asleep_until + timedelta(seconds=60))
+            world.tick("windows")
+            self._fall_quiet("after the polls")
+            frozen = self._facts.frozen_sources()
+            for calendar, event_id in frozen:
+                shelf = world.server.shelves[calendar]
+                if event_id in shelf.items:
+                    self._people.touch(shelf, shelf.items[event_id])
+            if not frozen:
+                return
+
+    def _look_again(self) -> None:
+        """When all is quiet, further looks write nothing, whether at what changed or at everything."""
+        world = self.world
+        length = len(world.server.journal)
+        self._people.sync_now()
+        self._fall_quiet("after a look")
+        for shelf in world.server.shelves.values():
+            world.server.forget_cursors(shelf)
+        self._people.sync_now()
+        self._fall_quiet("after a full look")
+        for entry in world.server.journal[length:]:
+            if entry["by"] == "kalends" and not self._enters_a_window(entry):
+                self._found(f"write after quiet: {entry['actor']} wrote {entry['id']} in {entry['calendar']}")
+
+    def _enters_a_window(self, entry: dict) -> bool:  # type: ignore[type-arg]
+        """Whether it is about something that came into a link's window just now, as time went on."""
+        start = entry["after"]["start"]
+        ahead = datetime.fromisoformat(start).replace(tzinfo=UTC) - self._machine.now()
+        return any(abs(ahead - timedelta(days=days)) < timedelta(days=2) for days in (60, 365, 730))
+
+    def _judge(self, when: str, *, excused: set[str]) -> None:
+        facts = self._facts.gather(excused=excused)
+        found: list[Finding] = [*mirrors.judge(facts)]
+        if when == "in the end":
+            found += conduct.judge(facts)
+            self._report.links = len(facts.links)
+            self._report.mirrors = sum(
+                len(shelf.living("kalends")) for shelf in self.world.server.shelves.values()
+            )
+            for table in self._facts.words_in_store():
+                self._found(f"leak: {table} holds a word that a person wrote")
+            for body in self.world.queues.bodies:
+                if WORD in body:
+                    self._found("leak: a message holds a word that a person wrote")
+        for one in found:
+            self._found(f"{one} ({when})")
+
+    def _found(self, what: str) -> None:
+        self._machine.note(f"FINDING {what}")
+        self._report.findings.append(what)
+
+
+def _beginning(seed: int) -> datetime:
+    """Some day of three years, so that clock changes and ends of months are met."""
+    return datetime(2026, 1, 1, 6, tzinfo=UTC) + timedelta(days=seed * 37 % 1000, minutes=seed * 61 % 700)
+
+
+def _habits(chance: Random) -> Habits:
+    return Habits(
+        page_size=chance.choice((2, 3, 5, 8, 50)),
+        shows_tombstones=chance.random() < 0.5,
+        tells_exceptions_of_deleted_series=chance.random() < 0.5,
+        honours_if_match=chance.random() < 0.5,
+        trims_text=chance.random() < 0.6,
+    )
+
+
+@contextlib.contextmanager
+def _determined(machine: Machine, seed: int) -> Iterator[None]:
+    """Chance and clocks that the product reads itself are the history's, too."""
+    chance = random.Random(seed)
+    state = random.getstate()
+    random.seed(seed)
+    with (
+        mock.patch("shared.sync.channels.uuid4", lambda: UUID(int=chance.getrandbits(128), version=4)),
+        mock.patch("shared.sync.push.monotonic", machine.seconds),
+    ):
+        yield
+    random.setstate(state)
+
+
+@contextlib.contextmanager
+def _listening(report: Report) -> Iterator[None]:
+    """Hear what is logged: no word that a person wrote may be in it."""
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if WORD in f"{record.getMessage()} {record.__dict__}":
+                report.findings.append(f"leak: the log line {record.msg!r} holds a word that a person wrote")
+
+    product = logging.getLogger("shared")
+    listener, level, propagate = Listener(), product.level, product.propagate
+    product.addHandler(listener)
+    product.setLevel(logging.INFO)
+    product.propagate = False
+    try:
+        yield
+    finally:
+        product.removeHandler(listener)
+        product.setLevel(level)
+        product.propagate = propagate
+
+
+def _where(error: BaseException) -> str:
+    """The innermost line of ours."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if "/shared/" in name or "/simulation/" in name:
+            place = f"{name.rpartition('/main/')[2] or name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,203 @@
+"""Whether everything on the way was done as promised: deletions proved, nothing of people's touched, nothing told that
+is masked, holds and Retry-After heeded, no notification lost, no work put aside because of a closed gate."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import plain
+from tests.simulation.oracle.judging import Finding
+from tests.simulation.oracle.mirrors import hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.oracle.judging import History, Item
+
+ALWAYS_ALLOWED, SHARE_ALLOWED = 5, 0.10
+REWRITES, PERIOD = 3, 3700.0
+IN_FLIGHT = 200.0
+"""Seconds: a write that was rendered so long ago may still be on its way, and show what a link showed then."""
+EXCUSES = re.compile(r"killed|DATABASE\.(UNAVAILABLE|CONTENTION)|QUEUE\.UNAVAILABLE")
+WORDS = re.compile(r"zq\d+x")
+
+
+def judge(history: History) -> Iterator[Finding]:
+    """Every finding about the conduct so far."""
+    versions = _link_versions(history)
+    yield from _touched(history)
+    yield from _unproved(history, versions)
+    yield from _not_held(history)
+    yield from _told_too_much(history, versions)
+    yield from _frozen_without_cause(history)
+    yield from _too_soon(history)
+    yield from _notifications_lost(history)
+    for failures in history.dead:
+        if not all(EXCUSES.fullmatch(one) for one in failures):
+            yield Finding(kind="dead letter", what=f"work was put aside after {', '.join(failures)}")
+
+
+def _touched(history: History) -> Iterator[Finding]:
+    for entry in history.journal:
+        if entry["by"] == "kalends" and entry["root_by"] == "person":
+            what = f"{entry['actor']} wrote to {entry['id']} in {entry['calendar']}, which a person made"
+            yield Finding(kind="touched", what=what)
+
+
+def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, Any]]]]) -> Iterator[Finding]:
+    """A mirror goes only because its source went or is hidden, or its link was deleted."""
+    sources: dict[tuple[str, str], list[tuple[float, Item]]] = defaultdict(list)
+    for entry in history.journal:
+        if entry["by"] == "person":
+            sources[entry["calendar"], entry["id"]].append((entry["at"], entry["after"]))
+    for at, tag, entry in _deletions(history):
+        named = history.tags.get(tag or "")
+        if named is None:
+            yield Finding(kind="unproved delete", what=f"{entry['id']} in {entry['calendar']}: of no link")
+            continue
+        links = [link for since, link in versions[named["link"]] if since <= at]
+        if any(link["state"] in ("deleting", "deleted") for link in links):
+            continue
+        known = [item for since, item in sources[links[0]["source"], named["source"]] if since <= at]
+        if not any(plain.is_gone(item) or hidden(item, link) for item in known for link in links):
+            what = f"{entry['actor']} deleted {entry['id']} in {entry['calendar']}, the mirror of {named['source']}"
+            yield Finding(kind="unproved delete", what=what)
+
+
+def _not_held(history: History) -> Iterator[Finding]:
+    """No reading of a calendar leads to more deletions of a link than are allowed without the person's word.
+
+    Counted are only deletions that one reader alone can have asked for, so this never blames the innocent.
+    """
+    shown: dict[tuple[str, str], list[tuple[float, str, bool]]] = defaultdict(list)
+    for call in history.calls:
+        for item_id in call.get("removed", ()):
+            shown[call["lists"], item_id].append((call["at"], call["actor"], True))
+        for item_id in call.get("there", ()):
+            shown[call["lists"], item_id].append((call["at"], call["actor"], False))
+    sources = {link["id"]: link["source"] for _, was, now in history.link_log for link in (was, now) if link}
+    deleting = {now["id"]: at for at, _, now in reversed(history.link_log) if now and now["state"] == "deleting"}
+    mirrors: Counter[str] = Counter(named["link"] for named in history.tags.values())
+    asked: Counter[tuple[str, str]] = Counter()
+    for at, tag, _ in _deletions(history):
+        named = history.tags.get(tag or "")
+        if named is None or tag in history.approved or deleting.get(named["link"], at) < at:
+            continue
+        readers: set[str] = set()
+        for seen_at, actor, is_gone in shown[sources[named["link"]], named["source"]]:
+            if seen_at <= at:
+                readers = readers | {actor} if is_gone else set()
+        if len(readers) == 1:
+            asked[readers.pop(), named["link"]] += 1
+    for (actor, link), count in asked.items():
+        if count > max(ALWAYS_ALLOWED, SHARE_ALLOWED * mirrors[link]):
+            yield Finding(kind="not held", what=f"{actor} led to {count} deletions of link {link[-6:]}")
+
+
+def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[str, Any]]]]) -> Iterator[Finding]:
+    """A word that a person wrote stands in another calendar only if a link showed it at the time."""
+    homes: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for entry in history.journal:
+        if entry["by"] == "person":
+            for part in ("title", "description", "location"):
+                for word in WORDS.findall(entry["after"][part]):
+                    homes[word].add((entry["calendar"], part))
+            continue
+        if entry["after"]["status"] == "cancelled":
+            continue  # what a tombstone still says was said before
+        for part in ("title", "description", "location"):
+            for word in WORDS.findall(entry["after"][part]):
+                if not _was_shown(versions, homes[word], entry):
+                    what = f"{word} in the {part} of {entry['id']} in {entry['calendar']} at {entry['at']:.0f}"
+                    yield Finding(kind="leak", what=what)
+
+
+def _was_shown(
+    versions: dict[str, list[tuple[float, dict[str, Any]]]], homes: set[tuple[str, str]], entry: dict[str, Any]
+) -> bool:
+    if any(calendar == entry["calendar"] for calendar, _ in homes):
+        return True  # it was written there
+    for known in versions.values():
+        for number, (since, link) in enumerate(known):
+            until = known[number + 1][0] if number + 1 < len(known) else float("inf")
+            if link["target"] != entry["calendar"] or since > entry["at"] or until < entry["at"] - IN_FLIGHT:
+                continue
+            if link["state"] in ("deleting", "deleted"):
+                continue
+            for calendar, part in homes:
+                if calendar == link["source"] and (
+                    link["privacy"] == "full" or (link["privacy"] == "title" and part == "title")
+                ):
+                    return True
+    return False
+
+
+def _frozen_without_cause(history: History) -> Iterator[Finding]:
+    for at, tag in history.frozen:
+        meddled = sum(
+            entry["by"] == "person" and entry["tag"] == tag and at - PERIOD <= entry["at"] <= at
+            for entry in history.journal
+        )
+        if meddled < REWRITES:
+            yield Finding(kind="rewritten", what=f"the mirror of {tag} was frozen after {meddled} changes by others")
+
+
+def _too_soon(history: History) -> Iterator[Finding]:
+    """After a 429, nobody who begins later asks that account anything until Retry-After is over."""
+    begun: dict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+    for call in history.calls:
+        begun[call["account"]].append((call["at"], call))
+    for call in history.calls:
+        for at, scope, retry_after in call.get("limits", ()):
+            ended = history.ended.get(call["actor"])
+            until = at + retry_after - 1
+            if scope is not None or ended is None or ended >= until:
+                continue
+            if any(account == call["account"] and at <= when <= until for account, when in history.renewed):
+                continue
+            known = begun[call["account"]]
+            for when, later in known[bisect_left(known, ended, key=lambda pair: pair[0]) :]:
+                if when >= until:
+                    break
+                if later["actor_began"] > ended:
+                    what = f"{later['actor']} asked {call['account']} {until - when:.0f} s before Retry-After of {call['actor']}"
+                    yield Finding(kind="too soon", what=what)
+                    break
+
+
+def _notifications_lost(history: History) -> Iterator[Finding]:
+    """For every accepted notification there is a reading that began after the change that it told of."""
+    read: dict[str, float] = {}
+    for call in history.calls:
+        if "lists" in call:
+            read[call["lists"]] = max(call["at"], read.get(call["lists"], 0.0))
+    linked: dict[str, float] = {}
+    versions = _link_versions(history)
+    for link in history.links:
+        for name in (link["source"], link["target"]):
+            linked[name] = min(versions[link["id"]][0][0], linked.get(name, float("inf")))
+    for calendar, changed in history.told:
+        if changed > linked.get(calendar, float("inf")) and read.get(calendar, 0.0) < changed:
+            what = f"nobody read {calendar} after the change at {changed:.0f} of which it was notified"
+            yield Finding(kind="notification lost", what=what)
+
+
+def _deletions(history: History) -> Iterator[tuple[float, str | None, dict[str, Any]]]:
+    for entry in history.journal:
+        after, before = entry["after"], entry["before"]
+        if entry["by"] == "kalends" and plain.is_gone(after) and before is not None and not plain.is_gone(before):
+            yield entry["at"], entry["tag"], entry
+
+
+def _link_versions(history: History) -> dict[str, list[tuple[float, dict[str, Any]]]]:
+    """Each link's versions, with when each began; a deleted link has the state "deleted"."""
+    found: dict[str, list[tuple[float, dict[str, Any]]]] = defaultdict(list)
+    for at, was, now in history.link_log:
+        if now is not None:
+            found[now["id"]].append((at, now))
+        elif was is not None:
+            found[was["id"]].append((at, {**was, "state": "deleted"}))
+    return found

@@ -1,0 +1,54 @@
+"""All that the oracle knows of a history, and everything that it finds wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+type Item = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class History:
+    """Plain data about one history. All `at` are seconds since it began.
+
+    `calendars`: name -> items. `links`: the links there are. `link_log`: each version of a link, as (at, was, is).
+    `tags`: what a marker names -> link and source event. `discarded` and `approved`: tags whose held deletions the
+    person decided on. `frozen`: (at, tag) of each freeze. `journal`: each change of an item, by whom. `calls`: each
+    request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead letter, why it failed each
+    time. `ended`: actor -> when it ended in order. `renewed`: account -> when the person signed in again.
+    `excused`: calendars of which only a poll can find every change, as long as none was made.
+    """
+
+    began: datetime
+    now: datetime
+    calendars: dict[str, list[Item]]
+    links: list[dict[str, Any]]
+    link_log: list[tuple[float, dict[str, Any] | None, dict[str, Any] | None]]
+    tags: dict[str, dict[str, str]]
+    discarded: set[str]
+    approved: set[str]
+    frozen: list[tuple[float, str]]
+    journal: list[dict[str, Any]]
+    calls: list[dict[str, Any]]
+    told: list[tuple[str, float]]
+    dead: list[list[str]]
+    ended: dict[str, float]
+    renewed: list[tuple[str, float]]
+    excused: set[str] = field(default_factory=set)
+
+    def moment(self, at: float) -> datetime:
+        """Seconds since the beginning as a time."""
+        return self.began + timedelta(seconds=at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One broken promise."""
+
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"

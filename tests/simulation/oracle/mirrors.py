@@ -1,0 +1,194 @@
+"""Whether every calendar shows what its links promise: nothing lost, doubled, invented or altered."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import plain
+from tests.simulation.oracle.judging import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.oracle.judging import History, Item
+
+type Look = tuple[datetime, datetime, bool, str, str, str, str]
+type Looks = tuple[Look, ...]
+
+MARGIN = timedelta(hours=3)
+"""What lies so near to an edge of a window may be in or out: time went on since it was looked at."""
+BEYOND = timedelta(days=100)
+HIDDEN_TYPES = ("working_location", "birthday")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    link: str
+    source: str
+    looks: Looks
+    must: bool
+
+
+def judge(history: History) -> Iterator[Finding]:
+    """Every finding about the calendars as they stand now."""
+    kept = {was["id"] for _, was, now in history.link_log if now is None and was and was["state"] != "deleting"}
+    mentioned = _source_versions(history)
+    for name in history.calendars:
+        leading = [link for link in history.links if link["target"] == name and link["state"] != "deleting"]
+        yield from _compare(history, name, leading, kept, mentioned)
+    for link in history.links:
+        if link["state"] == "deleting":
+            yield Finding(kind="unfinished", what=f"link {link['id']} is still being deleted")
+
+
+def hidden(item: Item, link: dict[str, Any]) -> bool:
+    """Whether a link's filters leave an event or occurrence out."""
+    return bool(
+        item["response"] == "declined"
+        or item["type"] in HIDDEN_TYPES
+        or (link["skip_all_day"] and item["all_day"])
+        or (link["skip_free"] and item["show"] == "free")
+    )
+
+
+def _compare(
+    history: History,
+    name: str,
+    links: list[dict[str, Any]],
+    kept: set[str],
+    versions: dict[tuple[str, str], list[Item]],
+) -> Iterator[Finding]:
+    items = history.calendars[name]
+    roots = [one for one in items if one["by"] == "kalends" and one["series"] is None and not plain.is_gone(one)]
+    overrides: dict[str, list[Item]] = defaultdict(list)
+    for one in items:
+        if one["series"] is not None:
+            overrides[one["series"]].append(one)
+    yield from _manners(name, roots)
+
+    expected = [one for link in links for one in _promised(history, link, versions)]
+    found = [(root, _looks(history, root, overrides[root["id"]], None)) for root in roots]
+    missing: list[_Expected] = []
+    for one in sorted(expected, key=lambda one: not one.must):
+        match = next((pair for pair in found if pair[1] == one.looks), None)
+        if match is not None:
+            found.remove(match)
+        elif one.must:
+            missing.append(one)
+    by_id = {link["id"]: link for link in links}
+    for root, looks in found:
+        named = history.tags.get(_tag(root) or "", {"link": "?", "source": "?"})
+        link = by_id.get(named["link"])
+        if _tag(root) in history.discarded or named["link"] in kept or _is_excused(history, name, link, links):
+            continue
+        source = versions.get((link["source"] if link else "?", named["source"]), [])
+        lost = next((one for one in missing if (one.link, one.source) == (named["link"], named["source"])), None)
+        if lost is not None:
+            missing.remove(lost)
+            what = f"the mirror {root['id']} in {name} of {lost.source} (link {lost.link[-6:]}) looks wrong"
+            yield Finding(kind="altered", what=f"{what}: {_difference(lost.looks, looks)}")
+        elif link is not None and source and (_is_elsewhere(history, link, looks) or not source[-1]["readable"]):
+            continue  # outside the window nothing is promised, but that it is not deleted
+        else:
+            why = "nothing explains" if not source else f"one too many of {named['source']}:"
+            yield Finding(kind="stray", what=f"{why} {root['id']} in {name} (link {named['link'][-6:]}) {looks[:1]}")
+    for one in missing:
+        if not _is_excused(history, name, by_id[one.link], links):
+            what = f"no mirror in {name} of {one.source} (link {one.link[-6:]}) {one.looks[:1]}"
+            yield Finding(kind="lost", what=what)
+
+
+def _promised(
+    history: History, link: dict[str, Any], versions: dict[tuple[str, str], list[Item]]
+) -> Iterator[_Expected]:
+    """What a link shows of each event of its source that a person made."""
+    items = history.calendars[link["source"]]
+    overrides: dict[str, list[Item]] = defaultdict(list)
+    for one in items:
+        if one["series"] is not None:
+            overrides[one["series"]].append(one)
+    behind, ahead = timedelta(days=link["days_behind"]), timedelta(days=link["days_ahead"])
+    for root in items:
+        if root["by"] != "person" or root["series"] is not None or plain.is_gone(root) or hidden(root, link):
+            continue
+        looks = _looks(history, root, overrides[root["id"]], link)
+        inside = any(
+            plain.touches(look[0], look[1], history.now - behind + MARGIN, history.now + ahead - MARGIN)
+            for look in looks
+        )
+        yield _Expected(link=link["id"], source=root["id"], looks=looks, must=inside and root["readable"])
+
+
+def _looks(history: History, root: Item, overrides: list[Item], link: dict[str, Any] | None) -> Looks:
+    """How a unit shows: each occurrence with what can be read of it; under a link's mask, or as it stands."""
+    first, last = history.began - BEYOND, history.now + timedelta(days=730) + BEYOND
+    found: list[Look] = []
+    for begin, end, item in plain.happenings(root, overrides, first=first, last=last):
+        if link is not None and hidden(item, link):
+            continue
+        title, description, location = item["title"].strip(), _plain(item["description"]), item["location"].strip()
+        if link is not None:
+            title = link["busy_title"] if link["privacy"] == "busy" else title or link["busy_title"]
+            if link["privacy"] != "full":
+                description = location = ""
+        found.append((begin, end, root["all_day"], title, description, location, _availability(item)))
+    return tuple(sorted(found))
+
+
+def _availability(item: Item) -> str:
+    if item["show"] == "free":
+        return "free"
+    is_open = item["status"] == "tentative" or item["show"] == "tentative"
+    return "tentative" if is_open or item["response"] in ("tentative", "needs_action") else "busy"
+
+
+def _manners(name: str, roots: list[Item]) -> Iterator[Finding]:
+    """What holds for every mirror, whatever its link."""
+    for tag, count in Counter(_tag(root) for root in roots).items():
+        if count > 1:
+            yield Finding(kind="duplicate", what=f"{count} mirrors in {name} carry the marker {tag}")
+    for root in roots:
+        if root["visibility"] != "private":
+            yield Finding(kind="leak", what=f"the mirror {root['id']} in {name} is not private")
+        if root["guests"]:
+            yield Finding(kind="guests", what=f"the mirror {root['id']} in {name} has guests")
+
+
+def _source_versions(history: History) -> dict[tuple[str, str], list[Item]]:
+    """Every version of everything that people made, by calendar and id."""
+    found: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for entry in history.journal:
+        if entry["by"] == "person":
+            found[entry["calendar"], entry["id"]].append(entry["after"])
+    return found
+
+
+def _is_excused(history: History, name: str, link: dict[str, Any] | None, links: list[dict[str, Any]]) -> bool:
+    if link is None:
+        return bool(history.excused & {name, *(one["source"] for one in links)})
+    return bool(history.excused & {name, link["source"]})
+
+
+def _is_elsewhere(history: History, link: dict[str, Any], looks: Looks) -> bool:
+    """Whether nothing of it lies surely inside the link's window."""
+    first = history.now - timedelta(days=link["days_behind"]) + MARGIN
+    last = history.now + timedelta(days=link["days_ahead"]) - MARGIN
+    return not any(plain.touches(look[0], look[1], first, last) for look in looks)
+
+
+def _tag(item: Item) -> str | None:
+    return item["marker"].partition(".")[0] if item["marker"] else None
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").rstrip()
+
+
+def _difference(wanted: Looks, found: Looks) -> str:
+    """The first occurrence that differs."""
+    for look in sorted({*wanted} ^ {*found}):
+        return f"{'only wanted' if look in wanted else 'only found'}: {look[0].isoformat()} {look[1:]}"
+    return "one occurrence too many"

@@ -1,0 +1,102 @@
+"""The three lanes as SQS serves them: at least once, in any order, again after a failure, aside after five times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.core.errors import KalendsError, TransientError
+from tests.simulation.machine import KilledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.core.messages import SyncMessage
+    from tests.simulation.machine import Machine
+    from tests.simulation.weather import Weather
+
+    type Work = Callable[[SyncMessage, float, Callable[[BaseException | None], None]], None]
+
+MAX_RECEIVES = 5
+TIMEOUTS = {"pull": 60.0, "push": 60.0, "backfill": 120.0}
+"""Seconds a worker of each lane has (infra/catalogue.py); a message is hidden for six times as long."""
+AT_ONCE = 3
+"""Workers of all lanes together that run side by side."""
+
+
+@dataclass(slots=True, eq=False)
+class Letter:
+    """A message on its way, with why it failed each time it was received."""
+
+    message: SyncMessage
+    failures: list[str] = field(default_factory=list)
+
+
+class Queues:
+    """The lanes, and those who work them off."""
+
+    def __init__(self, machine: Machine, weather: Weather, *, work: Work) -> None:
+        self.machine = machine
+        self.weather = weather
+        self._work = work
+        self.running = 0
+        self.dead: list[Letter] = []
+        self.bodies: list[str] = []
+        self.pull, self.push, self.backfill = (Lane(self, name) for name in TIMEOUTS)
+
+    def deliver(self, letter: Letter, timeout: float) -> None:
+        """Give a message to a worker, or put it aside for good."""
+        if self.running >= AT_ONCE:
+            self.machine.after(1.0, lambda: self.deliver(letter, timeout))
+            return
+        if len(letter.failures) >= MAX_RECEIVES:
+            self.machine.note(f"dead letter: {letter.message.task} after {', '.join(letter.failures)}")
+            self.dead.append(letter)
+            return
+        self.running += 1
+
+        def ended(error: BaseException | None) -> None:
+            self.running -= 1
+            match error:
+                case None:
+                    return
+                case KilledError():
+                    letter.failures.append("killed")
+                case KalendsError():
+                    letter.failures.append(error.error_code)
+                case _:
+                    raise error
+            self.machine.after(6 * timeout, lambda: self.deliver(letter, timeout))
+
+        self._work(letter.message, timeout, ended)
+
+
+class Lane:
+    """One queue (context.Queue)."""
+
+    def __init__(self, queues: Queues, name: str) -> None:
+        self._queues = queues
+        self.timeout = TIMEOUTS[name]
+
+    def send(self, messages: Sequence[SyncMessage]) -> None:
+        """Take messages; a refusal may come after some were taken."""
+        machine, weather = self._queues.machine, self._queues.weather
+        if not messages:
+            return
+        machine.pause(0.005)
+        # The order in which the database answers is nobody's promise.
+        for message in sorted(messages, key=lambda one: (str(one.calendar_id), one.task)):
+            if weather.strikes("queue refuses"):
+                raise TransientError("The simulated queue takes nothing.", code="QUEUE.UNAVAILABLE")
+            self._queues.bodies.append(message.model_dump_json())
+            self._take(message)
+
+    def _take(self, message: SyncMessage) -> None:
+        machine, weather = self._queues.machine, self._queues.weather
+        if weather.strikes("message lost"):
+            return
+        for _ in range(2 if weather.strikes("message doubled") else 1):
+            late = weather.strikes("message late")
+            delay = machine.random.uniform(20, 900) if late else machine.random.uniform(0.02, 1.0)
+            letter = Letter(message=message)
+            machine.after(delay, lambda letter=letter: self._queues.deliver(letter, self.timeout))

@@ -1,0 +1,60 @@
+-- What the simulation adds to a migrated database: virtual time, ids in sequence, and a log for the oracle.
+-- now() and uuidv7() are found here before PostgreSQL's own, so the product's statements run as they are.
+-- The log is written by triggers: it holds exactly what was committed, whoever was killed meanwhile.
+CREATE SCHEMA simulation;
+CREATE SEQUENCE simulation.ids;  -- the seed, shifted by 24 bits, and a number
+
+CREATE FUNCTION simulation.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+  SELECT pg_catalog.current_setting('simulation.now')::timestamptz
+$$;
+
+CREATE FUNCTION simulation.uuidv7() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+  SELECT (lpad(to_hex(n >> 24), 8, '0') || '-0000-7000-8000-' || lpad(to_hex(n & 16777215), 12, '0'))::uuid
+    FROM nextval('simulation.ids') AS n
+$$;
+
+CREATE TABLE simulation.log (
+  number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at     timestamptz NOT NULL,
+  what   text NOT NULL,
+  was    jsonb,
+  "is"   jsonb
+);
+
+CREATE FUNCTION simulation.note_link() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO simulation.log (at, what, was, "is")
+  VALUES (simulation.now(), 'link', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END,
+          CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON public.links
+  FOR EACH ROW EXECUTE FUNCTION simulation.note_link();
+
+CREATE FUNCTION simulation.note_mapping() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO simulation.log (at, what, was, "is")
+  VALUES (simulation.now(), 'mapping', CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD.state) END,
+          jsonb_build_object('id', NEW.id, 'link', NEW.link_id, 'source', NEW.source_event_id,
+                             'state', NEW.state, 'wanted', NEW.wanted));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note_new AFTER INSERT ON public.event_mappings
+  FOR EACH ROW EXECUTE FUNCTION simulation.note_mapping();
+CREATE TRIGGER note_changed AFTER UPDATE OF state, wanted ON public.event_mappings
+  FOR EACH ROW WHEN (OLD.state <> NEW.state OR OLD.wanted <> NEW.wanted) EXECUTE FUNCTION simulation.note_mapping();
+
+GRANT USAGE ON SCHEMA simulation TO PUBLIC;
+GRANT USAGE ON SEQUENCE simulation.ids TO PUBLIC;
+
+DO $$
+DECLARE one record;
+BEGIN
+  FOR one IN
+    SELECT table_name, column_name, column_default FROM information_schema.columns
+     WHERE table_schema = 'public' AND column_default ~ '^(now|uuidv7)\(\)$'
+  LOOP
+    EXECUTE format('ALTER TABLE public.%I ALTER COLUMN %I SET DEFAULT simulation.%s', one.table_name, one.column_name,
+                   one.column_default);
+  END LOOP;
+END $$;

@@ -1,0 +1,187 @@
+"""The real store, in virtual time: PostgreSQL with hooks where a process may be killed and a database be gone."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from shared.core.errors import TransientError
+from shared.store.database import Database, translate
+from tests import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from shared.store.database import Connection
+    from tests.simulation.machine import Machine
+    from tests.simulation.weather import Weather
+
+SETUP = (Path(__file__).parent / "simulation.sql").read_text("utf-8")
+SEARCH_PATH = "simulation, pg_catalog, public"
+VACUUM_EVERY = 20
+STALL = (5.0, 100.0)
+"""Seconds that a process may stand still between two lines: as long as a lease holds, and longer."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """Of one history: what a transaction meets. `is_down`: nobody reaches the database."""
+
+    seed: int
+    machine: Machine
+    weather: Weather
+    is_down: bool = False
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """A cursor whose statements can be an actor's last."""
+
+    def execute(self, *arguments: Any, **options: Any) -> Any:  # type: ignore[override]
+        self.connection.meets.statement()  # type: ignore[attr-defined]
+        return super().execute(*arguments, **options)
+
+
+class VirtualDatabase(Database):
+    """The product's own Database. Between transactions the actor may pause, stall or be killed; inside them it may be
+    killed or lose the connection; and after the commit it may never hear of it."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__(conninfo)
+        self.around: Surroundings | None = None
+
+    @contextlib.contextmanager
+    def person(self, user_id: UUID) -> Iterator[Connection]:
+        begin = "SELECT set_config('app.user_id', %s, true), set_config('simulation.now', %s, true)"
+        with self._transaction(begin, (str(user_id), self._now())) as conn:
+            yield conn
+
+    @contextlib.contextmanager
+    def everyone(self) -> Iterator[Connection]:
+        begin = "SELECT set_config('role', 'kalends_operator', true), set_config('simulation.now', %s, true)"
+        with self._transaction(begin, (self._now(),)) as conn:
+            yield conn
+
+    def statement(self) -> None:
+        """Before each statement."""
+        around = self._around()
+        weather = around.weather
+        if around.is_down:
+            raise psycopg.OperationalError("the simulated database is down")
+        if weather.strikes("killed in a transaction"):
+            around.machine.kill("in a transaction")
+        if weather.strikes("database contention"):
+            raise psycopg.errors.DeadlockDetected("a simulated deadlock")
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str, parameters: tuple[str, ...]) -> Iterator[Connection]:
+        around = self._around()
+        machine, weather = around.machine, around.weather
+        if machine.actor is not None:
+            machine.pause(0.001)
+            if weather.strikes("stalled"):
+                machine.pause(machine.random.uniform(*STALL))
+            if weather.strikes("killed at a pause"):
+                machine.kill("before a transaction")
+        if around.is_down:
+            raise translate(psycopg.OperationalError("the simulated database is down"))
+        # Read again: time went on in the pause.
+        with super()._transaction(begin, (*parameters[:-1], self._now())) as conn:
+            yield conn
+            if weather.strikes("killed before a commit"):
+                machine.kill("before a commit")
+        if weather.strikes("killed after a commit"):
+            machine.kill("after a commit")
+        if weather.strikes("commit unanswered"):
+            raise TransientError("The simulated database did not answer a commit.", code="DATABASE.UNAVAILABLE")
+
+    def _connect(self) -> Connection:
+        conn = super()._connect()
+        conn.prepare_threshold = 0
+        conn.prepared_max = 1000
+        conn.execute("SET plan_cache_mode = force_generic_plan")
+        conn.cursor_factory = _Cursor
+        conn.meets = self  # type: ignore[attr-defined]
+        return conn
+
+    def _around(self) -> Surroundings:
+        assert self.around is not None, "this database belongs to no history"
+        return self.around
+
+    def _now(self) -> str:
+        return self._around().machine.time.isoformat()
+
+
+class Store:
+    """One database, used by one history after the other."""
+
+    def __init__(self, logins: postgres.Logins) -> None:
+        self._logins = logins
+        self._idle: list[VirtualDatabase] = []
+        self._used: list[VirtualDatabase] = []
+        self._histories = 0
+        self._root = psycopg.connect(logins.conninfo(postgres.SUPERUSER), autocommit=True)
+        self._root.execute(SETUP.encode())
+        name = sql.Identifier(logins.name)
+        self._root.execute(sql.SQL("ALTER DATABASE {} SET search_path = {}").format(name, sql.SQL(SEARCH_PATH)))
+        self._tables = [
+            row[0]
+            for row in self._root.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+                " AND table_type = 'BASE TABLE' AND table_name <> 'schema_migrations' ORDER BY 1"
+            )
+        ]
+        self._root.execute("SET session_replication_role = replica")
+
+    def close(self) -> None:
+        """Give every connection back."""
+        for database in (*self._idle, *self._used):
+            database.close()
+        self._root.close()
+
+    def begin(self, around: Surroundings) -> None:
+        """Empty everything for a new history."""
+        self._around = around
+        self._idle += self._used
+        self._used = []
+        deletions = sql.SQL("; ").join(
+            [sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self._tables]
+        )
+        self._root.execute(deletions)
+        self._root.execute("DELETE FROM simulation.log")
+        self._root.execute("SELECT setval('simulation.ids', %s::bigint << 24)", (around.seed,))
+        self._histories += 1
+        if self._histories % VACUUM_EVERY == 0:
+            self._root.execute("VACUUM")
+
+    def database(self) -> VirtualDatabase:
+        """A connection that nobody else uses."""
+        database = self._idle.pop() if self._idle else VirtualDatabase(self._logins.runtime)
+        database.around = self._around
+        self._used.append(database)
+        return database
+
+    def give_back(self, database: VirtualDatabase) -> None:
+        """The next actor may have it."""
+        self._used.remove(database)
+        self._idle.append(database)
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """What a query answers, whoever's rows they are."""
+        return self._root.execute(query.encode(), parameters).fetchall()
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[Store]:
+    """A PostgreSQL server of one's own, with the simulation's database."""
+    with postgres.serve() as server, server.database() as logins:
+        store = Store(logins)
+        try:
+            yield store
+        finally:
+            store.close()

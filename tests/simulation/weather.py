@@ -1,0 +1,97 @@
+"""What goes wrong, how often, and how often it did.
+
+Each history draws its own weather: some faults never strike in it and others often, so that rare combinations come up
+(Groce et al., "Swarm Testing", ISSTA 2012).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.machine import Machine
+
+RATES = {
+    # queues: per message or delivery
+    "message lost": 0.06,
+    "message doubled": 0.12,
+    "message late": 0.15,
+    "queue refuses": 0.02,
+    # notifications: each
+    "notification dropped": 0.15,
+    "notification doubled": 0.15,
+    "notification late": 0.2,
+    "channel falls silent": 0.01,
+    "channel ends early": 0.01,
+    # provider: per request
+    "429": 0.03,
+    "403 rate": 0.02,
+    "5xx": 0.04,
+    "slow answer": 0.05,
+    "commit, then 504": 0.06,
+    "token lapses": 0.015,
+    "grant is revoked": 0.002,
+    # provider: per item of a batch
+    "item refused": 0.03,
+    "item written, answer lost": 0.03,
+    "transaction forgotten": 0.2,
+    # provider: per listing or page
+    "cursor expired": 0.02,
+    "old state listed": 0.06,
+    "page shuffled": 0.2,
+    "change repeated": 0.2,
+    "change replayed": 0.15,
+    "empty page": 0.1,
+    "listing truncated": 0.1,
+    "listing empty": 0.05,
+    "calendar not listed": 0.05,
+    # processes: per pause, statement or commit
+    "killed at a pause": 0.008,
+    "killed in a transaction": 0.0012,
+    "killed before a commit": 0.006,
+    "killed after a commit": 0.006,
+    "stalled": 0.01,
+    # the database
+    "database contention": 0.0008,
+    "commit unanswered": 0.004,
+    # schedules: each tick
+    "tick lost": 0.08,
+    "tick doubled": 0.05,
+}
+"""How often each fault strikes, on the average of all histories; outages and closed gates are acts of the operator."""
+
+NEVER = 0.35
+"""So many of the faults do not happen at all in a history."""
+
+
+class Weather:
+    """One history's faults. `calm` ends them all."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        chance = machine.random
+        self._rates = {
+            kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
+            for kind, rate in RATES.items()
+        }
+        self.counts: Counter[str] = Counter()
+        self.calm = False
+
+    @property
+    def faults(self) -> int:
+        """How many struck so far."""
+        return self.counts.total()
+
+    def strikes(self, kind: str) -> bool:
+        """Whether this fault happens here and now; then it is counted and noted."""
+        rate = self._rates[kind]
+        if self.calm or rate == 0.0 or self._machine.random.random() >= rate:
+            return False
+        self.happened(kind)
+        return True
+
+    def happened(self, kind: str) -> None:
+        """Count a fault that somebody else has decided on."""
+        self.counts[kind] += 1
+        self._machine.note(f"FAULT {kind}")

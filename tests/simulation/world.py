@@ -1,0 +1,220 @@
+"""Everything that runs in one history: the product's own engine, its schedules and workers, and what surrounds them."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from shared.connections import discovery
+from shared.control.gates import Operation
+from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError
+from shared.crypto.keyring import DataKey
+from shared.sync import channels as sync_channels
+from shared.sync import dispatch, notifications, pull, push, windows
+from shared.sync.context import Engine, Lanes
+from tests.simulation.channels import Channels
+from tests.simulation.google import GoogleLike
+from tests.simulation.machine import KilledError, Machine
+from tests.simulation.microsoft import MicrosoftLike
+from tests.simulation.provider import Account, Server
+from tests.simulation.queues import Queues
+from tests.simulation.store import Surroundings
+from tests.simulation.weather import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from shared.connections.store import Connection
+    from shared.core.messages import SyncMessage
+    from shared.providers.port import CalendarProvider
+    from shared.sync.notifications import Notification
+    from tests.simulation.provider import Habits
+    from tests.simulation.store import Store, VirtualDatabase
+
+SECRETS = [b"a-secret-for-markers"]
+DEADLINES = {"dispatch": 50.0, "renew": 300.0, "discover": 300.0, "windows": 300.0, "hook": 10.0, "person": 29.0}
+SCHEDULES = {"dispatch": 60.0, "discover": 600.0, "renew": 900.0, "windows": 86_400.0}
+"""Seconds between ticks (infra/catalogue.py)."""
+
+
+class World:
+    """One person's accounts, and Kalends around them."""
+
+    def __init__(self, store: Store, *, seed: int, begin: datetime, machine: Machine, habits: Habits) -> None:
+        self.store = store
+        self.machine = machine
+        self.weather = Weather(machine)
+        self.around = Surroundings(seed=seed, machine=machine, weather=self.weather)
+        store.begin(self.around)
+        self.server = Server(machine, habits)
+        self.channels = Channels(machine, self.weather, post=self._post)
+        self.server.changed = self.channels.changed
+        self.queues = Queues(machine, self.weather, work=self._work)
+        self.user_id = UUID(int=seed << 64 | 1)
+        self.asleep_until = begin
+        self.renewed: list[tuple[str, float]] = []
+        """When the person signed in again, by account."""
+        self.names: dict[UUID, str] = {}
+        self.ids: dict[str, UUID] = {}
+        self._key = DataKey(b"k" * 32)
+        self._tokens: dict[UUID, int] = {}
+        for kind, every in SCHEDULES.items():
+            self.machine.after(every * machine.random.random(), self._ticking(kind, every), is_schedule=True)
+
+    def engine(self, database: VirtualDatabase) -> Engine:
+        """The product's engine, as the composition root makes it."""
+        queues = self.queues
+        return Engine(
+            database=database,
+            lanes=Lanes(pull=queues.pull, push=queues.push, backfill=queues.backfill),
+            flags=dict.fromkeys(Operation, True),
+            open_provider=self._open_provider,
+            data_key=lambda conn, connection_id: self._key,
+            webhook_secrets=lambda: SECRETS,
+            webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",
+            holder=self.machine.actor.name if self.machine.actor else "world",
+            now=self.machine.now,
+        )
+
+    def act(
+        self, kind: str, work: Callable[[Engine], object], *, ended: Callable[[BaseException | None], None] | None = None
+    ) -> None:
+        """Let an actor do something with a database of its own. What it may raise: KalendsError, or being killed."""
+        self._act(kind, work, limit=DEADLINES.get(kind, 60.0), ended=ended)
+
+    def _act(
+        self,
+        kind: str,
+        work: Callable[[Engine], object],
+        *,
+        limit: float,
+        ended: Callable[[BaseException | None], None] | None,
+    ) -> None:
+        database = self.store.database()
+
+        def body() -> None:
+            work(self.engine(database))
+
+        def over(error: BaseException | None) -> None:
+            self.store.give_back(database)
+            if isinstance(error, KalendsError):
+                self.machine.note(f"failed: {error.error_code}")
+                if error.error_code in ("DATABASE.ERROR", "INTERNAL"):
+                    raise AssertionError(f"{kind}: {error.message}") from error
+            elif error is not None and not isinstance(error, KilledError):
+                raise error
+            if ended is not None:
+                ended(error)
+
+        self.machine.start(kind, body, limit=limit, ended=over)
+
+    # What runs by itself.
+
+    def _work(self, message: SyncMessage, timeout: float, ended: Callable[[BaseException | None], None]) -> None:
+        """As functions/workers/work.py does."""
+        run = pull.pull if message.task == "pull" else push.push
+
+        def work(engine: Engine) -> None:
+            self.machine.note(f"takes {self.calendar_name(message.calendar_id)}")
+            with contextlib.suppress(NotFoundError):
+                outcome = run(
+                    engine, message.calendar_id, user_id=message.user_id, correlation_id=message.correlation_id
+                )
+                self.machine.note(f"ends: {outcome.value}")
+
+        self._act(message.task, work, limit=timeout, ended=ended)
+
+    def _post(self, notification: Notification, answered: Callable[[int, BaseException | None], None]) -> None:
+        """As functions/webhooks do."""
+        accepted = 0
+
+        def work(engine: Engine) -> None:
+            nonlocal accepted
+            accepted = notifications.receive(
+                engine.database,
+                [notification],
+                pull=engine.lanes.pull,
+                backfill=engine.lanes.backfill,
+                flags=engine.flags,
+                correlation_id="hook",
+                now=self.machine.now(),
+            )
+
+        self.act("hook", work, ended=lambda error: answered(accepted, error))
+
+    def _ticking(self, kind: str, every: float) -> Callable[[], None]:
+        def tick() -> None:
+            machine = self.machine
+            if machine.now() < self.asleep_until:
+                wait = (self.asleep_until - machine.now()).total_seconds() + machine.random.uniform(0, 30)
+                machine.after(wait, tick, is_schedule=True)
+                return
+            machine.after(every, tick, is_schedule=True)
+            if not self.weather.strikes("tick lost"):
+                for _ in range(2 if self.weather.strikes("tick doubled") else 1):
+                    self.tick(kind)
+
+        return tick
+
+    def tick(self, kind: str) -> None:
+        """What a schedule does when its time has come."""
+
+        def work(engine: Engine) -> None:
+            now = self.machine.now()
+            match kind:
+                case "dispatch":
+                    dispatch.dispatch(engine, correlation_id="dispatch", now=now)
+                case "renew":
+                    sync_channels.renew(engine, now=now)
+                case "windows":
+                    windows.advance(engine, correlation_id="windows", now=now)
+                case "discover":
+                    discovery.discover_due(engine.database, open_provider=engine.open_provider, now=now)
+
+        self.act(kind, work)
+
+    def sleep(self, seconds: float) -> None:
+        """No schedule runs for a while: hours or days go by at once."""
+        self.asleep_until = self.machine.now() + timedelta(seconds=seconds)
+
+    # Who is who.
+
+    def calendar_name(self, calendar_id: UUID) -> str:
+        """The provider's name of a calendar."""
+        return self.names.get(calendar_id, "a calendar that is gone")
+
+    def learn_names(self) -> None:
+        """After discovery: which row stands for which calendar."""
+        rows = self.store.rows("SELECT id, calendar_id FROM calendars ORDER BY id")
+        self.names = dict(rows)
+        self.ids = {name: one for one, name in rows}
+
+    def calendar_of(self, calendar_id: str) -> str:
+        """The same for an id as JSON has it."""
+        return self.calendar_name(UUID(calendar_id))
+
+    def account_of(self, connection: Connection) -> Account:
+        """The simulated account behind a connection."""
+        return self.server.accounts[connection.provider_user_id]
+
+    def _open_provider(self, connection: Connection, *, refused: bool = False) -> CalendarProvider:
+        """As wiring.App.provider does: the token given out last, or a fresh one when that was refused."""
+        account = self.account_of(connection)
+        if connection.status == "disconnected":
+            raise ConflictError("disconnected")
+        if refused or connection.id not in self._tokens:
+            self.machine.pause(0.1)
+            if account.is_revoked:
+                raise ReauthRequiredError("invalid_grant")
+            self._tokens[connection.id] = account.generation
+        kind = GoogleLike if account.kind == "google" else MicrosoftLike
+        return kind(
+            account,
+            token=self._tokens[connection.id],
+            server=self.server,
+            weather=self.weather,
+            channels=self.channels,
+        )
