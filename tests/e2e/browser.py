@@ -75,6 +75,7 @@ def install() -> Program:
         mark = (_PACKAGE / "package-lock.json").read_text()
         made_from = _HOME / "package-lock.json"
         if not made_from.exists() or made_from.read_text() != mark:
+            print("setup: fetching Chromium into .tools/chromium", flush=True)
             _fetch()
             made_from.write_text(mark)
     (_HOME / "fonts.conf").write_text(_FONTS.format(fonts=_HOME / "fonts"))
@@ -123,12 +124,12 @@ def launch(program: Program | None = None) -> Iterator[Browser]:
 
 
 def main() -> int:
-    """`install`: make sure that there is a browser, and say which."""
+    """`install`: make sure that there is a browser."""
     if sys.argv[1:] != ["install"]:
         print("usage: python -m tests.e2e.browser install", file=sys.stderr)
         return 2
     try:
-        print(f"browser: {find().path}")
+        find()
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1

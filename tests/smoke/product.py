@@ -170,13 +170,17 @@ def invitation(aws_endpoint: str, email: str) -> str:
 def unsettled(status: Resource) -> list[str]:
     """What is still to be done, in words; empty when nothing is."""
     waiting = [
-        f"calendar {one['name']} is {one['state']} ({one['done']} of {one['requested']}; {one['last_error'] or 'fine'})"
+        f"{one['name']} is {one['state']} ({one['done']}/{one['requested']}{_because(one['last_error'])})"
         for one in status["calendars"]
         if one["state"] in ("reading", "behind", "waiting")
     ]
-    waiting += [
-        f"link {one['source_name']} to {one['target_name']} is {one['state']} ({one['counts']})"
-        for one in status["links"]
-        if one["state"] in ("copying", "behind", "waiting") or one["counts"]["due"]
-    ]
+    for one in status["links"]:
+        counts = one["counts"]
+        if one["state"] in ("copying", "behind", "waiting") or counts["due"]:
+            due = f"{counts['due']} due, {counts['retrying']} retrying"
+            waiting.append(f"{one['source_name']} -> {one['target_name']} is {one['state']} ({due})")
     return waiting
+
+
+def _because(error: str | None) -> str:
+    return f", {error}" if error else ""
