@@ -19,7 +19,7 @@ smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; t
 test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows)
 	@$(PYTHON) -m tests.e2e.browser install
 	@$(PYTHON) -m coverage erase
-	@$(PYTHON) -m coverage run -m pytest $(ARGS); status=$$?; \
+	@$(PYTHON) -m coverage run -m pytest -n 2 --dist loadgroup $(ARGS); status=$$?; \
 		$(PYTHON) -m coverage combine --quiet && $(PYTHON) -m coverage report; covered=$$?; \
 		exit $$(( status ? status : covered ))
 

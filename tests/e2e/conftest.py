@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,3 +20,10 @@ def cloud() -> Iterator[Cloud]:
     """The whole system, running: leave its people alone, make your own."""
     with clouds.folder() as directory, clouds.started(directory) as running:
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test process for all of these: they share one deployed cloud, and two would fight for the cores."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("cloud"))
