@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of what is made up (default: %(default)s)")
     parser.add_argument("--ready-file", type=Path, help="of a running local cloud; by default one is started")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop what was started, as after Ctrl-C
     shutil.rmtree(KEPT, ignore_errors=True)
     KEPT.mkdir(parents=True)
     say = progress(time.monotonic())

@@ -11,6 +11,8 @@ from random import Random
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from tests.smoke import live, oracle, seeding, shapes, stories
 from tests.smoke.live import Lane
 from tests.smoke.oracle import Link, Verdict
@@ -112,8 +114,9 @@ class Run:
 
     def everything(self) -> Report:
         """From the empty system to the last round. Whatever goes wrong is in the report, as far as one can go on."""
+        microsoft = self.world.microsoft_a.simulator
         # Whether Lambdas start fast on a busy laptop is not Graph's to judge here: a slow webhook shows as latency.
-        self.world.microsoft_a.simulator.call("PUT", "/faults", {"slow_answer_seconds": 120})
+        microsoft.call("PUT", "/faults", {"slow_answer_seconds": 120})
         try:
             self.seed()
             self.enter()
@@ -121,11 +124,14 @@ class Run:
             self.live_changes()
             self.ring()
             self.quiet_rounds()
-        except (ProductError, TimeoutError) as error:
-            self.report.wrong.append(str(error))
+        except (ProductError, TimeoutError, httpx.HTTPError) as error:
+            self.report.wrong.append(f"the run ended early: {error}")
         finally:
-            self.world.microsoft_a.simulator.call("PUT", "/faults", {"slow_answer_seconds": 10})
-        self.verdict()
+            microsoft.call("PUT", "/faults", {"slow_answer_seconds": 10})
+        try:
+            self.verdict()
+        except (ProductError, httpx.HTTPError) as error:
+            self.report.wrong.append(f"no verdict: {error}")
         return self.report
 
     def seed(self) -> None:
