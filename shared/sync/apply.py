@@ -221,12 +221,9 @@ def _observe(conn: Connection, calendar: SyncedCalendar, found: Sorted, *, key: 
         if still_wanted and not mapping.is_due:
             mappings.request_again(conn, mapping.id)
         again = again or still_wanted
-    for mapping, change in found.mirrors:
+    for mapping, seen in _seen(found.mirrors, key=key):
         if mapping.observed is None or mapping.is_due or mapping.state != "open" or mapping.wanted != "present":
             continue  # a write is under way, or the mirror is not ours to keep: its answer will tell how it stands
-        seen = observed(change.event, key=key)
-        for override in change.overrides or ():
-            seen |= observed(override, key=key)
         differing = {place: checksum for place, checksum in seen.items() if mapping.observed.get(place) != checksum}
         if not differing:
             continue
@@ -249,6 +246,16 @@ def _observe(conn: Connection, calendar: SyncedCalendar, found: Sorted, *, key: 
                 payload={"link_id": str(mapping.link_id), "calendar_id": str(calendar.id)},
             )
     return again
+
+
+def _seen(mirrors: Sequence[tuple[Mapping, Upserted]], *, key: DataKey) -> list[tuple[Mapping, dict[str, str]]]:
+    """What a page shows of each mirror, all places together: Google tells of a series and its occurrences apart."""
+    found: dict[UUID, tuple[Mapping, dict[str, str]]] = {}
+    for mapping, change in mirrors:
+        _, seen = found.setdefault(mapping.id, (mapping, {}))
+        for one in (change.event, *(change.overrides or ())):
+            seen |= observed(one, key=key)
+    return list(found.values())
 
 
 def _forget(applied: Applied, differing: dict[str, str]) -> Applied:

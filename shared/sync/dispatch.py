@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.messages import SyncMessage
+from shared.sync import links
 from shared.sync.store import mappings
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         _request_polls(conn, now=now)
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
+        # The push that saw the last mirror go may have been killed, or a pull saw it: nobody else looks again.
+        links.finish_deletions(conn)
         conn.execute(
             f"DELETE FROM webhook_deliveries WHERE received_at < %s - interval '{KEEP_DELIVERIES}'",  # noqa: S608
             (now,),

@@ -234,15 +234,15 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool) -> int:
     return count
 
 
-def finish_deletions(conn: Connection, target_calendar_id: UUID) -> None:
-    """Remove the links into a calendar whose last mirror is gone."""
+def finish_deletions(conn: Connection, target_calendar_id: UUID | None = None) -> None:
+    """Remove the links into a calendar, or into any, whose last mirror is gone."""
     conn.execute(
         """
         DELETE FROM links l
-         WHERE l.target_calendar_id = %s AND l.state = 'deleting'
+         WHERE l.state = 'deleting' AND (%(target)s::uuid IS NULL OR l.target_calendar_id = %(target)s)
            AND NOT EXISTS (SELECT FROM event_mappings m WHERE m.link_id = l.id AND m.requested > m.done)
         """,
-        (target_calendar_id,),
+        {"target": target_calendar_id},
     )
 
 

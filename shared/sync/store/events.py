@@ -117,7 +117,7 @@ def remove(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> lis
             """
             UPDATE external_calendar_events
                SET sync_status = 'CANCELLED', raw_payload = NULL, updated_at = now(),
-                   details = jsonb_set(details, '{status}', '"cancelled"')
+                   details = CASE WHEN details = '{}' THEN details ELSE jsonb_set(details, '{status}', '"cancelled"') END
              WHERE calendar_id = %(calendar)s AND booking_id IS NULL AND sync_status <> 'CANCELLED'
                AND (external_event_id = ANY(%(ids)s) OR series_id = ANY(%(ids)s))
             RETURNING external_event_id, series_id, true AS changed
