@@ -92,7 +92,7 @@ def _fetch() -> None:
             shutil.copy(_PACKAGE / name, workplace)
         unpacked = Path(workplace, "unpacked")
         unpacked.mkdir()
-        node, env = str(_NODE / "bin" / "node"), dict(os.environ)
+        node, env = str(_NODE / "bin" / "node"), {"NODE_USE_SYSTEM_CA": "1"} | dict(os.environ)
         _run([node, str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], workplace, env)
         # Told that it is on Lambda, it also unpacks the libraries that a bare machine lacks.
         on_lambda = {"TMPDIR": str(unpacked), "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
