@@ -64,7 +64,7 @@ def discover_due(
              WHERE sync_enabled AND status IN ('active', 'error')
                AND (backoff_until IS NULL OR backoff_until <= %(now)s)
                AND (last_discovered_at IS NULL OR last_discovered_at <= %(before)s)
-             ORDER BY last_discovered_at NULLS FIRST LIMIT %(limit)s
+             ORDER BY last_discovered_at NULLS FIRST, id LIMIT %(limit)s
             """,
             {"now": now, "before": now - EVERY, "limit": limit},
         ).fetchall()
