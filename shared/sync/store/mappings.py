@@ -93,11 +93,11 @@ def of_mirrors(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) ->
     return {mapping.mirror_event_id or mapping.mirror_key: mapping for mapping in rows}
 
 
-def by_ids(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, Mapping]:
-    """Several mappings by id."""
+def lock(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, Mapping]:
+    """These mappings as they are now, kept so until the transaction ends; those of deleted links are missing."""
     with conn.cursor(row_factory=class_row(Mapping)) as cursor:
         rows = cursor.execute(
-            f"SELECT {COLUMNS} FROM event_mappings WHERE id = ANY(%s)",  # noqa: S608
+            f"SELECT {COLUMNS} FROM event_mappings WHERE id = ANY(%s) ORDER BY id FOR UPDATE",  # noqa: S608
             (list(mapping_ids),),
         ).fetchall()
     return {mapping.id: mapping for mapping in rows}
@@ -184,9 +184,10 @@ def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int
     """The most urgent lane with something to write to a calendar, or None."""
     row = conn.execute(
         """
-        SELECT min(m.lane) FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
+        SELECT m.lane FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
          WHERE m.target_calendar_id = %s AND m.requested > m.done AND m.state = 'open'
            AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
+         ORDER BY m.lane LIMIT 1
         """,
         (target_calendar_id, now),
     ).fetchone()
@@ -287,18 +288,21 @@ def save_failed(
     )
 
 
-def adopt(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> None:
-    """A mirror that we made turned up before its write was recorded: note where it is; it stays due."""
-    conn.execute(
+def adopt(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:
+    """A mirror that we made turned up before its write was recorded: note where it is, unless another is known; it
+    stays due."""
+    updated = conn.execute(
         "UPDATE event_mappings SET mirror_event_id = %s WHERE id = %s AND mirror_event_id IS NULL",
         (mirror_event_id, mapping_id),
     )
+    return updated.rowcount == 1
 
 
-def observe(conn: Connection, mapping: Mapping, *, observed: dict[str, str], etag: str | None) -> None:
-    """Note how the provider shows the mirror; nothing is to be written."""
+def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag: str | None) -> None:
+    """A mirror that is to be written anyway does not look as it was left: `applied` is what still stands, and `etag`
+    tells whoever is writing it whether that was its own doing."""
     conn.execute(
-        "UPDATE event_mappings SET observed = %s, mirror_etag = %s WHERE id = %s", (Jsonb(observed), etag, mapping.id)
+        "UPDATE event_mappings SET applied = %s, mirror_etag = %s WHERE id = %s", (Jsonb(applied), etag, mapping_id)
     )
 
 
