@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 
 from infra.stacks.application import Application
+from infra.stacks.data import Data
 from infra.stages import STAGES
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 def app(stage: Stage, *, outdir: Path | None = None) -> cdk.App:
     """The app of one stage, not yet synthesized. Without `outdir` the CDK command line says where."""
     app = cdk.App(outdir=str(outdir) if outdir else None, analytics_reporting=False, tree_metadata=False)
-    stack = Application(app, stage)
-    cdk.Tags.of(stack).add("kalends:stage", stage.name)
+    data = Data(app, stage, stage.cloud) if stage.cloud else None
+    Application(app, stage, data)
+    for name, value in {"application": "kalends", "stage": stage.name}.items():
+        cdk.Tags.of(app).add(name, value)
     return app
 
 

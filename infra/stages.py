@@ -15,6 +15,43 @@ type StageName = Literal["local", "dev", "staging", "prod"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Where functions and database stand, and how functions reach the providers.
+
+    Functions that need the internet go through `nat_gateways` (see NAT_GATEWAY_PRICE in `infra/cost.py`). With none of
+    them they go by IPv6 through an egress-only gateway, which costs nothing by the hour: Google and Microsoft answer
+    there, but a server that has only IPv4 cannot be reached. AWS itself is reached by interface endpoints in
+    `endpoint_zones` availability zones, so functions without that need have no way out at all.
+    """
+
+    nat_gateways: int
+    endpoint_zones: int
+    zones: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The PostgreSQL server. `connections` is its max_connections; storage (GB) grows by itself up to `max_storage`."""
+
+    instance: str
+    two_zones: bool
+    backup_days: int
+    connections: int
+    storage: int = 20
+    max_storage: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """What a stage has only on AWS: the embedded cloud brings a network and a database of its own."""
+
+    network: Network
+    database: Database
+    monthly_budget: int
+    """Dollars; an e-mail is sent when they are spent by 80 %, or are forecast to be spent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """How one installation differs from another.
 
@@ -29,11 +66,12 @@ class Stage:
     gates_open: bool
     """Whether sync, OAuth, jobs and webhooks start switched on."""
     keeps_data: bool
-    """Whether the key, secrets, queues and logs outlive the stack."""
+    """Whether the database, keys, secrets, queues and logs outlive the stack."""
     log_retention_days: int
     requests_per_second: int
     burst: int
     workers: Mapping[QueueName, int]
+    cloud: Cloud | None
 
 
 _PROD = Stage(
@@ -46,9 +84,19 @@ _PROD = Stage(
     requests_per_second=200,
     burst=400,
     workers=MappingProxyType({"pull": 10, "push": 10, "backfill": 4}),
+    cloud=Cloud(
+        network=Network(nat_gateways=2, endpoint_zones=2),
+        database=Database(instance="t4g.medium", two_zones=True, backup_days=35, connections=200),
+        monthly_budget=400,
+    ),
 )
-_STAGING = replace(_PROD, name="staging", log_retention_days=30)
-_DEV = replace(_PROD, name="dev", deployable=True, keeps_data=False, log_retention_days=14)
+_ONE_ZONE = Cloud(
+    network=Network(nat_gateways=1, endpoint_zones=1),
+    database=Database(instance="t4g.micro", two_zones=False, backup_days=7, connections=80),
+    monthly_budget=150,
+)
+_STAGING = replace(_PROD, name="staging", log_retention_days=30, cloud=_ONE_ZONE)
+_DEV = replace(_PROD, name="dev", deployable=True, keeps_data=False, log_retention_days=14, cloud=_ONE_ZONE)
 _LOCAL = replace(
     _DEV,
     name="local",
@@ -58,6 +106,7 @@ _LOCAL = replace(
     requests_per_second=1000,
     burst=2000,
     workers=MappingProxyType({"pull": 3, "push": 3, "backfill": 2}),
+    cloud=None,
 )
 
 STAGES: Mapping[StageName, Stage] = MappingProxyType({s.name: s for s in (_LOCAL, _DEV, _STAGING, _PROD)})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_cdk import Acknowledgment, Aws, Duration, Validations
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
 
     from infra.catalogue import Function, Need, QueueName
+    from infra.constructs.network import Network
     from infra.stages import Stage
 
 SECRETS: Mapping[Need, str] = {
@@ -39,6 +41,17 @@ SECRETS: Mapping[Need, str] = {
     "webhook_signing": "WEBHOOK_SECRET_ID",
 }
 """The needs that are a secret to read, and the variable that names it."""
+
+_SUBNETS = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+# AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", required permissions.
+_JOIN_A_NETWORK = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
 
 QUEUES: Mapping[Need, QueueName] = {"pull_queue": "pull", "push_queue": "push", "backfill_queue": "backfill"}
 """The needs that are a queue to send to; PULL_QUEUE_URL and so on hold the addresses."""
@@ -56,6 +69,8 @@ class Surroundings:
     queues: Mapping[Need, sqs.IQueue]
     bus: events.IEventBus
     variables: Mapping[str, str]
+    network: Network | None
+    """None: the functions stand in no network, as on a laptop."""
 
 
 class Handler(Construct):
@@ -69,6 +84,9 @@ class Handler(Construct):
             self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=f"What {name} may do."
         )
         self._allow(["logs:CreateLogStream", "logs:PutLogEvents"], own_logs.log_group_arn)
+        network = around.network
+        if network:
+            self._allow(_JOIN_A_NETWORK, "*")
         self.function = lambda_.Function(
             self,
             "Function",
@@ -88,11 +106,16 @@ class Handler(Construct):
             # backfill asks for its next page, a write for the pull that confirms it; attempts end in dead letters.
             recursive_loop=lambda_.RecursiveLoop.ALLOW if isinstance(line.trigger, catalogue.Queue) else None,
             environment={**around.variables, "POWERTOOLS_SERVICE_NAME": line.name},
+            vpc=network.vpc if network else None,
+            vpc_subnets=_SUBNETS if network else None,
+            security_groups=network.groups(line.needs) if network else None,
+            ipv6_allowed_for_dual_stack=True if network and network.by_ipv6 else None,
         )
         Validations.of(self.role).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-IAM5[Resource::*]",
-                reason="X-Ray's two actions know no resource; no other statement of this role has a wildcard.",
+                reason="X-Ray's actions and those of network interfaces know no resource beforehand; nothing else "
+                "of this role has a wildcard.",
             )
         )
         Validations.of(self.function).acknowledge(
@@ -107,9 +130,10 @@ class Handler(Construct):
     def _provide(self, need: Need, around: Surroundings) -> None:
         if need in SECRETS:
             secret = around.secrets[need]
+            key = secret.encryption_key or around.key
             self.function.add_environment(SECRETS[need], secret.secret_arn)
             self._allow(["secretsmanager:GetSecretValue"], secret.secret_arn)
-            self._allow(["kms:Decrypt"], around.key.key_arn, through="secretsmanager")
+            self._allow(["kms:Decrypt"], key.key_arn, through="secretsmanager")
         elif need in QUEUES:
             queue = around.queues[need]
             self.function.add_environment(f"{need.upper()}_URL", queue.queue_url)

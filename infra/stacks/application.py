@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import (
-    Acknowledgment,
-    AssetHashType,
-    CfnOutput,
-    CfnParameter,
-    CfnRule,
-    CfnRuleAssertion,
-    Fn,
-    RemovalPolicy,
-    Stack,
-    Validations,
-)
+from aws_cdk import AssetHashType, CfnOutput, CfnParameter, Stack
 from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra import assets, layer
 from infra.catalogue import CATALOGUE, Http, Invoke, Queue, Schedule
 from infra.constructs.api import Api
+from infra.constructs.closed import close_unless_deployable
 from infra.constructs.function import QUEUES, SECRETS, Handler, Surroundings
+from infra.constructs.key import encryption_key
 from infra.constructs.queue import WorkQueue
 from infra.constructs.schedule import Tick
+from infra.constructs.secret import secret
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.catalogue import Function, Need, QueueName
+    from infra.catalogue import Function, QueueName
+    from infra.stacks.data import Data
     from infra.stages import Stage
 
 # Variable, parameter, default, meaning. The defaults are the real providers; the local cloud passes its simulators.
@@ -48,24 +38,11 @@ PARAMETERS = (
 )
 GATES = ("CALENDAR_SYNC_ENABLED", "CALENDAR_OAUTH_ENABLED", "CALENDAR_JOBS_ENABLED", "CALENDAR_WEBHOOK_ENABLED")
 
-# Need: meaning, and what the first deployment makes up (a template and the key of its random part). What nobody can
-# make up, an operator puts in.
-_DATABASE = '{"engine":"postgres","host":"","port":5432,"dbname":"kalends","username":"%s"}'
-_SECRETS: dict[Need, tuple[str, str, str]] = {
-    "database": ("PostgreSQL: the role of the functions", _DATABASE % "kalends_runtime", "password"),
-    "database_owner": ("PostgreSQL: the role that migrates", _DATABASE % "kalends_owner", "password"),
-    "database_operator": ("PostgreSQL: the role of the runbooks", _DATABASE % "kalends_operator", "password"),
-    "key_ring": ('Seals tokens and texts: {"primary":"k1","keys":{"k1":"<base64 of 32 bytes>"}}', "{}", "unset"),
-    "session": ("Signs session cookies", '{"previous":null}', "current"),
-    "oauth_clients": ('{"google":{"client_id","client_secret"},"microsoft":{the same}}', "{}", "unset"),
-    "webhook_signing": ("Signs the tokens that providers send back", '{"previous":null}', "current"),
-}
-
 
 class Application(Stack):
-    """Everything of one stage that is not its database or an alarm."""
+    """Everything of one stage that is not its database or an alarm. On AWS it stands on the stack `data`."""
 
-    def __init__(self, scope: Construct, stage: Stage) -> None:
+    def __init__(self, scope: Construct, stage: Stage, data: Data | None) -> None:
         super().__init__(
             scope,
             "Application",
@@ -74,7 +51,13 @@ class Application(Stack):
             termination_protection=stage.keeps_data,
         )
         self._stage = stage
-        self._key = self._encryption_key()
+        self._key = encryption_key(
+            self,
+            stage=stage,
+            meaning="secrets, queues and logs",
+            log_groups=("/aws/lambda/kalends", "/aws/vendedlogs/kalends"),
+        )
+        given = data.database.secrets if data else {}
         self._queues = {
             line.trigger.name: self._queue(line.trigger.name, timeout=line.timeout)
             for line in CATALOGUE
@@ -92,17 +75,17 @@ class Application(Stack):
                 compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
             ),
             key=self._key,
-            secrets={need: self._secret(need) for need in SECRETS},
+            secrets={need: given.get(need) or secret(self, need, stage=stage, key=self._key) for need in SECRETS},
             queues={need: self._queues[name].queue for need, name in QUEUES.items()},
             bus=events.EventBus(self, "Bus", event_bus_name=f"kalends-{stage.name}"),
             variables=self._variables(),
+            network=data.network if data else None,
         )
         for line in CATALOGUE:
             self._function(line)
         CfnOutput(self, "ApiId", value=self._api.api.api_id)
         CfnOutput(self, "ApiUrl", value=self._api.api.api_endpoint)
-        if not stage.deployable:
-            self._refuse_deployment()
+        close_unless_deployable(self, stage)
 
     def _function(self, line: Function) -> None:
         handler = Handler(self, line, self._around)
@@ -130,58 +113,6 @@ class Application(Stack):
         CfnOutput(self, f"{name.title()}DeadLettersUrl", value=work.dead_letters.queue_url)
         return work
 
-    def _encryption_key(self) -> kms.Key:
-        key = kms.Key(
-            self,
-            "Key",
-            description=f"Kalends ({self._stage.name}): secrets, queues and logs",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN if self._stage.keeps_data else RemovalPolicy.DESTROY,
-        )
-        groups = ("/aws/lambda/kalends", "/aws/vendedlogs/kalends")
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LogsOfThisStage",
-                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
-                actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
-                resources=["*"],  # in a key's policy: this key
-                conditions={
-                    "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": [
-                            f"arn:{self.partition}:logs:{self.region}:{self.account}:log-group:{group}-{self._stage.name}*"
-                            for group in groups
-                        ]
-                    }
-                },
-            )
-        )
-        return key
-
-    def _secret(self, need: Need) -> secretsmanager.Secret:
-        meaning, template, made_up = _SECRETS[need]
-        name = need.replace("_", "-")
-        secret = secretsmanager.Secret(
-            self,
-            f"Secret{name.title().replace('-', '')}",
-            secret_name=f"kalends/{self._stage.name}/{name}",
-            description=meaning,
-            encryption_key=self._key,
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=template,
-                generate_string_key=made_up,
-                password_length=43,
-                exclude_punctuation=True,
-            ),
-            removal_policy=RemovalPolicy.RETAIN if self._stage.keeps_data else RemovalPolicy.DESTROY,
-        )
-        Validations.of(secret).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-SMG4",
-                reason="Rotated by an operator's command, old and new side by side (see the shape of each secret).",
-            )
-        )
-        return secret
-
     def _variables(self) -> dict[str, str]:
         """The settings that every function reads."""
         base_url = CfnParameter(
@@ -196,18 +127,6 @@ class Application(Stack):
         }
         gates = dict.fromkeys(GATES, "true" if self._stage.gates_open else "false")
         return {"STAGE": self._stage.name, "APP_BASE_URL": base_url.value_as_string, **variables, **gates}
-
-    def _refuse_deployment(self) -> None:
-        CfnRule(
-            self,
-            "NotYet",
-            assertions=[
-                CfnRuleAssertion(
-                    assert_=Fn.condition_equals("deployable", self._stage.name),
-                    assert_description=f"Stage {self._stage.name} may not be deployed yet: see infra/stages.py.",
-                )
-            ],
-        )
 
 
 def _package(asset: assets.Asset) -> lambda_.Code:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -45,13 +45,23 @@ class Template:
         ]
 
 
-def read(stage: StageName) -> Template:
-    """The template of a stage, synthesized if it is not current."""
+type StackName = Literal["Data", "Application", "Observability"]
+ON_AWS: tuple[StageName, ...] = ("dev", "staging", "prod")
+
+
+def read(stage: StageName, stack: StackName = "Application") -> Template:
+    """A template of a stage, synthesized if it is not current."""
     folder = synth.assembly(stage) if synth.is_current(stage) else synth.synthesize(STAGES[stage])
-    return Template(stage, json.loads((folder / "Application.template.json").read_text()))
+    return Template(stage, json.loads((folder / f"{stack}.template.json").read_text()))
 
 
 @pytest.fixture(scope="session", params=list(STAGES))
 def template(request: pytest.FixtureRequest) -> Template:
-    """Each stage's template in turn."""
+    """Each stage's application in turn."""
     return read(request.param)
+
+
+@pytest.fixture(scope="session", params=ON_AWS)
+def data(request: pytest.FixtureRequest) -> Template:
+    """The network and database of each stage on AWS in turn."""
+    return read(request.param, "Data")
