@@ -7,6 +7,7 @@ without a name, its commands stand at the top. `client/` is the way to the API, 
 import importlib
 import os
 import pkgutil
+import sys
 from functools import cache
 from typing import Annotated, Any
 
@@ -47,7 +48,14 @@ def application() -> typer.Typer:
 def main() -> None:
     """Run the command that the arguments name. Exit codes: 0 done, 1 failed, 2 misused, 3 the host is out of reach."""
     try:
-        application()(prog_name="kalends")
+        try:
+            application()(prog_name="kalends")
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough, as `head` does: Python must not find the pipe again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(problem.FAILED) from None
     except Exception as error:
         if os.environ.get("KALENDS_TRACEBACK"):
             raise
