@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from infra.stacks.application import Application
 from infra.stacks.data import Data
+from infra.stacks.observability import Observability
 from infra.stages import STAGES
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ def app(stage: Stage, *, outdir: Path | None = None) -> cdk.App:
     """The app of one stage, not yet synthesized. Without `outdir` the CDK command line says where."""
     app = cdk.App(outdir=str(outdir) if outdir else None, analytics_reporting=False, tree_metadata=False)
     data = Data(app, stage, stage.cloud) if stage.cloud else None
-    Application(app, stage, data)
+    application = Application(app, stage, data)
+    if stage.cloud:
+        Observability(app, stage, stage.cloud, application)
     for name, value in {"application": "kalends", "stage": stage.name}.items():
         cdk.Tags.of(app).add(name, value)
     return app

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from infra.stages import Stage
 
 
-def encryption_key(stack: Stack, *, stage: Stage, meaning: str, log_groups: Sequence[str]) -> kms.Key:
+def encryption_key(stack: Stack, *, stage: Stage, meaning: str, log_groups: Sequence[str] = ()) -> kms.Key:
     """The stack's key, called `Key`; log groups whose names begin with one of `log_groups` may be sealed with it."""
     key = kms.Key(
         stack,
@@ -23,20 +23,21 @@ def encryption_key(stack: Stack, *, stage: Stage, meaning: str, log_groups: Sequ
         enable_key_rotation=True,
         removal_policy=RemovalPolicy.RETAIN if stage.keeps_data else RemovalPolicy.DESTROY,
     )
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="LogsOfThisStage",
-            principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-            actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
-            resources=["*"],  # in a key's policy: this key
-            conditions={
-                "ArnLike": {
-                    "kms:EncryptionContext:aws:logs:arn": [
-                        f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{group}-{stage.name}*"
-                        for group in log_groups
-                    ]
-                }
-            },
+    if log_groups:
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LogsOfThisStage",
+                principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+                actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+                resources=["*"],  # in a key's policy: this key
+                conditions={
+                    "ArnLike": {
+                        "kms:EncryptionContext:aws:logs:arn": [
+                            f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{group}-{stage.name}*"
+                            for group in log_groups
+                        ]
+                    }
+                },
+            )
         )
-    )
     return key

@@ -83,7 +83,8 @@ class Application(Stack):
         )
         for line in CATALOGUE:
             self._function(line)
-        CfnOutput(self, "ApiId", value=self._api.api.api_id)
+        self.api_id = self._api.api.api_id
+        CfnOutput(self, "ApiId", value=self.api_id)
         CfnOutput(self, "ApiUrl", value=self._api.api.api_endpoint)
         close_unless_deployable(self, stage)
 
