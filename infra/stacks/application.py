@@ -14,11 +14,14 @@ from infra.constructs.api import Api
 from infra.constructs.closed import close_unless_deployable
 from infra.constructs.function import QUEUES, SECRETS, Handler, Surroundings
 from infra.constructs.key import encryption_key
+from infra.constructs.migration import Migration
 from infra.constructs.queue import WorkQueue
 from infra.constructs.schedule import Tick
 from infra.constructs.secret import secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from constructs import Construct
 
     from infra.catalogue import Function, QueueName
@@ -36,6 +39,7 @@ PARAMETERS = (
     ("MS_TENANT_ID", "MsTenantId", "common", "The Microsoft tenant whose people may connect, or common"),
     ("LOG_LEVEL", "LogLevel", "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
+_OPERATIONS = "ops-run"
 GATES = ("CALENDAR_SYNC_ENABLED", "CALENDAR_OAUTH_ENABLED", "CALENDAR_JOBS_ENABLED", "CALENDAR_WEBHOOK_ENABLED")
 
 
@@ -64,9 +68,10 @@ class Application(Stack):
             if isinstance(line.trigger, Queue)
         }
         self._api = Api(self, stage=stage, key=self._key)
+        code = assets.package(assets.code())
         self._around = Surroundings(
             stage=stage,
-            code=_package(assets.package(assets.code())),
+            code=_package(code),
             layer=lambda_.LayerVersion(
                 self,
                 "Dependencies",
@@ -81,14 +86,15 @@ class Application(Stack):
             variables=self._variables(),
             network=data.network if data else None,
         )
-        for line in CATALOGUE:
-            self._function(line)
+        handlers = {line.name: self._function(line) for line in CATALOGUE}
+        if data:  # the local cloud invokes the operations function itself
+            self._migrate_before(handlers, code=code)
         self.api_id = self._api.api.api_id
         CfnOutput(self, "ApiId", value=self.api_id)
         CfnOutput(self, "ApiUrl", value=self._api.api.api_endpoint)
         close_unless_deployable(self, stage)
 
-    def _function(self, line: Function) -> None:
+    def _function(self, line: Function) -> Handler:
         handler = Handler(self, line, self._around)
         match line.trigger:
             case Http() as trigger:
@@ -100,6 +106,17 @@ class Application(Stack):
                 Tick(self, line.name, stage=self._stage, when=trigger, target=handler.function)
             case Invoke():
                 pass
+        return handler
+
+    def _migrate_before(self, handlers: Mapping[str, Handler], *, code: assets.Asset) -> None:
+        """Migrate with the new operations function before any other function is made or changed."""
+        operations = handlers[_OPERATIONS]
+        migration = Migration(
+            self, stage=self._stage, key=self._key, operations=operations.function, code=code.fingerprint
+        )
+        for handler in handlers.values():
+            if handler is not operations:
+                handler.function.node.add_dependency(migration.done)
 
     def _queue(self, name: QueueName, *, timeout: int) -> WorkQueue:
         work = WorkQueue(

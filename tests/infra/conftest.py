@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from infra.stages import StageName
 
 
+HOOK = "index.handler"
+"""The one Lambda that is not the product's: CloudFormation invokes it to have the database migrated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A CloudFormation template, read for questions."""
@@ -31,8 +35,12 @@ class Template:
         }
 
     def functions(self) -> dict[str, dict[str, Any]]:
-        """The properties of the Lambdas, by handler."""
-        return {properties["Handler"]: properties for properties in self.of_type("AWS::Lambda::Function").values()}
+        """The properties of the product's Lambdas, by handler."""
+        return {
+            properties["Handler"]: properties
+            for properties in self.of_type("AWS::Lambda::Function").values()
+            if properties["Handler"] != HOOK
+        }
 
     def statements(self, function: dict[str, Any]) -> list[dict[str, Any]]:
         """The IAM statements of a Lambda's role."""
