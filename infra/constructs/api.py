@@ -49,6 +49,7 @@ class Api(Construct):
         ).node.default_child
         if not isinstance(default, http.CfnStage):
             raise TypeError("CDK no longer makes an AWS::ApiGatewayV2::Stage of an HttpStage")
+        self.default_stage = default
         default.access_log_settings = http.CfnStage.AccessLogSettingsProperty(
             destination_arn=access.log_group_arn, format=json.dumps(_ACCESS_LOG)
         )

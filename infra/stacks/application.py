@@ -12,6 +12,7 @@ from infra import assets, layer
 from infra.catalogue import CATALOGUE, Http, Invoke, Queue, Schedule
 from infra.constructs.api import Api
 from infra.constructs.closed import close_unless_deployable
+from infra.constructs.domain import Domain
 from infra.constructs.function import QUEUES, SECRETS, Handler, Surroundings
 from infra.constructs.key import encryption_key
 from infra.constructs.migration import Migration
@@ -87,8 +88,9 @@ class Application(Stack):
             network=data.network if data else None,
         )
         handlers = {line.name: self._function(line) for line in CATALOGUE}
-        if data:  # the local cloud invokes the operations function itself
+        if data:  # on a laptop the local cloud migrates, and its proxy has the address
             self._migrate_before(handlers, code=code)
+            Domain(self, self._api)
         self.api_id = self._api.api.api_id
         CfnOutput(self, "ApiId", value=self.api_id)
         CfnOutput(self, "ApiUrl", value=self._api.api.api_endpoint)
