@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.calendar import codec
-from shared.calendar.span import occurrence_key
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.store import outbox
-from shared.sync import guard, held, links, marker, plan
-from shared.sync.differences import CANCELLED, Applied
+from shared.sync import guard, held, links, marker, plan, sightings
 from shared.sync.plan import Verdict
+from shared.sync.sightings import Sight
 from shared.sync.store import events, mappings
 from shared.sync.store.mappings import Wish
 
@@ -31,10 +27,6 @@ if TYPE_CHECKING:
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.store.mappings import Mapping
 
-REWRITE_LIMIT = 3
-"""A mirror rewritten so often within REWRITE_PERIOD without a change of its source is frozen."""
-REWRITE_PERIOD = timedelta(hours=1)
-
 
 @dataclass(slots=True, kw_only=True)
 class Sorted:
@@ -43,8 +35,7 @@ class Sorted:
     upserts: list[Event] = field(default_factory=list)
     complete: dict[str, list[str]] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
-    mirrors: list[tuple[Mapping, Upserted]] = field(default_factory=list)
-    lost_mirrors: list[Mapping] = field(default_factory=list)
+    mirrors: dict[str, Sight] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +65,7 @@ def page(
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = any(link.mask.needs_text for link in calendar_links)
-    found = _sort(conn, calendar, page, secrets=secrets)
+    found = _sort(conn, calendar, page, key=key, secrets=secrets)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)
     for series_id, kept in found.complete.items():
@@ -98,8 +89,9 @@ def page(
         now=now,
     )
     if lane == mappings.BACKFILL:
-        events.mark_seen(conn, calendar, sorted({mapping.mirror_event_id or "" for mapping, _ in found.mirrors}))
-    if _observe(conn, calendar, found, key=key, now=now):
+        there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
+        events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
+    if sightings.observe(conn, found.mirrors.values(), now=now):
         targets.add(calendar.id)
     return Outcome(
         items=len(page.changes) + len(page.skipped), skipped=len(page.skipped), targets=tuple(sorted(targets))
@@ -178,93 +170,27 @@ def _wish(
             return None
 
 
-def _sort(conn: Connection, calendar: SyncedCalendar, page: Page, *, secrets: Sequence[bytes]) -> Sorted:
+def _sort(conn: Connection, calendar: SyncedCalendar, page: Page, *, key: DataKey, secrets: Sequence[bytes]) -> Sorted:
     ids = {change.event_id if isinstance(change, Removed) else change.event.root_id for change in page.changes}
     ours = mappings.of_mirrors(conn, calendar.id, list(ids))
-    found = Sorted()
+    found = Sorted(mirrors={event_id: Sight(mapping=mapping) for event_id, mapping in ours.items()})
     for change in page.changes:
         match change:
             case Removed(event_id=event_id):
-                mapping = ours.get(event_id)
-                if mapping is None:
+                sight = found.mirrors.get(event_id)
+                if sight is None:
                     found.removed.append(event_id)
-                elif mapping.mirror_event_id is not None:
-                    found.lost_mirrors.append(mapping)
+                elif sight.mapping.mirror_event_id is not None:
+                    sight.is_gone = True
             case Upserted(event=event, overrides=overrides):
-                mapping = ours.get(event.root_id)
-                if mapping is not None:
-                    _sort_mirror(mapping, change, found)
+                sight = found.mirrors.get(event.root_id)
+                if sight is not None:
+                    sight.add(change, key=key)
                 elif (signed := marker.verify(secrets, event.marker, calendar_id=calendar.remote_id)) is not None:
-                    mappings.adopt(conn, signed, mirror_event_id=event.root_id)
+                    sightings.adopt(conn, signed, event)
                 else:
                     found.upserts.append(event)
                     if overrides is not None:
                         found.upserts.extend(overrides)
                         found.complete[event.id] = [override.id for override in overrides]
     return found
-
-
-def _sort_mirror(mapping: Mapping, change: Upserted, found: Sorted) -> None:
-    if change.event.is_cancelled and not change.event.is_override:
-        if mapping.mirror_event_id is not None:
-            found.lost_mirrors.append(mapping)
-    else:
-        found.mirrors.append((mapping, change))
-
-
-def _observe(conn: Connection, calendar: SyncedCalendar, found: Sorted, *, key: DataKey, now: datetime) -> bool:
-    """Look at our mirrors as they came back; returns whether one must be written again."""
-    again = False
-    for mapping in {mapping.id: mapping for mapping in found.lost_mirrors}.values():
-        still_wanted = mapping.wanted == "present" and mapping.state == "open"
-        mappings.save_gone(conn, mapping, done=not still_wanted)
-        if still_wanted and not mapping.is_due:
-            mappings.request_again(conn, mapping.id)
-        again = again or still_wanted
-    for mapping, seen in _seen(found.mirrors, key=key):
-        if mapping.observed is None or mapping.is_due or mapping.state != "open" or mapping.wanted != "present":
-            continue  # a write is under way, or the mirror is not ours to keep: its answer will tell how it stands
-        differing = {place: checksum for place, checksum in seen.items() if mapping.observed.get(place) != checksum}
-        if not differing:
-            continue
-        thawed = mappings.restore(
-            conn,
-            mapping,
-            applied=_forget(Applied.from_json(mapping.applied), differing).to_json(),
-            now=now,
-            limit=REWRITE_LIMIT,
-            period_start=now - REWRITE_PERIOD,
-        )
-        again = again or thawed
-        if not thawed:
-            outbox.publish(
-                conn,
-                "mapping.frozen",
-                user_id=calendar.user_id,
-                aggregate_type="mapping",
-                aggregate_id=mapping.id,
-                payload={"link_id": str(mapping.link_id), "calendar_id": str(calendar.id)},
-            )
-    return again
-
-
-def _seen(mirrors: Sequence[tuple[Mapping, Upserted]], *, key: DataKey) -> list[tuple[Mapping, dict[str, str]]]:
-    """What a page shows of each mirror, all places together: Google tells of a series and its occurrences apart."""
-    found: dict[UUID, tuple[Mapping, dict[str, str]]] = {}
-    for mapping, change in mirrors:
-        _, seen = found.setdefault(mapping.id, (mapping, {}))
-        for one in (change.event, *(change.overrides or ())):
-            seen |= observed(one, key=key)
-    return list(found.values())
-
-
-def _forget(applied: Applied, differing: dict[str, str]) -> Applied:
-    """What still stands of a mirror after somebody else changed these places."""
-    places = {place: CANCELLED if checksum == CANCELLED else "" for place, checksum in differing.items() if place}
-    return replace(applied, root=None if "" in differing else applied.root, overrides={**applied.overrides, **places})
-
-
-def observed(event: Event, *, key: DataKey) -> dict[str, str]:
-    """The checksum of a mirror, or of one of its occurrences, as the provider shows it, by place ("" is the root)."""
-    place = occurrence_key(event.original_start) if event.original_start is not None else ""
-    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(event))}

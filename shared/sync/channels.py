@@ -124,7 +124,8 @@ def open_channel(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datet
 
 
 def ensure(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datetime) -> None:
-    """Open a channel unless one lives. A refusal is not an error here: the calendar is polled until it succeeds."""
+    """Open a channel unless one lives. A refusal is not an error here: the calendar is polled until it succeeds; one
+    that time mends backs the connection off, as Retry-After asks. Database errors are raised."""
     with engine.database.person(user_id) as conn:
         lives = conn.execute(
             """
@@ -139,6 +140,12 @@ def ensure(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datetime) -
     try:
         open_channel(engine, calendar_id, user_id=user_id, now=now)
     except KalendsError as error:
+        if error.error_code.startswith("DATABASE."):
+            raise
+        if error.retryable:
+            with engine.database.person(user_id) as conn:
+                calendar = calendars.get(conn, calendar_id)
+                connections.mark_failure(conn, calendar.connection_id, error, now=engine.now())
         log.warning(
             "channel not opened",
             extra={

@@ -138,8 +138,11 @@ def _write_all(run: _Run, provider: CalendarProvider) -> Outcome:
         now = run.engine.now()
         with run.engine.database.person(run.calendar.user_id) as conn:
             leases.guard(conn, run.lease, now=now, duration=LEASE)
+            standing = mappings.lock(conn, [one.mapping.id for one in work])
             for one in work:
-                failed = settle.settle(conn, run.calendar, one, key=run.key, run_id=run.run_id, now=now)
+                failed = settle.settle(
+                    conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, run_id=run.run_id, now=now
+                )
                 run.failed += failed
                 run.written += not failed
         if monotonic() > deadline:

@@ -16,7 +16,7 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, WriteOccurrence, Written
-from shared.sync import apply, writes
+from shared.sync import sightings, writes
 from shared.sync.differences import CANCELLED, Applied
 from shared.sync.store import journal, mappings, mirrors
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.providers.port import Write
     from shared.store.database import Connection
     from shared.sync.store.calendars import SyncedCalendar
+    from shared.sync.store.mappings import Mapping
     from shared.sync.writes import Work
 
 OCCURRENCE_ATTEMPTS = 4
@@ -35,9 +36,21 @@ OCCURRENCE_ATTEMPTS = 4
 
 
 def settle(
-    conn: Connection, calendar: SyncedCalendar, work: Work, *, key: DataKey, run_id: UUID, now: datetime
+    conn: Connection,
+    calendar: SyncedCalendar,
+    work: Work,
+    standing: Mapping | None,
+    *,
+    key: DataKey,
+    run_id: UUID,
+    now: datetime,
 ) -> bool:
-    """Record the answers to one mirror's writes; returns whether something failed."""
+    """Record the answers to one mirror's writes; returns whether something failed.
+
+    `standing` is the mapping as it is now: a pull may have looked at the mirror while it was written.
+    """
+    if standing is None:
+        return False  # its link was deleted meanwhile, and with it everything there is to record
     _journal(conn, work, run_id=run_id)
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
@@ -49,10 +62,12 @@ def settle(
         mappings.save_gone(conn, work.mapping, done=True)
         mirrors.mark_cancelled(conn, work.mapping)
         return False
-    return _written(conn, calendar, work, key=key, now=now)
+    return _written(conn, calendar, work, standing, key=key, now=now)
 
 
-def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: DataKey, now: datetime) -> bool:
+def _written(
+    conn: Connection, calendar: SyncedCalendar, work: Work, standing: Mapping, *, key: DataKey, now: datetime
+) -> bool:
     mapping = work.mapping
     event_id = work.root_answer.event_id if isinstance(work.root_answer, Written) else mapping.mirror_event_id
     if work.differences is None or work.mirror is None or event_id is None:
@@ -64,7 +79,7 @@ def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: Dat
     observed = dict(mapping.observed or {})
     etag = mapping.mirror_etag
     if isinstance(work.root_answer, Written) and work.root_answer.event is not None:
-        observed = ({} if rewritten else observed) | apply.observed(work.root_answer.event, key=key)
+        observed = ({} if rewritten else observed) | sightings.observed(work.root_answer.event, key=key)
         etag = work.root_answer.event.etag
     errors: list[KalendsError] = []
     for write, answer in work.occurrence_answers:
@@ -76,11 +91,12 @@ def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: Dat
         etag = None  # a series' own ETag may have moved with its occurrence
         observed[write.key] = CANCELLED
         if answer.event is not None:
-            observed |= apply.observed(answer.event, key=key)
+            observed |= sightings.observed(answer.event, key=key)
         overrides.pop(write.key, None)
         if write.key in work.differences.applied.overrides:
             overrides[write.key] = work.differences.applied.overrides[write.key]
     applied = replace(work.differences.applied, overrides=overrides if errors else work.differences.applied.overrides)
+    applied = _undone(applied, work, standing)
     mappings.save_written(
         conn,
         mapping,
@@ -95,9 +111,33 @@ def _written(conn: Connection, calendar: SyncedCalendar, work: Work, *, key: Dat
     if errors:
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
     if work.root_answer is not None or work.occurrence_answers:
-        created = mapping.applied is None
+        created = mapping.base is None
         mirrors.save(conn, calendar, mapping, work.mirror.root, event_id=event_id, created=created)
     return False
+
+
+def _undone(applied: Applied, work: Work, standing: Mapping) -> Applied:
+    """What stands of a write if a pull saw the mirror changed meanwhile; the mapping is due again then.
+
+    Better one write too many than a change by somebody else that stays. What the pull saw of the root was this very
+    write if it saw its ETag.
+    """
+    if standing.requested == work.mapping.requested or standing.applied is None:
+        return applied
+    seen = Applied.from_json(standing.applied)
+    answer = work.root_answer.event if isinstance(work.root_answer, Written) else None
+    is_own = answer is not None and answer.etag is not None and answer.etag == standing.mirror_etag
+    before = Applied.from_json(work.mapping.applied).overrides
+    forgotten = {
+        key: was
+        for key, was in seen.overrides.items()
+        if was == "" or was != before.get(key) or (was == CANCELLED != applied.overrides.get(key))
+    }
+    return replace(
+        applied,
+        root=None if seen.root is None and not is_own else applied.root,
+        overrides={**applied.overrides, **forgotten},
+    )
 
 
 def _failed(

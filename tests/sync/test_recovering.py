@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from shared.calendar import recurrence
-from shared.calendar.event import Event, Status, Text, Unit
+from shared.calendar.event import Availability, Event, Status, Text, Unit
 from shared.calendar.span import Window
 from shared.core import clock
-from shared.core.errors import TransientError
+from shared.core.errors import RateLimitedError
 from shared.providers.port import Skipped, Upserted
-from shared.sync import dispatch, requests
+from shared.store.database import Database
+from shared.sync import dispatch, pull, requests
 from shared.sync.requests import By
 from tests.sync.world import NOW, World, event
 
@@ -21,6 +22,18 @@ from tests.sync.world import NOW, World, event
 @pytest.fixture
 def world(database):
     return World(database)
+
+
+class KilledError(BaseException):
+    """The worker's process is gone."""
+
+
+def kill(*arguments, **named):
+    raise KilledError
+
+
+def limited(*arguments, **named):
+    raise RateLimitedError("Too many channels.", retry_after=600)
 
 
 def by(world) -> By:
@@ -86,23 +99,151 @@ def test_a_mirror_series_changed_in_two_places_at_once_is_put_right_in_both(worl
     assert world.rows("SELECT rewrites FROM event_mappings") == [(1,)]
 
 
-def test_a_link_whose_last_mirror_went_unseen_is_gone_all_the_same(world):
+def test_a_link_is_gone_even_if_whoever_removed_its_last_mirror_was_killed(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
     link = world.link(a, b)
 
-    def lose_the_answer(write):
-        raise TransientError("504")
-
-    world.server.after_write = lose_the_answer
-    requests.delete_link(world.engine, by(world), link.id, delete_mirrors=True)
-    world.run()
-    world.look(b)
-    with world.database.everyone() as conn:
-        conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
-    world.look(b)
-    world.run()
+    with monkeypatch.context() as killing, pytest.raises(KilledError):
+        killing.setattr("shared.sync.links.finish_deletions", kill)
+        requests.delete_link(world.engine, by(world), link.id, delete_mirrors=True)
+        world.run()
     dispatch.dispatch(world.engine, correlation_id="test", now=NOW + timedelta(hours=2))
 
     assert world.mirrors(b) == []
     assert world.rows("SELECT state FROM links") == []
+
+
+def test_an_event_that_becomes_unreadable_keeps_its_mirror_and_follows_its_link(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    link = world.link(a, b, privacy="full")
+
+    with monkeypatch.context() as failing:
+        unreadable(world, failing, "s")
+        world.put(a, series)
+        world.put(a, occurrence(series, 2, text=Text(title="moved")))
+        world.look(a)
+        world.run()
+        requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "busy"})
+        world.run()
+
+    (mirror,) = world.mirrors(b)
+    assert mirror.text == Text(title="Busy")
+
+
+def test_an_event_that_can_be_read_again_is_mirrored_as_it_is_now(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    one = world.put(a, event("e1", availability=Availability.FREE))
+    link = world.link(a, b)
+
+    with monkeypatch.context() as failing:
+        unreadable(world, failing, "e1")
+        world.put(a, one)
+        world.look(a)
+        world.run()
+        requests.change_link(world.engine, by(world), link.id, version=None, changes={"skip_free": False})
+        world.run()
+    world.put(a, one)
+    world.look(a)
+    world.run()
+
+    assert len(world.mirrors(b)) == 1
+
+
+def test_an_unreadable_event_that_is_deleted_unseen_takes_its_mirror_along(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    one = world.put(a, event("e1"))
+    world.link(a, b)
+    with monkeypatch.context() as failing:
+        unreadable(world, failing, "e1")
+        world.put(a, one)
+        world.look(a)
+        world.run()
+
+    world.server.remove("a", "e1")
+    world.server.expire_cursors()
+    world.look(a)
+    world.run()
+
+    assert world.mirrors(b) == []
+
+
+def test_a_mirror_changed_while_its_link_rests_is_put_right_when_the_link_goes_on(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    link = world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    requests.pause_link(world.engine, by(world), link.id)
+    world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",), title="Another title"))
+    world.look(a)
+    world.run()
+
+    world.put(b, replace(mirror, text=Text(title="mine")))
+    world.put(b, occurrence(mirror, 1))
+    world.look(b)
+    world.run()
+    requests.resume_link(world.engine, by(world), link.id)
+    world.run()
+
+    assert {one.text.title for one in world.server.visible("b")} == {"Busy"}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_mirror_changed_while_it_is_written_is_put_right(world, logins, gone):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    other = World.beside(world, Database(logins.runtime))
+
+    def meddle(write):
+        world.server.after_write = lambda write: None
+        (mirror,) = world.mirrors(b)
+        if gone:
+            world.server.remove("b", mirror.id)
+        else:
+            world.put(b, replace(mirror, text=Text(title="mine")))
+        other.look(b)
+        pull.pull(other.engine, b, user_id=world.user_id, correlation_id="test")
+
+    world.server.after_write = meddle
+    world.put(a, event("e1", hours=30))
+    world.look(a)
+    world.run()
+    other.database.close()
+
+    (mirror,) = world.mirrors(b)
+    assert mirror.text == Text(title="Busy")
+    assert mirror.span == event("e1", hours=30).span
+
+
+def test_what_a_pull_sees_of_a_write_under_way_is_not_written_again(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    world.server.writes.clear()
+    other = World.beside(world, Database(logins.runtime))
+
+    def look(write):
+        world.server.after_write = lambda write: None
+        other.look(b)
+        pull.pull(other.engine, b, user_id=world.user_id, correlation_id="test")
+
+    world.server.after_write = look
+    world.put(a, event("e1", hours=30))
+    world.look(a)
+    world.run()
+    other.database.close()
+
+    assert [one for _, one, _ in world.server.writes] == ["update"]
+    assert world.rows("SELECT requested = done FROM event_mappings") == [(True,)]
+
+
+def test_a_refused_channel_keeps_the_connection_waiting_as_long_as_the_provider_asks(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    monkeypatch.setattr(world.provider, "watch", limited)
+
+    world.link(a, b)
+
+    ((waits,),) = world.rows("SELECT backoff_until > now() + interval '9 minutes' FROM external_calendar_connections")
+    assert waits

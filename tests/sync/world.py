@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -78,6 +79,14 @@ class World:
                 (self.connection_id, self.user_id, str(self.connection_id), app[0]),
             )
         self.remote: dict[UUID, str] = {}
+
+    @classmethod
+    def beside(cls, world: World, database: Database) -> World:
+        """A second worker in the same world, with a connection of its own."""
+        other = copy.copy(world)
+        other.database = database
+        other.engine = replace(world.engine, database=database, holder="another")
+        return other
 
     def calendar(self, name: str) -> UUID:
         """A new calendar, known to the provider under `name`."""

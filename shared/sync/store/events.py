@@ -87,6 +87,7 @@ def upsert(
             RETURNING new.external_event_id, new.series_id,
                       (old.checksum IS DISTINCT FROM new.checksum
                        OR (old.sync_status = 'CANCELLED') <> (new.sync_status = 'CANCELLED')
+                       OR old.sync_status = 'FAILED'
                        OR (old.raw_payload IS NULL) <> (new.raw_payload IS NULL)) AS changed
             """,
             {
@@ -117,7 +118,7 @@ def remove(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> lis
             """
             UPDATE external_calendar_events
                SET sync_status = 'CANCELLED', raw_payload = NULL, updated_at = now(),
-                   details = CASE WHEN details = '{}' THEN details ELSE jsonb_set(details, '{status}', '"cancelled"') END
+                   details = CASE details WHEN '{}' THEN details ELSE jsonb_set(details, '{status}', '"cancelled"') END
              WHERE calendar_id = %(calendar)s AND booking_id IS NULL AND sync_status <> 'CANCELLED'
                AND (external_event_id = ANY(%(ids)s) OR series_id = ANY(%(ids)s))
             RETURNING external_event_id, series_id, true AS changed
@@ -162,7 +163,10 @@ def mark_skipped(conn: Connection, calendar: SyncedCalendar, event_id: str, reas
 def units(
     conn: Connection, calendar_id: UUID, root_ids: Sequence[str], *, key: DataKey, with_text: bool
 ) -> dict[str, Unit]:
-    """The units of these roots, in full; a root that is unknown, unreadable or gone is missing from the answer."""
+    """The units of these roots, in full; a root that is unknown or gone is missing from the answer.
+
+    One that has become unreadable is answered as it was last understood: it is there, and nothing proves otherwise.
+    """
     with conn.cursor(row_factory=class_row(_Row)) as cursor:
         rows = cursor.execute(
             """
@@ -188,7 +192,7 @@ def units(
         )
         if event.series_id:
             overrides.setdefault(event.series_id, []).append(event)
-        elif row.sync_status not in ("CANCELLED", "FAILED") and event.status is not Status.CANCELLED:
+        elif row.sync_status != "CANCELLED" and event.status is not Status.CANCELLED:
             roots[event.id] = event
     return {root_id: Unit(root=root, overrides=tuple(overrides.get(root_id, ()))) for root_id, root in roots.items()}
 
@@ -200,7 +204,8 @@ def unseen(conn: Connection, calendar: SyncedCalendar, *, limit: int) -> list[st
         """
         SELECT external_event_id FROM external_calendar_events
          WHERE calendar_id = %(calendar)s AND series_id IS NULL
-           AND sync_status NOT IN ('CANCELLED', 'FAILED') AND seen_generation < %(generation)s
+           AND (sync_status IN ('CREATED', 'UPDATED') OR (sync_status = 'FAILED' AND booking_id IS NULL))
+           AND seen_generation < %(generation)s
            AND (end_time > %(start)s OR jsonb_array_length(details->'recurrence') > 0)
            AND (%(end)s::timestamptz IS NULL OR start_time < %(end)s)
          ORDER BY external_event_id LIMIT %(limit)s

@@ -299,10 +299,17 @@ def adopt(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:
 
 
 def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag: str | None) -> None:
-    """A mirror that is to be written anyway does not look as it was left: `applied` is what still stands, and `etag`
-    tells whoever is writing it whether that was its own doing."""
+    """A mirror that is to be written, or is just being written, was seen to look otherwise than it was left.
+
+    `applied` is what still stands. Whoever is writing it can tell by the root's `etag` whether it was its own doing.
+    """
     conn.execute(
-        "UPDATE event_mappings SET applied = %s, mirror_etag = %s WHERE id = %s", (Jsonb(applied), etag, mapping_id)
+        """
+        UPDATE event_mappings
+           SET applied = %s, mirror_etag = %s, requested = requested + CASE state WHEN 'open' THEN 1 ELSE 0 END
+         WHERE id = %s
+        """,
+        (Jsonb(applied), etag, mapping_id),
     )
 
 

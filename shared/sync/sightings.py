@@ -1,0 +1,118 @@
+"""What pages show of our own mirrors: whether one was changed or deleted by somebody else, and must be put right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.calendar import codec
+from shared.calendar.span import occurrence_key
+from shared.store import outbox
+from shared.sync.differences import CANCELLED, Applied
+from shared.sync.store import mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.calendar.event import Event
+    from shared.crypto.keyring import DataKey
+    from shared.providers.port import Upserted
+    from shared.store.database import Connection
+    from shared.sync.store.mappings import Mapping
+
+REWRITE_LIMIT = 3
+"""A mirror rewritten so often within REWRITE_PERIOD without a change of its source is frozen."""
+REWRITE_PERIOD = timedelta(hours=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sight:
+    """All that a page shows of one mirror: checksums by place, the root's ETag, or that it is gone.
+
+    Together, because Google tells of a series and of each occurrence that differs apart.
+    """
+
+    mapping: Mapping
+    seen: dict[str, str] = field(default_factory=dict)
+    etag: str | None = None
+    is_gone: bool = False
+
+    def add(self, change: Upserted, *, key: DataKey) -> None:
+        """Note what one item says."""
+        if not change.event.is_override:
+            self.is_gone = change.event.is_cancelled
+            self.etag = change.event.etag
+        if not self.is_gone:
+            for one in (change.event, *(change.overrides or ())):
+                self.seen |= observed(one, key=key)
+
+
+def observe(conn: Connection, sights: Iterable[Sight], *, now: datetime) -> bool:
+    """Compare our mirrors with what was left of them; returns whether one must be written again.
+
+    A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
+    it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
+    """
+    again = False
+    for sight in sights:
+        mapping = sight.mapping
+        if mapping.wanted != "present":
+            if sight.is_gone and not mapping.is_due:
+                mappings.save_gone(conn, mapping, done=True)
+            continue
+        known = mapping.observed or {}
+        differing = {place: checksum for place, checksum in sight.seen.items() if known.get(place) != checksum}
+        if not differing and not sight.is_gone:
+            continue
+        applied = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
+        if sight.is_gone or mapping.is_due or mapping.state != "open":
+            # Where a write is under way, perhaps this is what it wrote, and perhaps what it must put right.
+            mappings.disturb(conn, mapping.id, applied=applied.to_json(), etag=None if sight.is_gone else sight.etag)
+            again = again or mapping.state == "open"
+        else:
+            again = _restore(conn, mapping, applied, now=now) or again
+    return again
+
+
+def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
+    """A mirror of ours turned up whose creation was never recorded, or is being recorded just now."""
+    if mappings.adopt(conn, mapping_id, mirror_event_id=event.root_id):
+        unknown = Applied(root=None, shape="", overrides={})
+        mappings.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
+
+
+def forget(applied: Applied, differing: dict[str, str], *, everything: bool = False) -> Applied:
+    """What still stands of a mirror after somebody else changed these places, or all of it."""
+    places = {place: CANCELLED if checksum == CANCELLED else "" for place, checksum in differing.items() if place}
+    kept = dict.fromkeys(applied.overrides, "") if everything else applied.overrides
+    return replace(applied, root=None if everything or "" in differing else applied.root, overrides={**kept, **places})
+
+
+def observed(event: Event, *, key: DataKey) -> dict[str, str]:
+    """The checksum of a mirror, or of one of its occurrences, as the provider shows it, by place ("" is the root)."""
+    place = occurrence_key(event.original_start) if event.original_start is not None else ""
+    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(event))}
+
+
+def _restore(conn: Connection, mapping: Mapping, applied: Applied, *, now: datetime) -> bool:
+    thawed = mappings.restore(
+        conn,
+        mapping,
+        applied=applied.to_json(),
+        now=now,
+        limit=REWRITE_LIMIT,
+        period_start=now - REWRITE_PERIOD,
+    )
+    if not thawed:
+        outbox.publish(
+            conn,
+            "mapping.frozen",
+            user_id=mapping.user_id,
+            aggregate_type="mapping",
+            aggregate_id=mapping.id,
+            payload={"link_id": str(mapping.link_id), "calendar_id": str(mapping.target_calendar_id)},
+        )
+    return thawed
