@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -34,6 +33,7 @@ from tests.simulation import plain, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from datetime import datetime
 
     from shared.calendar.event import Event
     from shared.calendar.mirror import Appearance
@@ -76,9 +76,7 @@ class Place:
 class SimulatedCalendar:
     """An account with a token that may have lapsed meanwhile (port.CalendarProvider)."""
 
-    def __init__(
-        self, account: Account, *, token: int, server: Server, weather: Weather, channels: Channels
-    ) -> None:
+    def __init__(self, account: Account, *, token: int, server: Server, weather: Weather, channels: Channels) -> None:
         self._account = account
         self._server = server
         self._machine = server.machine
@@ -287,7 +285,7 @@ class SimulatedCalendar:
         """Go on with a conversation; None if it is not over."""
         weather, journal = self._weather, self._server.journal
         named = getattr(write, "marker", None)
-        scope = named.partition(".")[0] if named else None
+        scope = named.partition(".")[0] if named else "an occurrence"
         self._call.setdefault("tags", []).append((self._machine.seconds(), scope))
         if weather.strikes("item refused"):
             if self._machine.random.random() < 0.5:

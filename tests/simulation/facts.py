@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
     from tests.simulation.world import World
 
+TABLES = (
+    "event_mappings",
+    "external_calendar_events",
+    "sync_runs",
+    "sync_jobs",
+    "sync_journal",
+    "held_changes",
+    "outbox",
+    "external_calendar_connections",
+    "calendar_sync_state",
+    "audit_log",
+    "webhook_channels",
+)
 OPTIONS = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind", "state")
 
 
@@ -65,11 +78,7 @@ class Facts:
 
     def words_in_store(self) -> list[str]:
         """Tables in which a word that a person wrote stands in the clear."""
-        tables = (
-            "event_mappings external_calendar_events sync_runs sync_jobs sync_journal held_changes outbox "
-            "external_calendar_connections calendar_sync_state audit_log webhook_channels"
-        ).split()
-        found = " UNION ALL ".join(f"SELECT '{one}' FROM {one} t WHERE t::text ~ '{WORD}[0-9]+x'" for one in tables)
+        found = " UNION ALL ".join(f"SELECT '{one}' FROM {one} t WHERE t::text ~ '{WORD}[0-9]+x'" for one in TABLES)  # noqa: S608 - constants
         return sorted({row[0] for row in self._world.store.rows(found)})
 
     def _read_log(self) -> None:

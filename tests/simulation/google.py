@@ -153,4 +153,5 @@ def instance(master: Item, item_id: str, key: str) -> Item:
         "original": key,
         "marker": None,
         "guests": [],
+        "readable": True,
     }

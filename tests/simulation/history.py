@@ -70,16 +70,14 @@ class _History:
         self._machine = machine
         self._chance = machine.random
         self._report = report
-        self.world = World(
-            store, seed=seed, begin=machine.begin, machine=machine, habits=_habits(machine.random)
-        )
+        self.world = World(store, seed=seed, begin=machine.begin, machine=machine, habits=_habits(machine.random))
         self._people = People(self.world)
         self._facts = Facts(self.world)
 
     def live(self) -> None:
         """From the first sign-in to the verdict."""
         self._move_in()
-        for _ in range(self._chance.randint(15, 45)):
+        for _ in range(self._chance.randint(30, 75)):
             self._wait()
             self._people.act()
         self._heal()
@@ -94,12 +92,17 @@ class _History:
         """Accounts, calendars, a first look at them, events and links; nothing goes wrong yet."""
         chance, world = self._chance, self.world
         world.weather.calm = True
-        kinds: list[Kind] = chance.choice((["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"]))
+        kinds: list[Kind] = chance.choice(
+            (["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"])
+        )
         for number, kind in enumerate(kinds):
             account = Account(name=f"{kind[0]}{number}", kind=kind)
             for letter in "abc"[: chance.randint(1 if len(kinds) > 1 else 2, 2)]:
                 shelf = Shelf(
-                    name=f"{account.name}{letter}", account=account.name, kind=kind, supports_push=chance.random() < 0.85
+                    name=f"{account.name}{letter}",
+                    account=account.name,
+                    kind=kind,
+                    supports_push=chance.random() < 0.85,
                 )
                 account.shelves.append(shelf)
                 world.server.shelves[shelf.name] = shelf
@@ -167,7 +170,6 @@ class _History:
         world.around.is_down = False
         world.sleep(0)
         self._people.open_gates()
-        self._people.resume_all()
         if self._chance.random() < 0.7:
             self._people.mend_all()
         for shelf in world.server.shelves.values():
@@ -182,7 +184,8 @@ class _History:
         while calm < 2:
             machine.run_until(machine.now() + timedelta(seconds=61))
             world.around.is_down = False
-            if self._people.decide_held(everything=True) or self._people.reconnect(everything=True):
+            people = self._people
+            if people.resume_all() + people.decide_held(everything=True) + people.reconnect(everything=True):
                 calm = 0
             calm = calm + 1 if machine.is_idle and not world.queues.running and not self._due() else 0
             if machine.now() > limit:
@@ -251,9 +254,7 @@ class _History:
         if when == "in the end":
             found += conduct.judge(facts)
             self._report.links = len(facts.links)
-            self._report.mirrors = sum(
-                len(shelf.living("kalends")) for shelf in self.world.server.shelves.values()
-            )
+            self._report.mirrors = sum(len(shelf.living("kalends")) for shelf in self.world.server.shelves.values())
             for table in self._facts.words_in_store():
                 self._found(f"leak: {table} holds a word that a person wrote")
             for body in self.world.queues.bodies:

@@ -1,4 +1,4 @@
-"""Events as people make them. Every text holds a word that is used once, so that it is recognised wherever it turns up."""
+"""Events as people make them. Every text holds a word that is used once: it is recognised wherever it turns up."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ class Inventor:
     def shifted(self, item: Item) -> dict[str, str]:
         """An occurrence moved a little, within its neighbours."""
         days = self._chance.choice((0, 0, 1))
-        by = timedelta(days=days) if item["all_day"] else timedelta(days=days, minutes=self._chance.choice((0, 45, 120)))
-        return {
-            name: plain.text(plain.moment(item[name]) + by, all_day=item["all_day"]) for name in ("start", "end")
-        }
+        by = (
+            timedelta(days=days) if item["all_day"] else timedelta(days=days, minutes=self._chance.choice((0, 45, 120)))
+        )
+        return {name: plain.text(plain.moment(item[name]) + by, all_day=item["all_day"]) for name in ("start", "end")}
 
     def _word(self) -> str:
         return f"{WORD}{next(self._words)}x"

@@ -115,7 +115,7 @@ class Machine:
             except KilledError as killed:
                 actor.is_dead = True
                 outcome: BaseException | None = killed
-            except Exception as error:  # noqa: BLE001 - `ended` decides
+            except Exception as error:
                 outcome = error
             else:
                 outcome = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from shared.connections import calendars as listed
 from shared.control.gates import Operation
@@ -19,6 +18,7 @@ from tests.simulation.microsoft import cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from shared.sync.context import Engine
     from tests.simulation.plain import Item
@@ -160,7 +160,9 @@ class People:
         """A deleted single event comes out of the bin."""
         shelf = self._shelf()
         gone = [
-            one for one in shelf.items.values() if plain.is_gone(one) and one["by"] == "person" and not one["recurrence"]
+            one
+            for one in shelf.items.values()
+            if plain.is_gone(one) and one["by"] == "person" and not one["recurrence"]
         ]
         if gone:
             self._put(shelf, {**self._chance.choice(gone), "status": "confirmed"}, "brings back")
@@ -257,14 +259,15 @@ class People:
                 ),
             )
 
-    def resume_all(self) -> None:
-        """Every paused link goes on."""
-        for link in self._links():
-            if link["state"] == "paused":
-                self._ask(
-                    f"resumes link {_short(link['id'])}",
-                    lambda engine, by, link=link: requests.resume_link(engine, by, link["id"]),
-                )
+    def resume_all(self) -> int:
+        """Every paused link goes on; returns how many there were."""
+        paused = [link for link in self._links() if link["state"] == "paused"]
+        for link in paused:
+            self._ask(
+                f"resumes link {_short(link['id'])}",
+                lambda engine, by, link=link: requests.resume_link(engine, by, link["id"]),
+            )
+        return len(paused)
 
     def delete_link(self) -> None:
         """With its mirrors or without."""
@@ -277,7 +280,7 @@ class People:
             )
 
     def sync_now(self) -> None:
-        """"Sync now" on everything."""
+        """ "Sync now" on everything."""
         self._ask("asks for a sync", lambda engine, by: requests.sync_now(engine, by))
 
     def decide_held(self, *, everything: bool = False) -> int:
@@ -294,7 +297,7 @@ class People:
         return len(waiting)
 
     def reconnect(self, *, everything: bool = False) -> int:
-        """Sign in again where Kalends is not let in any more (as connections/oauth.py saves a sign-in); returns how many
+        """Sign in again where Kalends is not let in any more, as connections/oauth.py saves a sign-in; returns how many
         accounts that were."""
         rows = self._world.store.rows(
             "SELECT id, provider_user_id FROM external_calendar_connections WHERE status = 'needs_reauth' ORDER BY id"
@@ -370,9 +373,7 @@ class People:
         self._machine.note(f"the person {what}")
 
         def asked(engine: Engine) -> None:
-            by = By(
-                user_id=self._world.user_id, actor="person", correlation_id="person", now=self._machine.now()
-            )
+            by = By(user_id=self._world.user_id, actor="person", correlation_id="person", now=self._machine.now())
             work(engine, by)
 
         self._world.act("person", asked)
@@ -389,12 +390,15 @@ class People:
         }
 
     def _links(self) -> list[dict[str, Any]]:
-        return [row[0] | {"id": row[1], "source_calendar_id": row[2], "target_calendar_id": row[3]} for row in (
-            self._world.store.rows(
-                "SELECT to_jsonb(l), id, source_calendar_id, target_calendar_id FROM links l"
-                " WHERE state <> 'deleting' ORDER BY id"
+        return [
+            row[0] | {"id": row[1], "source_calendar_id": row[2], "target_calendar_id": row[3]}
+            for row in (
+                self._world.store.rows(
+                    "SELECT to_jsonb(l), id, source_calendar_id, target_calendar_id FROM links l"
+                    " WHERE state <> 'deleting' ORDER BY id"
+                )
             )
-        )]
+        ]
 
     def _link(self) -> dict[str, Any] | None:
         links = self._links()
@@ -423,7 +427,10 @@ class People:
 
     def _change_one_of(self, shelf: Shelf, master: Item) -> None:
         begin = plain.moment(master["start"])
-        places = [plain.place(one, all_day=master["all_day"]) for one in plain.starts(master, before=begin + timedelta(days=300))][:8]
+        places = [
+            plain.place(one, all_day=master["all_day"])
+            for one in plain.starts(master, before=begin + timedelta(days=300))
+        ][:8]
         key = self._chance.choice(places)
         known = next((one for one in shelf.overrides(master["id"]) if one["original"] == key), None)
         item_id = f"{master['id']}{'_' if shelf.kind == 'google' else '.'}{key}"

@@ -80,7 +80,11 @@ class World:
         )
 
     def act(
-        self, kind: str, work: Callable[[Engine], object], *, ended: Callable[[BaseException | None], None] | None = None
+        self,
+        kind: str,
+        work: Callable[[Engine], object],
+        *,
+        ended: Callable[[BaseException | None], None] | None = None,
     ) -> None:
         """Let an actor do something with a database of its own. What it may raise: KalendsError, or being killed."""
         self._act(kind, work, limit=DEADLINES.get(kind, 60.0), ended=ended)

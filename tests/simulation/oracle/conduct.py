@@ -108,9 +108,10 @@ def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[
             continue
         if entry["after"]["status"] == "cancelled":
             continue  # what a tombstone still says was said before
+        before = entry["before"] or {}
         for part in ("title", "description", "location"):
             for word in WORDS.findall(entry["after"][part]):
-                if not _was_shown(versions, homes[word], entry):
+                if word not in before.get(part, "") and not _was_shown(versions, homes[word], entry):
                     what = f"{word} in the {part} of {entry['id']} in {entry['calendar']} at {entry['at']:.0f}"
                     yield Finding(kind="leak", what=what)
 
@@ -163,7 +164,8 @@ def _too_soon(history: History) -> Iterator[Finding]:
                 if when >= until:
                     break
                 if later["actor_began"] > ended:
-                    what = f"{later['actor']} asked {call['account']} {until - when:.0f} s before Retry-After of {call['actor']}"
+                    early = f"{until - when:.0f} s before the Retry-After told to {call['actor']}"
+                    what = f"{later['actor']} asked {call['account']} {early}"
                     yield Finding(kind="too soon", what=what)
                     break
 
