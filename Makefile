@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check bench synth clean
+.PHONY: help setup run smoke test check bench synth deploy diff destroy clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,15 @@ bench: setup ## measure beside the peers; writes build/bench.json
 
 synth: setup ## write the CloudFormation templates of every stage into cdk.out/
 	@$(PYTHON) -m infra.synth
+
+deploy: setup ## put a stage on AWS: make deploy STAGE=dev ARGS="--parameters ..." (docs/deploy.md)
+	@$(PYTHON) -m infra.deploy deploy "$(STAGE)" $(ARGS)
+
+diff: setup ## what deploying a stage would change
+	@$(PYTHON) -m infra.deploy diff "$(STAGE)" $(ARGS)
+
+destroy: setup ## take a stage away from AWS, with its data where the stage does not keep it
+	@$(PYTHON) -m infra.deploy destroy "$(STAGE)" $(ARGS)
 
 clean: ## forget the local data and everything built (keeps .venv and .tools)
 	@tools/clean

@@ -73,6 +73,11 @@ class Stage:
     workers: Mapping[QueueName, int]
     cloud: Cloud | None
 
+    @property
+    def closed_because(self) -> str:
+        """What is said to whoever deploys a stage that is not deployable."""
+        return f"Stage {self.name} may not be deployed yet: see infra/stages.py."
+
 
 _PROD = Stage(
     name="prod",

@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from infra.stages import Stage
 
 
-def reason(stage: Stage) -> str:
-    """What is said to whoever tries."""
-    return f"Stage {stage.name} may not be deployed yet: see infra/stages.py."
-
-
 def close_unless_deployable(stack: Stack, stage: Stage) -> None:
     """Add a rule that never holds to the stack of a stage that is not deployable."""
     if not stage.deployable:
@@ -23,7 +18,7 @@ def close_unless_deployable(stack: Stack, stage: Stage) -> None:
             "NotYet",
             assertions=[
                 CfnRuleAssertion(
-                    assert_=Fn.condition_equals("deployable", stage.name), assert_description=reason(stage)
+                    assert_=Fn.condition_equals("deployable", stage.name), assert_description=stage.closed_because
                 )
             ],
         )
