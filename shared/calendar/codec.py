@@ -42,7 +42,12 @@ def text_from_json(data: bytes) -> Text:
 
 def content(event: Event) -> bytes:
     """What a checksum covers: details and text. Two events with equal content need no second look."""
-    return details_json(event).encode() + b"\n" + (text_to_json(event.text) if event.text else b"")
+    return content_of(details_json(event), event.text)
+
+
+def content_of(details: str, text: Text | None) -> bytes:
+    """The same of an event whose `details_json` is at hand."""
+    return details.encode() + b"\n" + (text_to_json(text) if text else b"")
 
 
 def event_from_row(

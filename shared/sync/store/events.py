@@ -54,6 +54,7 @@ def upsert(
     if not unique:
         return []
     rows = list(unique.values())
+    details = [codec.details_json(event) for event in rows]
     aad = str(calendar.id)
     sealed = [
         key.seal(codec.text_to_json(event.text), aad=aad)
@@ -102,9 +103,12 @@ def upsert(
                 "starts": [event.span and event.span.starts_at() for event in rows],
                 "ends": [event.span and event.span.ends_at() for event in rows],
                 "busy": [event.availability.value != "free" for event in rows],
-                "checksums": [key.checksum(codec.content(event)) for event in rows],
+                "checksums": [
+                    key.checksum(codec.content_of(known, event.text))
+                    for event, known in zip(rows, details, strict=True)
+                ],
                 "cancelled": [event.is_cancelled for event in rows],
-                "details": [codec.details_json(event) for event in rows],
+                "details": details,
                 "sealed": sealed,
                 "etags": [event.etag for event in rows],
             },
