@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PROVIDER_SECONDS = 0.1
 TARGET, TARGET_BUSY = (1.0, 3.0), (3.0, 10.0)
 """Seconds, p50 and p95: with nothing else to do; with slow providers while a calendar is copied for the first time."""
-_PATIENCE = 180.0
+_PATIENCE = 120.0
 _PAGE = 2_500
 
 
@@ -66,8 +67,7 @@ class Lane:
             simulator.call("PUT", "/faults", {"slow": {"rate": 1 if seconds else 0, "seconds": seconds}})
 
     def drive(self, *, rate: float, seconds: float) -> list[float]:
-        """Add events at a steady rate; answers the seconds until each one's mirror. Raises TimeoutError for one that
-        does not come."""
+        """Add events at a steady rate; answers the seconds until each one's mirror, endless if it does not come."""
         heard, name = self.target.simulator.last(), token_hex(4)
         before = self.source.simulator.last()
         began, number = time.monotonic(), 0
@@ -75,9 +75,9 @@ class Lane:
             time.sleep(max(0.0, began + due - time.monotonic()))
             self.source.add({**google.body(2 + number % 8), "summary": f"{name} {number}"})
             number += 1
-        return self._wait(name, number, before=before, heard=heard)
+        return self._wait(name, before=before, heard=heard)
 
-    def _wait(self, name: str, number: int, *, before: int, heard: int) -> list[float]:
+    def _wait(self, name: str, *, before: int, heard: int) -> list[float]:
         changed = {write["event"]: _at(write["at"]) for write in self.source.writes(before)[0]}
         titles = {item["id"]: str(item.get("summary", "")) for item in self.source.items()}
         accepted = {titles[event]: at for event, at in changed.items() if titles[event].startswith(name)}
@@ -88,11 +88,11 @@ class Lane:
             mirrored: dict[str, datetime] = {}
             for write in writes:
                 mirrored.setdefault(subjects.get(write["event"], ""), _at(write["at"]))
-            if accepted.keys() <= mirrored.keys():
-                return [(mirrored[title] - at) / timedelta(seconds=1) for title, at in accepted.items()]
-            if time.monotonic() > deadline:
-                missing = number - len(accepted.keys() & mirrored.keys())
-                raise TimeoutError(f"{missing} of {number} changes have no mirror after {_PATIENCE:.0f} s")
+            if accepted.keys() <= mirrored.keys() or time.monotonic() > deadline:
+                return [
+                    (mirrored[title] - at) / timedelta(seconds=1) if title in mirrored else inf
+                    for title, at in accepted.items()
+                ]
             time.sleep(0.5)
 
 
@@ -124,15 +124,18 @@ def busy(lane: Lane, *, rate: float = 10, seconds: float = 60, events: int = 10_
 
 
 def _row(work: str, seconds: list[float], target: tuple[float, float]) -> Row:
-    p50, p95 = percentile(seconds, 0.5), percentile(seconds, 0.95)
+    came = [one for one in seconds if one < inf]
+    p50, p95 = percentile(came, 0.5), percentile(came, 0.95)
     ours: Measured = {"s (p50)": p50, "s (p95)": p95, "changes": len(seconds)}
+    if missing := len(seconds) - len(came):
+        ours[f"of them without a mirror {_PATIENCE:.0f} s after the last"] = missing
     return Row(
         work=work,
         ours=ours,
         peer={"min": 1},
         peer_name="other services, by their own words, at least",
         target=f"p50 {target[0]:g} s, p95 {target[1]:g} s",
-        met=p50 <= target[0] and p95 <= target[1],
+        met=p50 <= target[0] and p95 <= target[1] and not missing,
     )
 
 

@@ -66,7 +66,11 @@ def save(found: dict[str, Sequence[Row]], file: Path = FILE) -> None:
         "system": f"{platform.system()} {platform.machine()}",
     }
     for name, rows in found.items():
-        kept["benchmarks"][name] = {"measured_at": now, "rows": [asdict(row) for row in rows]}
+        kept["benchmarks"][name] = {
+            "measured_at": now,
+            "load": round(os.getloadavg()[0], 1),
+            "rows": [asdict(row) for row in rows],
+        }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(kept, indent=2) + "\n")
 
@@ -103,7 +107,14 @@ def write_docs(order: Sequence[str], *, file: Path = FILE, page: Path = PAGE) ->
         benchmark = kept["benchmarks"].get(name, {"rows": []})
         lines += ["| " + " | ".join(Row(**row).cells()) + " |" for row in benchmark["rows"]]
     measured = sorted({one["measured_at"] for one in kept["benchmarks"].values()})
-    lines += ["", f"Measured between {measured[0]} and {measured[-1]}.", "", *_NOTES.splitlines()]
+    loads = [one["load"] for one in kept["benchmarks"].values()]
+    lines += [
+        "",
+        f"Measured between {measured[0]} and {measured[-1]}. The load average was {min(loads)} to {max(loads)} on "
+        f"{machine['cores']} cores: above that number others were waiting too, and times are longer than they need be.",
+        "",
+        *_NOTES.splitlines(),
+    ]
     page.write_text("\n".join(lines) + "\n")
 
 
@@ -121,8 +132,8 @@ _INTRODUCTION = """\
 # Performance
 
 `make bench` measures Kalends beside a peer and beside what the machine allows, in turn in the same run, and writes
-`build/bench.json`; `make bench ARGS=--write-docs` writes this page from it. Nothing here is a test: times drift with
-the machine, so compare within a row.
+`build/bench.json`; `.venv/bin/python -m tests.bench --write-docs` writes this page from it, and `--long` measures also
+what takes minutes. Nothing here is a test: times drift with the machine, so compare within a row.
 
 This run: {cores} cores, {system}, Python {python}, everything over loopback. Real providers add their own latency."""
 

@@ -22,3 +22,4 @@ def test_every_change_of_a_steady_rate_has_its_mirror_also_beside_a_copy(cloud: 
     (beside,) = busy(lane, rate=2, seconds=2, events=60)
 
     assert alone.ours["changes"] == beside.ours["changes"] == 4
+    assert not [unit for row in (alone, beside) for unit in row.ours if "without a mirror" in unit]
