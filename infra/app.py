@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 def app(stage: Stage, *, outdir: Path | None = None) -> cdk.App:
     """The app of one stage, not yet synthesized. Without `outdir` the CDK command line says where."""
-    app = cdk.App(outdir=str(outdir) if outdir else None, analytics_reporting=False, tree_metadata=False)
+    app = cdk.App(
+        outdir=str(outdir) if outdir else None,
+        analytics_reporting=False,
+        tree_metadata=False,
+        # CloudFormation refuses to take away what a stack on top still uses.
+        context={"@aws-cdk/core:defaultCrossStackReferences": "strong"},
+    )
     data = Data(app, stage, stage.cloud) if stage.cloud else None
     application = Application(app, stage, data)
     if stage.cloud:

@@ -53,7 +53,7 @@ def stage_for(action: str, name: str) -> Stage:
 def command(action: str, stage: Stage, options: Sequence[str] = ()) -> list[str]:
     """What is run: the pinned CDK on the stage's templates, all stacks in their order."""
     cdk = [str(_NODE / "bin" / "node"), str(_HOME / "node_modules" / "aws-cdk" / "bin" / "cdk")]
-    which = [] if action == "bootstrap" else ["--all"]
+    which = ["--all"] if action in ("deploy", "destroy") else []  # the others mean all anyway
     return [*cdk, action, "--app", str(synth.assembly(stage.name)), *which, "--no-notices", *options]
 
 

@@ -52,6 +52,10 @@ def test_command_takes_the_written_templates_and_all_stacks() -> None:
     ]  # fmt: skip
 
 
+def test_comparing_names_no_stacks_because_the_command_line_knows_no_such_option() -> None:
+    assert "--all" not in deploy.command("diff", STAGES["dev"])
+
+
 def test_lock_pins_one_release_and_names_no_registry() -> None:
     lock = json.loads((ROOT / "infra/cdk/package-lock.json").read_text())
 
