@@ -56,23 +56,25 @@ class Differences:
 
 
 def compare(mirror: Mirror, applied: Applied) -> Differences:
-    """What to write. Occurrences that fell back to the rule are written as the rule has them, or taken out.
+    """What to write. Occurrences that fell back to the rule are written as the rule has them, or taken out, and are
+    remembered: once written, an occurrence keeps its own content whatever becomes of the root (Google).
 
     A changed rule or start rewrites every occurrence that differs: providers may drop them with the old rule. The
     same holds when a cancelled occurrence returns, which Graph allows only by writing the rule anew.
     """
-    wanted = {key: CANCELLED if one is None else one.fingerprint() for key, one in mirror.overrides.items()}
+    looks: dict[str, Appearance | None] = dict(mirror.overrides)
+    if mirror.root.recurrence:
+        for key in applied.overrides.keys() - looks.keys():
+            one = mask.as_the_rule_has_it(mirror.root, key)
+            if one is not None or applied.overrides[key] != CANCELLED:
+                looks[key] = one
+    wanted = {key: CANCELLED if one is None else one.fingerprint() for key, one in looks.items()}
     shape = _shape(mirror.root)
     fingerprint = mirror.root.fingerprint()
     returned = {key for key, was in applied.overrides.items() if was == CANCELLED and wanted.get(key) != CANCELLED}
     reshaped = applied.root is None or applied.shape != shape or bool(returned)
 
-    occurrences: dict[str, Appearance | None] = {
-        key: one for key, one in mirror.overrides.items() if reshaped or applied.overrides.get(key) != wanted[key]
-    }
-    for key in applied.overrides.keys() - wanted.keys():
-        occurrences[key] = mask.as_the_rule_has_it(mirror.root, key)
-
+    occurrences = {key: one for key, one in looks.items() if reshaped or applied.overrides.get(key) != wanted[key]}
     return Differences(
         root=mirror.root if reshaped or applied.root != fingerprint else None,
         occurrences=dict(sorted(occurrences.items())),

@@ -208,7 +208,7 @@ def _save(run: _Run, page: Page, window: Window) -> None:
 
 def _prove_missing(run: _Run, provider: CalendarProvider, page: Page, window: Window) -> Page:
     """Absence never deletes: whatever a full read did not show is asked for by name, and only a "no" counts."""
-    shown = {change.event.root_id for change in page.changes if isinstance(change, Upserted)}
+    shown = {change.event.id for change in page.changes if isinstance(change, Upserted)}
     with run.engine.database.person(run.calendar.user_id) as conn:
         missing = [one for one in events.unseen(conn, run.calendar, limit=PROVEN_PER_CALL) if one not in shown]
     proven: list[Upserted | Removed] = []

@@ -239,6 +239,50 @@ def test_what_a_pull_sees_of_a_write_under_way_is_not_written_again(world, login
     assert world.rows("SELECT requested = done FROM event_mappings") == [(True,)]
 
 
+def test_a_series_that_becomes_a_single_event_is_written_once(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.put(a, occurrence(series, 2))
+    world.link(a, b, privacy="title")
+    world.server.writes.clear()
+
+    world.put(a, replace(series, recurrence=()))
+    world.look(a)
+    world.run()
+
+    assert [one for _, one, _ in world.server.writes] == ["update"]
+    assert world.rows("SELECT requested = done, last_error FROM event_mappings") == [(True, None)]
+
+
+def test_an_occurrence_that_fell_back_to_its_rule_still_follows_its_link(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",), title="private"))
+    changed = world.put(a, occurrence(series, 2, text=Text(title="private, too")))
+    link = world.link(a, b, privacy="full")
+    world.put(a, replace(changed, text=series.text))
+    world.look(a)
+    world.run()
+
+    requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "busy"})
+    world.run()
+
+    assert {one.text for one in world.server.visible("b")} == {Text(title="Busy")}
+
+
+def test_a_cancelled_occurrence_in_a_listing_does_not_prove_that_its_series_is_there(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b)
+
+    world.server.remove("a", "s")
+    world.put(a, occurrence(series, 2, span=None, status=Status.CANCELLED))
+    world.server.expire_cursors()
+    world.look(a)
+    world.run()
+
+    assert world.mirrors(b) == []
+
+
 def test_a_refused_channel_keeps_the_connection_waiting_as_long_as_the_provider_asks(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     monkeypatch.setattr(world.provider, "watch", limited)

@@ -198,7 +198,11 @@ def units(
             overrides.setdefault(event.series_id, []).append(event)
         elif row.sync_status != "CANCELLED" and event.status is not Status.CANCELLED:
             roots[event.id] = event
-    return {root_id: Unit(root=root, overrides=tuple(overrides.get(root_id, ()))) for root_id, root in roots.items()}
+    return {
+        # What was a series and is none any more may have left rows behind.
+        root_id: Unit(root=root, overrides=tuple(overrides.get(root_id, ())) if root.is_series else ())
+        for root_id, root in roots.items()
+    }
 
 
 def unseen(conn: Connection, calendar: SyncedCalendar, *, limit: int) -> list[str]:
