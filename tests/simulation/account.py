@@ -80,6 +80,7 @@ class SimulatedCalendar:
         self._account = account
         self._server = server
         self._machine = server.machine
+        self._chance = server.chance
         self._weather = weather
         self._channels = channels
         self._token = token
@@ -113,7 +114,7 @@ class SimulatedCalendar:
         """A page of what changed, or of everything."""
         shelf = self._shelf(calendar_id)
         place = self._ask(f"lists {calendar_id}", lambda: self._place(shelf, cursor, page, window))
-        chance, habits = self._machine.random, self._server.habits
+        chance, habits = self._chance, self._server.habits
         state = self._server.state(shelf, place.until)
         roots = self._roots(shelf, state, place)
         if place.offset == 0 and place.since is None:
@@ -250,7 +251,7 @@ class SimulatedCalendar:
 
     def _travel(self) -> None:
         """The way there, or back."""
-        chance = self._machine.random
+        chance = self._chance
         seconds = chance.uniform(0.01, 0.3)
         if self._weather.strikes("slow answer"):
             seconds = chance.uniform(2.0, DEADLINE * 1.3)
@@ -277,7 +278,7 @@ class SimulatedCalendar:
             raise TransientError("500", code="PROVIDER.UNAVAILABLE")
 
     def _limited(self, *, scope: str | None) -> RateLimitedError:
-        retry_after = self._machine.random.choice(RETRY_AFTER)
+        retry_after = self._chance.choice(RETRY_AFTER)
         self._call.setdefault("limits", []).append((self._machine.seconds(), scope, retry_after or 0))
         return RateLimitedError("429", retry_after=retry_after)
 
@@ -288,7 +289,7 @@ class SimulatedCalendar:
         scope = named.partition(".")[0] if named else "an occurrence"
         self._call.setdefault("tags", []).append((self._machine.seconds(), scope))
         if weather.strikes("item refused"):
-            if self._machine.random.random() < 0.5:
+            if self._chance.random() < 0.5:
                 return Failed(error=self._limited(scope=scope))
             return Failed(error=TransientError("503 for one item", code="PROVIDER.UNAVAILABLE"))
         length = len(journal)
@@ -322,7 +323,7 @@ class SimulatedCalendar:
         if known.until < shelf.oldest:
             raise CursorExpiredError("410")
         if self._weather.strikes("old state listed"):
-            until = self._machine.random.randint(known.until, until)
+            until = self._chance.randint(known.until, until)
         return Place(since=known.until, until=until, window=known.window)
 
     def _leave_out(self, shelf: Shelf, place: Place) -> Place:
@@ -330,7 +331,7 @@ class SimulatedCalendar:
         if self._weather.strikes("listing empty"):
             left_out = 100
         elif self._weather.strikes("listing truncated"):
-            left_out = self._machine.random.choice((20, 50, 80))
+            left_out = self._chance.choice((20, 50, 80))
         if left_out:
             shelf.has_misled = True
         return Place(**{**_fields(place), "left_out": left_out})

@@ -48,6 +48,7 @@ class Channels:
 
     def __init__(self, machine: Machine, weather: Weather, *, post: Post) -> None:
         self._machine = machine
+        self._chance = machine.chance("channels")
         self._weather = weather
         self._post = post
         self._open: dict[str, _Open] = {}
@@ -59,7 +60,7 @@ class Channels:
     def open(self, shelf: Shelf, *, channel_id: str, token: str, expires_at: datetime) -> Channel:
         """A new channel; Graph gives it an id of its own, Google tells at once that it is open."""
         self._count += 1
-        mine = f"sub-{self._machine.random.getrandbits(40):x}-{self._count}"
+        mine = f"sub-{self._chance.getrandbits(40):x}-{self._count}"
         one = _Open(
             id=channel_id if shelf.kind == "google" else mine,
             shelf=shelf,
@@ -103,7 +104,7 @@ class Channels:
         if one.is_telling:
             return  # the one on its way tells of this, too
         one.is_telling = True
-        self._machine.after(self._machine.random.uniform(0.2, 4.0), lambda: self._leave(one))
+        self._machine.after(self._chance.uniform(0.2, 4.0), lambda: self._leave(one))
 
     def _leave(self, one: _Open) -> None:
         one.is_telling = False
@@ -115,7 +116,7 @@ class Channels:
             resource_id=one.resource_id,
             message_number=one.number if one.shelf.kind == "google" else None,
         )
-        chance, weather = self._machine.random, self._weather
+        chance, weather = self._chance, self._weather
         if weather.strikes("notification dropped"):
             self.untold.add(one.shelf.name)
             return

@@ -41,7 +41,7 @@ class GoogleLike(SimulatedCalendar):
         start = place.window[0]
         shown = []
         for one in sorted(state.values(), key=lambda one: one["id"]):
-            if plain.is_gone(one):
+            if plain.is_gone(state.get(plain.root_of(one), one)):
                 if self._server.habits.shows_tombstones:
                     shown.append(one["id"])
             elif start is None or one["recurrence"] or one["series"] or plain.moment(one["end"]) > plain.moment(start):

@@ -41,7 +41,9 @@ class Machine:
     """The clock, the happenings to come, and the trace of those that were."""
 
     def __init__(self, seed: int, *, begin: datetime, keep_trace: bool = False) -> None:
+        self.seed = seed
         self.random = Random(seed)
+        """What people do; everything else has a source of its own, so that one statement more shifts little."""
         self.begin = begin
         self.time = begin
         self.actor: Actor | None = None
@@ -73,6 +75,10 @@ class Machine:
     def seconds(self) -> float:
         """The virtual time as time.monotonic has it."""
         return (self.time - self.begin).total_seconds()
+
+    def chance(self, name: str) -> Random:
+        """A source of chance for one purpose."""
+        return Random(f"{self.seed} {name}")
 
     def note(self, what: str) -> None:
         """Add a line to the trace: who did what, and when. Ids and codes only."""

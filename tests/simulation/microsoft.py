@@ -106,7 +106,7 @@ class MicrosoftLike(SimulatedCalendar):
         raise ConflictError("The provider keeps remembering earlier transactions.")
 
     def _create(self, shelf: Shelf, write: Insert, transaction: str) -> Written:
-        chance = self._machine.random
+        chance = self._chance
         item_id = self._server.new_id(shelf)
         item = {**EMPTY, "id": item_id, "by": "kalends", "marker": write.marker, "transaction": transaction}
         lifetime = timedelta(minutes=chance.uniform(10, 300))

@@ -96,6 +96,7 @@ class Server:
 
     def __init__(self, machine: Machine, habits: Habits) -> None:
         self.machine = machine
+        self.chance = machine.chance("provider")
         self.habits = habits
         self.accounts: dict[str, Account] = {}
         self.shelves: dict[str, Shelf] = {}

@@ -38,6 +38,7 @@ class Queues:
     def __init__(self, machine: Machine, weather: Weather, *, work: Work) -> None:
         self.machine = machine
         self.weather = weather
+        self.chance = machine.chance("queues")
         self._work = work
         self.running = 0
         self.dead: list[Letter] = []
@@ -92,11 +93,11 @@ class Lane:
             self._take(message)
 
     def _take(self, message: SyncMessage) -> None:
-        machine, weather = self._queues.machine, self._queues.weather
+        machine, weather, chance = self._queues.machine, self._queues.weather, self._queues.chance
         if weather.strikes("message lost"):
             return
         for _ in range(2 if weather.strikes("message doubled") else 1):
             late = weather.strikes("message late")
-            delay = machine.random.uniform(20, 900) if late else machine.random.uniform(0.02, 1.0)
+            delay = chance.uniform(20, 900) if late else chance.uniform(0.02, 1.0)
             letter = Letter(message=message)
             machine.after(delay, lambda letter=letter: self._queues.deliver(letter, self.timeout))

@@ -16,6 +16,7 @@ from tests import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from random import Random
     from uuid import UUID
 
     from shared.store.database import Connection
@@ -36,6 +37,7 @@ class Surroundings:
     seed: int
     machine: Machine
     weather: Weather
+    chance: Random
     is_down: bool = False
 
 
@@ -85,7 +87,7 @@ class VirtualDatabase(Database):
         if machine.actor is not None:
             machine.pause(0.001)
             if weather.strikes("stalled"):
-                machine.pause(machine.random.uniform(*STALL))
+                machine.pause(around.chance.uniform(*STALL))
             if weather.strikes("killed at a pause"):
                 machine.kill("before a transaction")
         if around.is_down:

@@ -75,6 +75,7 @@ class Weather:
             kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
             for kind, rate in RATES.items()
         }
+        self._chance = {kind: machine.chance(kind) for kind in RATES}
         self.counts: Counter[str] = Counter()
         self.calm = False
 
@@ -86,7 +87,7 @@ class Weather:
     def strikes(self, kind: str) -> bool:
         """Whether this fault happens here and now; then it is counted and noted."""
         rate = self._rates[kind]
-        if self.calm or rate == 0.0 or self._machine.random.random() >= rate:
+        if self.calm or rate == 0.0 or self._chance[kind].random() >= rate:
             return False
         self.happened(kind)
         return True

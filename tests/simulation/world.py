@@ -46,8 +46,9 @@ class World:
     def __init__(self, store: Store, *, seed: int, begin: datetime, machine: Machine, habits: Habits) -> None:
         self.store = store
         self.machine = machine
+        self._chance = machine.chance("schedules")
         self.weather = Weather(machine)
-        self.around = Surroundings(seed=seed, machine=machine, weather=self.weather)
+        self.around = Surroundings(seed=seed, machine=machine, weather=self.weather, chance=machine.chance("stalls"))
         store.begin(self.around)
         self.server = Server(machine, habits)
         self.channels = Channels(machine, self.weather, post=self._post)
@@ -62,7 +63,7 @@ class World:
         self._key = DataKey(b"k" * 32)
         self._tokens: dict[UUID, int] = {}
         for kind, every in SCHEDULES.items():
-            self.machine.after(every * machine.random.random(), self._ticking(kind, every), is_schedule=True)
+            self.machine.after(every * self._chance.random(), self._ticking(kind, every), is_schedule=True)
 
     def engine(self, database: VirtualDatabase) -> Engine:
         """The product's engine, as the composition root makes it."""
@@ -153,7 +154,7 @@ class World:
         def tick() -> None:
             machine = self.machine
             if machine.now() < self.asleep_until:
-                wait = (self.asleep_until - machine.now()).total_seconds() + machine.random.uniform(0, 30)
+                wait = (self.asleep_until - machine.now()).total_seconds() + self._chance.uniform(0, 30)
                 machine.after(wait, tick, is_schedule=True)
                 return
             machine.after(every, tick, is_schedule=True)
