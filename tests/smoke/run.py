@@ -192,6 +192,11 @@ class Run:
             }
             self._say(f"first copy: {verdict.mirrors} mirrors in {seconds:.1f} s, {len(verdict.findings)} wrong")
             self._findings(verdict, "after the first copy")
+        self.report.wrong += [
+            f"{one['name']} has no push channel and is only polled: look for 'channel not opened' in the workers' logs"
+            for one in self.kalends.status()["calendars"]
+            if one["id"] in self._calendars.values() and one["pushed_until"] is None
+        ]
 
     def live_changes(self) -> None:
         """Both people change their calendars at the same time, and watch."""
