@@ -71,8 +71,8 @@ def compare(mirror: Mirror, applied: Applied) -> Differences:
     wanted = {key: CANCELLED if one is None else one.fingerprint() for key, one in looks.items()}
     shape = _shape(mirror.root)
     fingerprint = mirror.root.fingerprint()
-    returned = {key for key, was in applied.overrides.items() if was == CANCELLED and wanted.get(key) != CANCELLED}
-    reshaped = applied.root is None or applied.shape != shape or bool(returned)
+    returned = any(applied.overrides.get(key) == CANCELLED != now for key, now in wanted.items())
+    reshaped = applied.root is None or applied.shape != shape or returned
 
     occurrences = {key: one for key, one in looks.items() if reshaped or applied.overrides.get(key) != wanted[key]}
     return Differences(

@@ -96,6 +96,9 @@ def _written(
         if write.key in work.differences.applied.overrides:
             overrides[write.key] = work.differences.applied.overrides[write.key]
     applied = replace(work.differences.applied, overrides=overrides if errors else work.differences.applied.overrides)
+    # What is cancelled where the rule has no place stays as it is, and Google shows it again in every full read.
+    left = {key for key, was in previous.overrides.items() if was == CANCELLED} - applied.overrides.keys()
+    observed |= dict.fromkeys(left, CANCELLED)
     applied = _undone(applied, work, standing)
     mappings.save_written(
         conn,

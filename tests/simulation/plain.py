@@ -80,7 +80,8 @@ def happenings(
 ) -> Iterator[tuple[datetime, datetime, Item]]:
     """Every occurrence that lies at least partly in [first, last): start, end, and the item that says how it looks."""
     length = moment(root["end"]) - moment(root["start"])
-    differing = {one["original"]: one for one in overrides}
+    # What was a series may have left exceptions behind; a single event has none that count.
+    differing = {one["original"]: one for one in overrides} if root["recurrence"] else {}
     for at in starts(root, before=last) if root["recurrence"] else [moment(root["start"])]:
         if place(at, all_day=root["all_day"]) not in differing and touches(at, at + length, first, last):
             yield at, at + length, root

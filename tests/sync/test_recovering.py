@@ -283,6 +283,27 @@ def test_a_cancelled_occurrence_in_a_listing_does_not_prove_that_its_series_is_t
     assert world.mirrors(b) == []
 
 
+@pytest.mark.parametrize("recurrence", [(), ("RRULE:FREQ=WEEKLY;COUNT=3",)])
+def test_cancelled_occurrences_that_the_rule_has_no_more_are_no_change_of_the_mirror(world, recurrence):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    ended = occurrence(mirror, 3, span=None, status=Status.CANCELLED)
+    world.put(a, replace(series, recurrence=recurrence))
+    world.look(a)
+    world.run()
+    world.server.writes.clear()
+
+    for _ in range(4):
+        world.put(b, ended)
+        world.look(b)
+        world.run()
+
+    assert world.server.writes == []
+    assert world.rows("SELECT state, rewrites <= 1 FROM event_mappings") == [("open", True)]
+
+
 def test_a_refused_channel_keeps_the_connection_waiting_as_long_as_the_provider_asks(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     monkeypatch.setattr(world.provider, "watch", limited)
