@@ -95,6 +95,7 @@ CREATE TABLE calendar_sync_state (
   connection_id    uuid NOT NULL REFERENCES external_calendar_connections ON DELETE CASCADE,
   sync_token       text,
   page_token       text,
+  round_requested  bigint,
   needs_full_sync  boolean NOT NULL DEFAULT true,
   generation       bigint NOT NULL DEFAULT 1,
   window_start     timestamptz,
@@ -109,6 +110,7 @@ CREATE TABLE calendar_sync_state (
   last_error       text
 );
 COMMENT ON COLUMN calendar_sync_state.requested IS 'Rises with each reason to look; a pull that began at n sets done to n, so none is forgotten.';
+COMMENT ON COLUMN calendar_sync_state.round_requested IS 'What was requested when the first page of the reading under way began: its last page answers no more.';
 COMMENT ON COLUMN calendar_sync_state.generation IS 'Rises with each reset: a pull that began in an older generation may not save.';
 CREATE INDEX calendar_sync_state_due ON calendar_sync_state (calendar_id) WHERE requested > done;
 CREATE INDEX calendar_sync_state_connection ON calendar_sync_state (connection_id);
@@ -133,8 +135,8 @@ CREATE TRIGGER roll_up AFTER INSERT OR UPDATE OF requested, done, sync_token ON 
 CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE calendar_sync_state s
-     SET sync_token = NULL, page_token = NULL, needs_full_sync = true, generation = generation + 1,
-         requested = requested + CASE WHEN EXISTS (
+     SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+         generation = generation + 1, requested = requested + CASE WHEN EXISTS (
            SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id)) THEN 1 ELSE 0 END,
          sync_errors = 0, last_error = NULL, pull_queued_at = NULL
    WHERE connection_id = NEW.id;

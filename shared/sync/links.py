@@ -251,8 +251,8 @@ def request_full_read(conn: Connection, calendar_id: UUID) -> None:
     conn.execute(
         """
         UPDATE calendar_sync_state
-           SET sync_token = NULL, page_token = NULL, needs_full_sync = true, generation = generation + 1,
-               requested = requested + 1, pull_queued_at = NULL
+           SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+               generation = generation + 1, requested = requested + 1, pull_queued_at = NULL
          WHERE calendar_id = %s
         """,
         (calendar_id,),

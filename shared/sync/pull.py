@@ -189,9 +189,7 @@ def _save(run: _Run, page: Page, window: Window) -> None:
         # The calendar's row comes last: webhooks wait for it, and a page may take seconds.
         if full and calendar.page_token is None and window.start is not None:
             calendars.start_full_read(conn, calendar, start=window.start, end=window.end)
-        saved = calendars.save_page(
-            conn, calendar, next_page=page.next_page, cursor=page.cursor, done=calendar.requested, now=now
-        )
+        saved = calendars.save_page(conn, calendar, next_page=page.next_page, cursor=page.cursor, now=now)
         run.items += applied.items
         run.skipped += applied.skipped
         run.requests += page.requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from shared.calendar.event import Availability, Event, Status, Text, Unit
 from shared.calendar.span import Window
 from shared.core import clock
 from shared.core.errors import RateLimitedError
+from shared.providers.memory import MemoryCalendar
 from shared.providers.port import Skipped, Upserted
 from shared.store.database import Database
 from shared.sync import dispatch, pull, requests
@@ -50,6 +52,19 @@ def unreadable(world, monkeypatch, *event_ids):
         kept = [one for one in page.changes if not (isinstance(one, Upserted) and one.event.id in bad)]
         skipped = [Skipped(event_id=one, reason="not understood") for one in sorted(bad)]
         return replace(page, changes=tuple(kept), skipped=tuple(skipped))
+
+    monkeypatch.setattr(world.provider, "changes", changes)
+
+
+def paged(world, monkeypatch):
+    """From now on a listing has one event per page, and all its pages show what there was at the first."""
+    world.server.page_size = 1
+    begun = {}
+
+    def changes(calendar_id, *, page, **arguments):
+        if page is None:
+            begun[calendar_id] = MemoryCalendar(copy.deepcopy(world.server))
+        return begun[calendar_id].changes(calendar_id, page=page, **arguments)
 
     monkeypatch.setattr(world.provider, "changes", changes)
 
@@ -312,3 +327,28 @@ def test_a_refused_channel_keeps_the_connection_waiting_as_long_as_the_provider_
 
     ((waits,),) = world.rows("SELECT backoff_until > now() + interval '9 minutes' FROM external_calendar_connections")
     assert waits
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_change_notified_between_two_pages_is_read_after_the_last(world, monkeypatch, full):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b)
+    paged(world, monkeypatch)
+    monkeypatch.setattr(pull, "PAGES_PER_CALL", 1)
+    world.put(a, event("e1"))
+    world.put(a, event("e2"))
+    if full:
+        world.server.expire_cursors()
+        world.look(a)
+        assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is pull.Outcome.MORE
+
+    world.look(a)
+    assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is pull.Outcome.MORE
+    world.put(a, event("late"))
+    world.look(a)
+    world.run()
+
+    assert len(world.mirrors(b)) == 3
+    assert world.rows("SELECT requested = done, page_token FROM calendar_sync_state WHERE calendar_id = %s", a) == [
+        (True, None)
+    ]

@@ -22,7 +22,11 @@ QUEUED_FOR = "1 minute"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncedCalendar:
-    """A calendar with its sync state. `remote_id` is the provider's id; work is due while `requested` > `done`."""
+    """A calendar with its sync state. `remote_id` is the provider's id; work is due while `requested` > `done`.
+
+    `covered`: requests up to this one are answered when the pages that are being read have come to an end. What was
+    requested after the first of them may tell of changes that none of them shows.
+    """
 
     id: UUID
     user_id: UUID
@@ -38,6 +42,7 @@ class SyncedCalendar:
     window_end: datetime | None
     requested: int
     done: int
+    covered: int
 
 
 def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
@@ -47,7 +52,7 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
             """
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
                    s.sync_token, s.page_token, s.needs_full_sync, s.generation, s.window_start, s.window_end,
-                   s.requested, s.done
+                   s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered
               FROM calendars c
               JOIN external_calendar_connections x ON x.id = c.connection_id
               JOIN calendar_sync_state s ON s.calendar_id = c.id
@@ -94,7 +99,7 @@ def forget_requests(conn: Connection, calendar_id: UUID) -> None:
 
 
 def save_page(
-    conn: Connection, calendar: SyncedCalendar, *, next_page: str | None, cursor: str | None, done: int, now: datetime
+    conn: Connection, calendar: SyncedCalendar, *, next_page: str | None, cursor: str | None, now: datetime
 ) -> bool:
     """Move the cursor in the transaction that saved what it covers (promise 5).
 
@@ -102,19 +107,28 @@ def save_page(
     """
     if cursor is None:
         updated = conn.execute(
-            "UPDATE calendar_sync_state SET page_token = %s WHERE calendar_id = %s AND generation = %s",
-            (next_page, calendar.id, calendar.generation),
+            """
+            UPDATE calendar_sync_state SET page_token = %s, round_requested = %s
+             WHERE calendar_id = %s AND generation = %s
+            """,
+            (next_page, calendar.covered, calendar.id, calendar.generation),
         )
     else:
         updated = conn.execute(
             """
             UPDATE calendar_sync_state
-               SET sync_token = %(cursor)s, page_token = NULL, needs_full_sync = false,
+               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL, needs_full_sync = false,
                    last_full_sync_at = CASE WHEN needs_full_sync THEN %(now)s ELSE last_full_sync_at END,
-                   done = greatest(done, %(done)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
+                   done = greatest(done, %(covered)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
              WHERE calendar_id = %(id)s AND generation = %(generation)s
             """,
-            {"cursor": cursor, "now": now, "done": done, "id": calendar.id, "generation": calendar.generation},
+            {
+                "cursor": cursor,
+                "now": now,
+                "covered": calendar.covered,
+                "id": calendar.id,
+                "generation": calendar.generation,
+            },
         )
     return updated.rowcount == 1
 
