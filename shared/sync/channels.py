@@ -200,7 +200,8 @@ def renew(engine: Engine, *, now: datetime, limit: int = 200) -> dict[str, int]:
             failed += 1
             with engine.database.person(user_id) as conn:
                 calendar = calendars.get(conn, calendar_id)
-                connections.mark_failure(conn, calendar.connection_id, error, now=now)
+                # Now, not when the round began: Retry-After counts from the answer.
+                connections.mark_failure(conn, calendar.connection_id, error, now=engine.now())
             log.warning(
                 "channel not opened",
                 extra={

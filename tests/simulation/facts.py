@@ -64,7 +64,7 @@ class Facts:
             calls=world.server.calls,
             told=[(one.calendar, one.changed) for one in world.channels.told],
             dead=[letter.failures for letter in world.queues.dead],
-            ended=world.machine.ended,
+            ended=world.ended,
             renewed=world.renewed,
             excused=excused,
         )

@@ -49,8 +49,6 @@ class Machine:
         self.actor: Actor | None = None
         self.lines: list[str] | None = [] if keep_trace else None
         self.steps = 0
-        self.ended: dict[str, float] = {}
-        """When each actor that came to an end by itself did so."""
         self._digest = hashlib.blake2b(digest_size=16)
         self._number = count()
         self._happenings: list[tuple[datetime, int, bool, Callable[[], None]]] = []
@@ -125,8 +123,6 @@ class Machine:
                 outcome = error
             else:
                 outcome = None
-            if not isinstance(outcome, KilledError):
-                self.ended[actor.name] = self.seconds()
             ended(outcome)
 
         actor = Actor(

@@ -58,6 +58,8 @@ class World:
         self.asleep_until = begin
         self.renewed: list[tuple[str, float]] = []
         """When the person signed in again, by account."""
+        self.ended: dict[str, float] = {}
+        """When each actor that could note down what befell it came to an end."""
         self.names: dict[UUID, str] = {}
         self.ids: dict[str, UUID] = {}
         self._key = DataKey(b"k" * 32)
@@ -105,6 +107,9 @@ class World:
 
         def over(error: BaseException | None) -> None:
             self.store.give_back(database)
+            actor = self.machine.actor
+            if actor is not None and not (isinstance(error, KilledError) or _is_forgetful(error)):
+                self.ended[actor.name] = self.machine.seconds()
             if isinstance(error, KalendsError):
                 self.machine.note(f"failed: {error.error_code}")
                 if error.error_code in ("DATABASE.ERROR", "INTERNAL"):
@@ -223,3 +228,8 @@ class World:
             weather=self.weather,
             channels=self.channels,
         )
+
+
+def _is_forgetful(error: BaseException | None) -> bool:
+    """Whether the database did not take what there was to note."""
+    return isinstance(error, KalendsError) and error.error_code.startswith("DATABASE.")

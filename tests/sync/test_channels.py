@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core import clock
-from shared.core.errors import TransientError
+from shared.core.errors import RateLimitedError, TransientError
 from shared.sync import channels
 from tests.sync.world import World, event
 
@@ -72,6 +72,20 @@ def test_a_refused_channel_leaves_its_reason_on_the_connection_and_the_old_one_i
     assert ("active", 2) in world.rows(CHANNELS)
     ((error,),) = world.rows("SELECT last_error FROM external_calendar_connections")
     assert "PROVIDER.PUSH" in error
+
+
+def test_a_refusal_late_in_a_long_round_is_heeded_from_when_it_came(world):
+    def limited(*arguments, **named):
+        raise RateLimitedError("Too many channels.", retry_after=600)
+
+    world.provider.watch = limited
+    with world.database.everyone() as conn:
+        conn.execute("UPDATE webhook_channels SET status = 'expired'")
+
+    channels.renew(world.engine, now=clock.now() - timedelta(minutes=4))
+
+    ((waits,),) = world.rows("SELECT backoff_until > now() + interval '9 minutes' FROM external_calendar_connections")
+    assert waits
 
 
 def test_before_a_disconnect_every_channel_is_stopped(world):

@@ -17,7 +17,8 @@ class History:
     `tags`: what a marker names -> link and source event. `discarded` and `approved`: tags whose held deletions the
     person decided on. `frozen`: (at, tag) of each freeze. `journal`: each change of an item, by whom. `calls`: each
     request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead letter, why it failed each
-    time. `ended`: actor -> when it ended in order. `renewed`: account -> when the person signed in again.
+    time. `ended`: actor -> when it ended; one that was killed, or whom the database did not hear, is not there: it
+    could note nothing down. `renewed`: account -> when the person signed in again.
     `excused`: calendars of which only a poll can find every change, as long as none was made.
     """
 
