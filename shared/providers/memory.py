@@ -160,6 +160,10 @@ class MemoryCalendar:
         self._server.channels[channel_id] = calendar_id
         return Channel(id=channel_id, resource_id="memory", expires_at=expires_at)
 
+    def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
+        """As Google: another channel must be opened."""
+        return None
+
     def stop(self, channel: Channel) -> None:
         """Forget the channel."""
         self._server.channels.pop(channel.id, None)

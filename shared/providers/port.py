@@ -189,6 +189,11 @@ class Channel:
     expires_at: datetime
 
 
+HANDSHAKE_FAILED = "PROVIDER.PUSH_HANDSHAKE"
+"""The code of the TransientError when a provider did not reach our webhook while a channel was opened. That says
+something about us, not about the account: only the channel waits."""
+
+
 class CalendarProvider(Protocol):
     """One account at one provider, for as long as its access token lives. Not thread-safe."""
 
@@ -222,7 +227,16 @@ class CalendarProvider(Protocol):
         """
 
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
-        """Ask for notifications of this calendar at `address`, proved by `token`."""
+        """Ask for notifications of this calendar at `address`, proved by `token`.
+
+        Raises TransientError with code HANDSHAKE_FAILED when the provider tried the address and got no good answer.
+        """
+
+    def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
+        """Let an open channel live longer, without a gap; None where a provider cannot (Google): open another.
+
+        Raises NotFoundError when the channel is over.
+        """
 
     def stop(self, channel: Channel) -> None:
         """End a channel; one that is already gone is success."""

@@ -11,6 +11,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.calendar.event import Unit
@@ -18,6 +19,7 @@ from shared.calendar.span import occurrence_key
 from shared.core.errors import CursorExpiredError, NotFoundError
 from shared.providers.google import errors, reading, steps, writing
 from shared.providers.google.service import Service
+from shared.providers.patience import Patience
 from shared.providers.port import Account, Channel, Page, RemoteCalendar, Skipped, Upserted
 
 if TYPE_CHECKING:
@@ -163,7 +165,7 @@ class GoogleCalendar:
     def write(self, calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
         """Carry out writes, up to 50 in one round trip."""
         planned = [steps.of(self._service.events, calendar_id, write) for write in writes]
-        return steps.carry_out(planned, self._service.execute_all)
+        return steps.carry_out(planned, partial(self._service.execute_all, patience=Patience()))
 
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
         """Open a channel. Google may grant less time than asked. Raises ConflictError for an id used before, and
@@ -188,6 +190,10 @@ class GoogleCalendar:
             resource_id=_text(answer, "resourceId", during=_WATCHING),
             expires_at=datetime.fromtimestamp(int(granted) / 1000, UTC),
         )
+
+    def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
+        """Google cannot ("Receive push notifications": there is no automatic way to renew a channel)."""
+        return None
 
     def stop(self, channel: Channel) -> None:
         """End a channel."""

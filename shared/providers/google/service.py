@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import google.auth.credentials
@@ -21,9 +22,10 @@ from googleapiclient.http import BatchHttpRequest
 
 from shared.core.errors import KalendsError, ReauthRequiredError
 from shared.providers.google import errors
+from shared.providers.patience import Patience, may_pass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from googleapiclient.http import HttpRequest
 
@@ -55,24 +57,24 @@ class Service:
         self._http.follow_redirects = False
 
     def execute(self, request: HttpRequest) -> Mapping[str, Any]:
-        """The answer as a JSON object, empty where Google has nothing to say. Raises the typed errors."""
-        try:
-            answer = request.execute(http=self._http)
-        except errors.NO_ANSWER as error:
-            raise errors.translate(error, during=_call(request)) from None
-        return _object(answer, request)
+        """The answer as a JSON object, empty where Google has nothing to say; what passes is tried again for seconds.
 
-    def execute_all(self, requests: Sequence[HttpRequest]) -> list[Answer]:
+        Raises the typed errors.
+        """
+        return self._patiently(request, Patience())
+
+    def execute_all(self, requests: Sequence[HttpRequest], *, patience: Patience) -> list[Answer]:
         """The answers in the order of the requests, in batches of MAX_BATCH; one request alone needs no batch.
 
-        Raises ReauthRequiredError, and what befell the first batch as a whole. What befalls a later one is the answer
-        to each of its requests, so that the answers before it are not lost.
+        Only what was refused in passing is sent again, while `patience` lasts; then the refusal is its answer. Raises
+        ReauthRequiredError, and what befell the first batch as a whole. What befalls a later one is the answer to each
+        of its requests, so that the answers before it are not lost.
         """
         answers: list[Answer] = []
         for begin in range(0, len(requests), MAX_BATCH):
             batch = requests[begin : begin + MAX_BATCH]
             try:
-                answers += self._execute_batch(batch) if len(batch) > 1 else [self.execute(batch[0])]
+                answers += self._batch_patiently(batch, patience)
             except ReauthRequiredError:
                 raise
             except KalendsError as error:
@@ -80,6 +82,47 @@ class Service:
                     raise
                 answers += [error] * len(batch)
         return answers
+
+    def _patiently(self, request: HttpRequest, patience: Patience) -> Mapping[str, Any]:
+        repeats = 0
+        while True:
+            try:
+                return self._execute_once(request)
+            except KalendsError as error:
+                if not patience.grants([error], repeats=repeats):
+                    raise
+            repeats += 1
+
+    def _batch_patiently(self, batch: Sequence[HttpRequest], patience: Patience) -> list[Answer]:
+        """Raises what befell the batch as a whole, unless some of it has been answered before."""
+        if len(batch) == 1:
+            return [self._patiently(batch[0], patience)]
+        answers: dict[int, Answer] = {}
+        pending = list(range(len(batch)))
+        for repeats in count():
+            try:
+                found = self._execute_batch([batch[place] for place in pending])
+            except ReauthRequiredError:
+                raise
+            except KalendsError as error:
+                if patience.grants([error], repeats=repeats):
+                    continue
+                if len(pending) == len(batch):
+                    raise
+                found = [error] * len(pending)
+            answers |= dict(zip(pending, found, strict=True))
+            refused = {place: answer for place, answer in answers.items() if may_pass(answer, repeats=repeats)}
+            pending = sorted(refused)
+            if not pending or not patience.grants(_errors(refused.values()), repeats=repeats):
+                break
+        return [answers[place] for place in range(len(batch))]
+
+    def _execute_once(self, request: HttpRequest) -> Mapping[str, Any]:
+        try:
+            answer = request.execute(http=self._http)
+        except errors.NO_ANSWER as error:
+            raise errors.translate(error, during=_call(request)) from None
+        return _object(answer, request)
 
     def userinfo(self) -> Mapping[str, Any]:
         """The claims about whoever the token speaks for (OpenID Connect Core, 5.3)."""
@@ -139,6 +182,10 @@ def _call(request: HttpRequest) -> str:
     """The method and the event it is about. The calendar stays unnamed: its id is somebody's address."""
     event = _EVENT_ID.search(request.uri)
     return f"{request.methodId}{f' of event {event[1]}' if event else ''}"
+
+
+def _errors(answers: Iterable[Answer]) -> list[KalendsError]:
+    return [answer for answer in answers if isinstance(answer, KalendsError)]
 
 
 def _object(answer: object, request: HttpRequest) -> Mapping[str, Any]:

@@ -9,25 +9,26 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from shared.core.errors import InvalidError, NotFoundError
+from shared.core.errors import InvalidError, NotFoundError, TransientError
 from shared.providers.microsoft import payloads, queries
 from shared.providers.microsoft.graph import Request
 from shared.providers.microsoft.payloads import SubscriptionPayload
-from shared.providers.port import Channel
+from shared.providers.port import HANDSHAKE_FAILED, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from typing import Any
 
-    from shared.providers.microsoft.graph import Graph
+    from shared.providers.microsoft.graph import Answer, Graph
 
 _LONGEST_TOKEN = 128
 """Characters of clientState, the only proof that a notification is Microsoft's."""
 
 
 def open_channel(graph: Graph, calendar_id: str, *, address: str, token: str, expires_at: datetime) -> Channel:
-    """Subscribe to a calendar, at most 10,080 minutes ahead. Raises InvalidError for a token Graph cannot carry.
+    """Subscribe to a calendar, at most 10,080 minutes ahead. Raises InvalidError for a token Graph cannot carry, and
+    TransientError with code HANDSHAKE_FAILED when our webhook answered late, as a cold one may.
 
     Graph allows one subscription for the same resource and changes: one of ours that is still there is replaced.
     """
@@ -49,10 +50,15 @@ def open_channel(graph: Graph, calendar_id: str, *, address: str, token: str, ex
             if _same_resource(item, resource):
                 close_channel(graph, payloads.parse(SubscriptionPayload, item).id)
         answer = graph.send(request)
+    if _handshake_failed(answer):
+        raise TransientError(
+            f"Microsoft Graph got no good answer from our webhook for {request.what}. It is tried again.",
+            code=HANDSHAKE_FAILED,
+        )
     return _channel(answer.result())
 
 
-def renew_channel(graph: Graph, subscription_id: str, *, expires_at: datetime) -> Channel:
+def prolong_channel(graph: Graph, subscription_id: str, *, expires_at: datetime) -> Channel:
     """Let a subscription live longer, which also answers `reauthorizationRequired`. Raises NotFoundError if it died."""
     body = {"expirationDateTime": queries.moment(expires_at)}
     request = Request(method="PATCH", path=_path(subscription_id), what=f"channel {subscription_id}", body=body)
@@ -65,6 +71,18 @@ def close_channel(graph: Graph, subscription_id: str) -> None:
     error = graph.send(request).error()
     if error is not None and not isinstance(error, NotFoundError):
         raise error
+
+
+def _handshake_failed(answer: Answer) -> bool:
+    """Graph tells it by one of two codes, of which the second says other things as well; its message is only searched.
+
+    Source: change-notifications-delivery-webhooks, "Notification endpoint validation"; Microsoft Q&A 416427.
+    """
+    if answer.status != HTTPStatus.BAD_REQUEST:
+        return False
+    if answer.code == "ValidationError":
+        return True
+    return answer.code == "InvalidRequest" and "validation request" in str(answer.body["error"].get("message")).lower()
 
 
 def _path(subscription_id: str) -> str:

@@ -71,9 +71,9 @@ class MicrosoftCalendar:
         """Subscribe. Graph gives the channel its own id; `channel_id` is not used."""
         return channels.open_channel(self._graph, calendar_id, address=address, token=token, expires_at=expires_at)
 
-    def renew(self, channel: Channel, *, expires_at: datetime) -> Channel:
+    def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
         """Keep a channel alive without a gap; also the answer to `reauthorizationRequired`."""
-        return channels.renew_channel(self._graph, channel.id, expires_at=expires_at)
+        return channels.prolong_channel(self._graph, channel.id, expires_at=expires_at)
 
     def stop(self, channel: Channel) -> None:
         """End a channel; one that is already gone is success."""

@@ -7,7 +7,6 @@ runs in order, and answers 424 to whatever follows a failure: those were not tri
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from shared.core.errors import KalendsError, RateLimitedError, TransientError
+from shared.core.errors import KalendsError, TransientError
 from shared.providers.microsoft import errors
+from shared.providers.patience import Patience, may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 BATCH = 20
 TIMEOUT = 15.0
 """Seconds; a notification or a lease never waits longer for one answer."""
-PATIENCE = 5.0
-"""Seconds that one call waits in all for items of a batch that were told to come later."""
 _PREFER = 'IdType="ImmutableId", outlook.timezone="UTC"'
 
 
@@ -124,23 +122,38 @@ class Graph:
         return link.removeprefix(self._endpoint)
 
     def send(self, request: Request) -> Answer:
-        """One request by itself. Raises TransientError if there is no answer, or one that is not JSON."""
-        self.calls += 1
-        return self._exchange(request)
+        """One request by itself; what passes is tried again for seconds.
 
-    def batch(self, requests: Sequence[Request]) -> list[Answer | KalendsError]:
+        Raises TransientError if there is no answer, or one that is not JSON.
+        """
+        patience, repeats = Patience(), 0
+        while True:
+            self.calls += 1
+            refusal: KalendsError | None
+            try:
+                answer = self._exchange(request)
+                refusal = answer.error()
+                if refusal is None or not patience.grants([refusal], repeats=repeats):
+                    return answer
+            except TransientError as error:
+                if not patience.grants([error], repeats=repeats):
+                    raise
+            repeats += 1
+
+    def batch(self, requests: Sequence[Request], *, patience: Patience | None = None) -> list[Answer | KalendsError]:
         """Many requests, answers in their order; an error where none was obtained.
 
-        Items told to wait (429) are repeated while PATIENCE lasts, then their refusal stands. Once Graph cannot be
-        reached or throttles a whole batch, nothing further is sent. Raises ReauthRequiredError for a dead token.
+        Only items refused in passing are sent again, while `patience` lasts; then their refusal stands. Once Graph
+        cannot be reached or throttles a whole batch for longer, nothing further is sent. Raises ReauthRequiredError for
+        a dead token.
         """
         answers: list[Answer | KalendsError] = []
-        waits = _Waits()
+        patience = patience or Patience()
         failure: KalendsError | None = None
         for chunk in batched(requests, BATCH, strict=False):
             if failure is None:
                 try:
-                    answers += self._chunk(chunk, waits)
+                    answers += self._chunk(chunk, patience)
                     continue
                 except TransientError as error:
                     failure = error
@@ -150,17 +163,25 @@ class Graph:
                 answer.result()
         return answers
 
-    def _chunk(self, requests: Sequence[Request], waits: _Waits) -> list[Answer]:
+    def _chunk(self, requests: Sequence[Request], patience: Patience) -> list[Answer]:
         answers: dict[int, Answer] = {}
-        pending = list(range(len(requests)))
+        pending, repeats = list(range(len(requests))), 0
         while pending:
-            for index, answer in zip(pending, self._round([requests[index] for index in pending]), strict=True):
-                answers[index] = answer
-            refused = [index for index in pending if answers[index].status == HTTPStatus.TOO_MANY_REQUESTS]
+            try:
+                found = self._round([requests[index] for index in pending])
+            except TransientError as error:
+                if not patience.grants([error], repeats=repeats):
+                    raise
+                repeats += 1
+                continue
+            answers |= dict(zip(pending, found, strict=True))
             untried = [index for index in pending if answers[index].status == HTTPStatus.FAILED_DEPENDENCY]
-            if len(untried) == len(pending) or (refused and not waits.grant(answers[index] for index in refused)):
+            refusals = {index: answers[index].error() for index in pending if index not in untried}
+            refused = {index: one for index, one in refusals.items() if one and may_pass(one, repeats=repeats)}
+            if len(untried) == len(pending) or (refused and not patience.grants(refused.values(), repeats=repeats)):
                 break
-            pending = sorted(refused + untried)
+            repeats += bool(refused)
+            pending = sorted([*refused, *untried])
         return [answers[index] for index in range(len(requests))]
 
     def _round(self, requests: Sequence[Request]) -> list[Answer]:
@@ -186,25 +207,6 @@ class Graph:
         return Answer(
             request=request, status=response.status_code, headers=dict(response.headers), body=_json(response, request)
         )
-
-
-@dataclass(slots=True)
-class _Waits:
-    """The waiting that one call may still do."""
-
-    left: float = PATIENCE
-
-    def grant(self, refused: Iterator[Answer]) -> bool:
-        """Wait as long as the longest of these asks, if that is little enough; returns whether it was."""
-        wished = 0.0
-        for answer in refused:
-            error = answer.error()
-            wished = max(wished, (error.retry_after if isinstance(error, RateLimitedError) else None) or 1.0)
-        if wished > self.left:
-            return False
-        self.left -= wished
-        time.sleep(wished)
-        return True
 
 
 def items(page: Mapping[str, Any], *, what: str) -> list[dict[str, Any]]:

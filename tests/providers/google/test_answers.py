@@ -17,6 +17,7 @@ from shared.core.errors import (
 )
 from shared.providers.google import service
 from shared.providers.google.client import MAX_PAGES, GoogleCalendar
+from shared.providers.patience import REPEATS
 from shared.providers.port import Failed, Insert, Write, Written
 from tests.providers.google import payloads
 from tests.providers.replica import WINDOW, Replica
@@ -232,14 +233,27 @@ def test_a_part_that_fails_leaves_the_others_unharmed() -> None:
     ok = b'{"id": "x", "start": {"date": "2026-03-02"}, "end": {"date": "2026-03-03"}}'
     limited = str(payloads.load("errors")["userRateLimitExceeded"][1]).replace("'", '"').encode()
 
-    broken = [("200 OK", b"[]"), ("200 OK", b'{"id":'), ("200 OK", b""), ("200 OK", b"{}")]
+    bad = [("403 Forbidden", limited), *[("200 OK", body) for body in (b"[]", b'{"id":', b"")]]
 
-    with scripted(multipart(("200 OK", ok), ("403 Forbidden", limited), *broken)) as script:
+    with scripted(multipart(("200 OK", ok), *bad, ("200 OK", b"{}")), *[multipart(*bad)] * REPEATS) as script:
         outcomes = client(script).write(CALENDAR, inserts(6))
 
     assert isinstance(outcomes[0], Written)
     assert isinstance(refused(outcomes[1]), RateLimitedError)
     assert {type(refused(outcome)) for outcome in outcomes[2:]} == {TransientError}
+
+
+def test_only_parts_that_fail_are_sent_again() -> None:
+    ok = b'{"id": "x", "start": {"date": "2026-03-02"}, "end": {"date": "2026-03-03"}}'
+    first = multipart(
+        ("200 OK", ok), ("503 Service Unavailable", b""), ("503 Service Unavailable", b""), ("200 OK", ok)
+    )
+
+    with scripted(first, multipart(("200 OK", ok), ("200 OK", ok))) as script:
+        outcomes = client(script).write(CALENDAR, inserts(4))
+
+    assert [type(outcome) for outcome in outcomes] == [Written] * 4
+    assert [asked.body.count(b"POST /calendar/v3/") for asked in script.asked] == [4, 2]
 
 
 def test_a_refused_token_in_a_part_is_raised() -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.core.errors import InvalidError, NotFoundError
+from shared.core.errors import InvalidError, NotFoundError, TransientError
 from shared.providers.microsoft.client import MicrosoftCalendar
+from shared.providers.port import HANDSHAKE_FAILED
 from tests.providers.samples import event
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def test_a_channel_replaces_one_that_graph_still_has(world: MicrosoftWorld) -> N
 def test_a_channel_is_renewed_without_another(world: MicrosoftWorld) -> None:
     channel = watch(world, "secret")
 
-    renewed = provider(world).renew(channel, expires_at=channel.expires_at + timedelta(hours=1))
+    renewed = provider(world).prolong(channel, expires_at=channel.expires_at + timedelta(hours=1))
 
+    assert renewed is not None
     assert renewed.id == channel.id
     assert renewed.expires_at > channel.expires_at
 
@@ -39,7 +41,16 @@ def test_a_channel_that_died_cannot_be_renewed(world: MicrosoftWorld) -> None:
     world.provider.stop(channel)
 
     with pytest.raises(NotFoundError):
-        provider(world).renew(channel, expires_at=channel.expires_at)
+        provider(world).prolong(channel, expires_at=channel.expires_at)
+
+
+def test_a_webhook_that_does_not_shake_hands_is_tried_again_later(world: MicrosoftWorld) -> None:
+    world.hook.close()
+
+    with pytest.raises(TransientError) as refused:
+        watch(world, "secret")
+
+    assert refused.value.error_code == HANDSHAKE_FAILED
 
 
 def test_a_proof_that_graph_cannot_carry_is_refused(world: MicrosoftWorld) -> None:

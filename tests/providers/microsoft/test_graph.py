@@ -13,7 +13,7 @@ from shared.core.errors import (
     ReauthRequiredError,
     TransientError,
 )
-from shared.providers.microsoft import graph as wire
+from shared.providers import patience
 from shared.providers.microsoft.graph import Answer, Graph, Request
 from tests.providers.microsoft import answers, scripted
 from tests.providers.microsoft.scripted import Received, Reply, Server
@@ -41,11 +41,6 @@ def refusal(name: str, number: int | str, **headers: str) -> dict[str, Any]:
 
 def statuses(found: list[Answer | KalendsError]) -> list[int]:
     return [answer.status for answer in found if isinstance(answer, Answer)]
-
-
-@pytest.fixture(autouse=True)
-def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire.time, "sleep", lambda seconds: None)
 
 
 def test_every_request_asks_for_immutable_ids_and_utc_and_carries_the_token() -> None:
@@ -214,7 +209,41 @@ def test_patience_ends() -> None:
         found = graph(server).batch(gets(2))
 
     assert statuses(found) == [429, 429]
-    assert len(server.received) == 3
+    assert len(server.received) == 1 + patience.REPEATS
+
+
+def test_a_request_that_fails_once_is_sent_again_and_nobody_hears_of_it() -> None:
+    def script(_: Received) -> Reply:
+        return Reply(body=b"Bad gateway", status=502) if len(server.received) == 1 else Reply(body={"id": "0"})
+
+    with scripted.serve(script) as server:
+        found = graph(server).get("/me/events/0", what="event 0")
+
+    assert found == {"id": "0"}
+    assert len(server.received) == 2
+
+
+def test_items_that_fail_or_are_forbidden_once_are_sent_again() -> None:
+    def script(_: Received) -> Reply:
+        if len(server.received) == 1:
+            failed = {"id": "0", "status": 503, "headers": {}, "body": None}
+            return Reply(body={"responses": [failed, refusal("ErrorAccessDenied", 1), item(2)]})
+        return Reply(body={"responses": [item(0), item(1)]})
+
+    with scripted.serve(script) as server:
+        found = graph(server).batch(gets(3))
+
+    assert statuses(found) == [200, 200, 200]
+    assert len(server.received) == 2
+
+
+def test_what_stays_forbidden_is_asked_twice() -> None:
+    denied = [refusal("ErrorAccessDenied", number) for number in range(2)]
+    with scripted.serve(lambda _: Reply(body={"responses": denied})) as server:
+        found = graph(server).batch(gets(2))
+
+    assert statuses(found) == [403, 403]
+    assert len(server.received) == 2
 
 
 def test_writes_to_one_series_run_in_order_and_a_failure_does_not_hold_up_the_rest() -> None:
@@ -273,7 +302,7 @@ def test_once_graph_cannot_be_reached_nothing_further_is_sent_and_earlier_answer
     with scripted.serve(script) as server:
         found = graph(server).batch(gets(60))
 
-    assert len(server.received) == 2
+    assert len(server.received) == 2 + patience.REPEATS
     assert statuses(found) == [200] * 20
     assert [type(one) for one in found[20:]] == [TransientError] * 40
 

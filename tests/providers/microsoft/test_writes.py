@@ -328,7 +328,7 @@ def test_a_mailbox_that_takes_four_at_a_time_gets_everything(world: MicrosoftWor
 
 def test_answers_lost_in_a_batch_fail_one_by_one_and_a_retry_makes_no_second(world: MicrosoftWorld) -> None:
     writes = [Insert(key=key(number), marker=f"m{number}", appearance=event(f"B{number}")) for number in range(5)]
-    world.faults(commit_then_504=0.6)
+    world.faults(commit_then_504=0.9)
     outcomes = write(world, *writes)
     world.faults(commit_then_504=0.0)
 

@@ -1,0 +1,51 @@
+"""How long one call keeps at a provider that fails: a few repeats within seconds, before a refusal counts.
+
+A refusal that counts puts the account to sleep for a minute at least, and further ones for longer. Providers drop
+single requests all the time and ask for exactly this (Calendar API, "Handle API errors": exponential backoff; Graph,
+"Throttling guidance"), so only what lasts for seconds is a failure of the connection.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.core.errors import ForbiddenError, KalendsError, RateLimitedError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+REPEATS = 4
+FIRST_WAIT = 0.25
+"""Seconds, doubled with each repeat; half to all of it, so that those who failed together do not come back together."""
+SECONDS = 12.0
+"""From the beginning of a call: less than a time-out, after which nothing is repeated, and well inside a lease."""
+
+
+def may_pass(answer: object, *, repeats: int) -> bool:
+    """Whether the same request may be answered otherwise at once. A refused access is asked about a second time."""
+    return isinstance(answer, TransientError) or (isinstance(answer, ForbiddenError) and repeats == 0)
+
+
+@dataclass(slots=True)
+class Patience:
+    """The patience of one call, however many requests it takes."""
+
+    ends: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+
+    def grants(self, refusals: Collection[KalendsError], *, repeats: int) -> bool:
+        """Wait, and return True, if what was refused should be sent again; `repeats` counts how often it has been.
+
+        Never shorter than the longest Retry-After. One that is longer than the patience is left to whoever can wait.
+        """
+        if repeats >= REPEATS or not all(may_pass(one, repeats=repeats) for one in refusals):
+            return False
+        asked = [one.retry_after or 0.0 for one in refusals if isinstance(one, RateLimitedError)]
+        own = FIRST_WAIT * 2**repeats * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
+        wait = max([own, *asked])
+        if time.monotonic() + wait > self.ends:
+            return False
+        time.sleep(wait)
+        return True
