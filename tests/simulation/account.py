@@ -179,6 +179,12 @@ class SimulatedCalendar:
             is_write=True,
         )
 
+    def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
+        """Graph lets a channel live longer, Google does not."""
+        return self._ask(
+            "prolongs a channel", lambda: self._channels.prolong(channel, expires_at=expires_at), is_write=True
+        )
+
     def stop(self, channel: Channel) -> None:
         """End a channel."""
         self._ask("stops a channel", lambda: self._channels.close(channel.id), is_write=True)

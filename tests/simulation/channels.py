@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.core.errors import ForbiddenError, KalendsError
+from shared.core.errors import ForbiddenError, KalendsError, NotFoundError
 from shared.providers.port import Channel
 from shared.sync.notifications import Notification
 
@@ -71,6 +71,18 @@ class Channels:
         self._open[one.id] = one
         if shelf.kind == "google":
             self._send(one)
+        return Channel(id=one.id, resource_id=one.resource_id, expires_at=expires_at)
+
+    def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
+        """As Graph does; None for Google's."""
+        one = self._open.get(channel.id)
+        if one is None or one.expires_at <= self._machine.now():
+            if channel.resource_id:
+                return None
+            raise NotFoundError("The channel is over.")
+        if one.shelf.kind == "google":
+            return None
+        one.expires_at = expires_at
         return Channel(id=one.id, resource_id=one.resource_id, expires_at=expires_at)
 
     def close(self, channel_id: str) -> None:
