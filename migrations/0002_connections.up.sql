@@ -153,6 +153,7 @@ CREATE TABLE webhook_channels (
   provider          text NOT NULL,
   channel_id        text NOT NULL,
   resource_id       text NOT NULL DEFAULT '',
+  address           text NOT NULL,
   token_hash        bytea NOT NULL,
   status            text NOT NULL CHECK (status IN ('pending', 'active', 'expiring', 'expired', 'stopped', 'failed')),
   expires_at        timestamptz NOT NULL,
@@ -161,6 +162,7 @@ CREATE TABLE webhook_channels (
   last_message_number bigint,
   UNIQUE (provider, channel_id)
 );
+COMMENT ON COLUMN webhook_channels.address IS 'Where the provider was asked to post to. A channel that leads where we no longer are is worth nothing.';
 CREATE INDEX webhook_channels_calendar ON webhook_channels (calendar_id) WHERE status IN ('pending', 'active', 'expiring');
 CREATE INDEX webhook_channels_expiry ON webhook_channels (expires_at) WHERE status IN ('active', 'expiring');
 SELECT protect_tenant_table('webhook_channels', 'user_id');

@@ -117,7 +117,7 @@ class App:
                 conn, connection_id=connection_id, keyring=self.keyring()
             ),
             webhook_secrets=self.webhook_secrets,
-            webhook_address=lambda provider: f"{self.settings.app_base_url}/webhooks/{provider}",
+            webhook_address=self.settings.webhook_address,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             now=clock.now,
         )

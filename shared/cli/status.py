@@ -73,13 +73,15 @@ def _calendars(calendars: list[Item], now: datetime) -> None:
     if not linked:
         return
     output.table(
-        ("calendar", "state", "read", "told of changes until", "trouble"),
+        ("calendar", "state", "read", "hears of changes", "trouble"),
         [
             (
                 one["name"],
                 one["state"],
                 f"{one['items']} items so far" if one["state"] == "reading" else times.ago(one["proven_at"], now),
-                times.moment(one["pushed_until"]),
+                f"until {times.moment(one['pushed_until'])}"
+                if one["pushed_until"]
+                else f"looks every {one['poll_minutes']} min",
                 one["last_error"] or "",
             )
             for one in linked

@@ -6,6 +6,7 @@ It holds the names of secrets, not secrets. A bad or missing variable gives one 
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.core.errors import InvalidError
 
 Stage = Literal["local", "dev", "staging", "prod"]
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
@@ -75,6 +77,33 @@ class Settings(BaseSettings):
         """Where the provider sends a person back after consent: the setting, or this installation's own address."""
         configured = {"google": self.google_redirect_uri, "microsoft": self.ms_redirect_uri}.get(provider, "")
         return configured or f"{self.app_base_url}/oauth/{provider}/callback"
+
+    def webhook_address(self, provider: str) -> str | None:
+        """Where the provider posts notifications; None where none can arrive, so that calendars are polled.
+
+        Google and Graph post to nothing but https; simulators on this machine post to it.
+        """
+        if self.app_base_url.startswith("https://") or self._is_simulated:
+            return f"{self.app_base_url}/webhooks/{provider}"
+        return None
+
+    @property
+    def warns_of_real_accounts(self) -> bool:
+        """Whether this is somebody's trial on a laptop, and yet the calendars are real ones."""
+        return self.stage == "local" and not self._is_simulated
+
+    @property
+    def _is_simulated(self) -> bool:
+        """Whether every provider stands on this machine: by the addresses themselves, not by what somebody claims."""
+        addresses = (
+            self.google_api_endpoint,
+            self.google_auth_url,
+            self.google_token_url,
+            self.google_revoke_url,
+            self.microsoft_graph_endpoint,
+            self.microsoft_authority,
+        )
+        return all(urlsplit(address).hostname in _THIS_MACHINE for address in addresses)
 
 
 def read_settings() -> Settings:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared.core.errors import ReauthRequiredError
+from shared.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ class Engine:
     `now` is the clock: work that lasts reads it as it goes.
     `open_provider` is called outside transactions, for it may refresh a token; `data_key` inside one, by connection id.
     `webhook_secrets` signs markers: the first is current, the others still verify.
+    `webhook_address` is where a provider notifies us; None where it cannot, so that its calendars are polled.
     """
 
     database: db.Database
@@ -58,9 +60,14 @@ class Engine:
     open_provider: OpenProvider
     data_key: Callable[[db.Connection, UUID], DataKey]
     webhook_secrets: Callable[[], Sequence[bytes]]
-    webhook_address: Callable[[str], str]
+    webhook_address: Callable[[str], str | None]
     holder: str
     now: Callable[[], datetime]
+
+    def addresses(self) -> dict[str, str]:
+        """Where the providers that can notify us do so now."""
+        found = {provider: self.webhook_address(provider) for provider in PROVIDERS}
+        return {provider: address for provider, address in found.items() if address is not None}
 
     def with_provider[Answer](self, connection: Connection, work: Callable[[CalendarProvider], Answer]) -> Answer:
         """Do repeatable work with the connection's account; a token that the provider refuses is replaced, once.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.messages import SyncMessage
-from shared.sync import links
+from shared.sync import channels, links
 from shared.sync.store import mappings
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 PER_PERSON = 20
 """Calendars of one person in one round: nobody starves anybody else (promise 11)."""
 LIMIT = 2_000
-POLL_WITH_CHANNEL = "6 hours"
-"""A calendar with a healthy channel is looked at so often, in case the channel is silent."""
 KEEP_DELIVERIES = "7 days"
 
 
@@ -48,6 +46,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         for operation in (gates.Operation.JOBS, gates.Operation.SYNC):
             if not gates.is_open(conn, operation, settings_flags=engine.flags):
                 return Dispatched(pulls=0, pushes=0, backfills=0)
+        channels.leave(conn, list(engine.addresses().values()))
         _request_polls(conn, now=now)
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
@@ -87,7 +86,7 @@ def _message(task: str, row: tuple[UUID, UUID, object], correlation_id: str) -> 
 def _request_polls(conn: Connection, *, now: datetime) -> None:
     """Ask for a look at linked calendars that were not proven current for too long."""
     conn.execute(
-        f"""
+        """
         UPDATE calendar_sync_state s SET requested = requested + 1
           FROM external_calendar_connections x
          WHERE x.id = s.connection_id AND s.requested = s.done AND NOT s.needs_full_sync
@@ -96,9 +95,9 @@ def _request_polls(conn: Connection, *, now: datetime) -> None:
            AND s.last_synced_at < %(now)s - CASE
                  WHEN EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = s.calendar_id
                                  AND w.status = 'active' AND w.expires_at > %(now)s)
-                 THEN interval '{POLL_WITH_CHANNEL}' ELSE x.sync_frequency_minutes * interval '1 minute' END
-        """,  # noqa: S608 - a constant
-        {"now": now},
+                 THEN %(with_channel)s ELSE x.sync_frequency_minutes * interval '1 minute' END
+        """,
+        {"now": now, "with_channel": channels.POLL_WITH_CHANNEL},
     )
 
 

@@ -10,7 +10,7 @@ from psycopg.rows import class_row, dict_row
 
 from shared.connections import store as connections
 from shared.control import gates
-from shared.sync import links
+from shared.sync import channels, links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,8 @@ class CalendarStatus:
     """When the provider last told us everything there was."""
     pushed_until: datetime | None
     """Until when the provider notifies us of changes; None: the calendar is polled."""
+    poll_minutes: int
+    """How often it is looked at when nothing tells of a change."""
     errors: int
     last_error: str | None
     state: CalendarState = "current"
@@ -247,17 +249,22 @@ def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
         return cursor.execute(
             """
             SELECT c.id, c.connection_id, c.name, c.time_zone, c.can_write, c.is_shared, c.vanished_at,
+                   w.pushed_until,
+                   CASE WHEN w.pushed_until IS NULL THEN x.sync_frequency_minutes ELSE %(with_channel)s END
+                     AS poll_minutes,
                    s.requested, s.done, s.needs_full_sync, s.last_synced_at AS proven_at, s.sync_errors AS errors,
                    s.last_error,
                    coalesce((SELECT j.items FROM sync_jobs j WHERE j.calendar_id = c.id AND j.generation = s.generation
                               ORDER BY j.id DESC LIMIT 1), 0) AS items,
-                   (SELECT max(w.expires_at) FROM webhook_channels w
-                     WHERE w.calendar_id = c.id AND w.status = 'active' AND w.expires_at > %(now)s) AS pushed_until,
                    EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id)) AS is_linked
               FROM calendars c JOIN calendar_sync_state s ON s.calendar_id = c.id
+              JOIN external_calendar_connections x ON x.id = c.connection_id
+              CROSS JOIN LATERAL (
+                   SELECT max(expires_at) AS pushed_until FROM webhook_channels
+                    WHERE calendar_id = c.id AND status = 'active' AND expires_at > %(now)s) w
              ORDER BY c.connection_id, c.is_primary DESC, lower(c.name), c.id
             """,
-            {"now": now},
+            {"now": now, "with_channel": channels.POLL_WITH_CHANNEL // timedelta(minutes=1)},
         ).fetchall()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from shared.core.config import read_settings
@@ -52,3 +54,43 @@ def test_the_redirect_uri_is_the_installations_own_unless_it_is_set(monkeypatch:
 
     assert settings.redirect_uri("google") == "https://kalends.example/auth/google/callback"
     assert settings.redirect_uri("microsoft") == "http://localhost:3001/oauth/microsoft/callback"
+
+
+class TestReach:
+    REAL: ClassVar = {"STAGE": "local", "APP_BASE_URL": "http://localhost:3001"}
+    SIMULATED: ClassVar = {
+        **REAL,
+        "GOOGLE_API_ENDPOINT": "http://localhost:3002/",
+        "GOOGLE_AUTH_URL": "http://localhost:3002/o/oauth2/v2/auth",
+        "GOOGLE_TOKEN_URL": "http://localhost:3002/token",
+        "GOOGLE_REVOKE_URL": "http://127.0.0.1:3002/revoke",
+        "MICROSOFT_GRAPH_ENDPOINT": "http://localhost:3003/v1.0",
+        "MICROSOFT_AUTHORITY": "http://[::1]:3003",
+    }
+
+    @pytest.mark.parametrize(
+        ("variables", "address", "warns"),
+        [
+            (SIMULATED, "http://localhost:3001/webhooks/google", False),
+            (REAL, None, True),
+            ({**REAL, "APP_BASE_URL": "https://k.example"}, "https://k.example/webhooks/google", True),
+            ({**SIMULATED, "MICROSOFT_AUTHORITY": "https://login.microsoftonline.com"}, None, True),
+            (
+                {**REAL, "STAGE": "prod", "APP_BASE_URL": "https://k.example"},
+                "https://k.example/webhooks/google",
+                False,
+            ),
+        ],
+        ids=["simulated", "real", "real behind a tunnel", "half real", "prod"],
+    )
+    def test_real_providers_on_a_laptop_warn_and_reach_only_https(
+        self, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], address: str | None, warns: bool
+    ) -> None:
+        for name in self.SIMULATED:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+        settings = read_settings()
+
+        assert (settings.webhook_address("google"), settings.warns_of_real_accounts) == (address, warns)

@@ -23,6 +23,7 @@ class Gate(Out):
 
 class CalendarStatus(Out):
     """A calendar: `proven_at` is when its provider last told us everything; `pushed_until`: until then it notifies us.
+    Nothing told of a change, it is looked at every `poll_minutes`.
 
     A look is due while `requested` > `done`; `items` were read by the full read under way.
     """
@@ -36,6 +37,7 @@ class CalendarStatus(Out):
     items: int
     proven_at: datetime | None
     pushed_until: datetime | None
+    poll_minutes: int
     errors: int
     last_error: str | None
 
