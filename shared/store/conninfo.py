@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.core.errors import InvalidError
+
+AUTHORITIES = Path(__file__).with_name("rds")
+"""Who may sign for a database of RDS, one file for each region (infra/authorities.py says where they come from)."""
+_OF_RDS = re.compile(r".+\.([a-z0-9-]+)\.rds\.amazonaws\.com")
 
 
 class DatabaseSecret(BaseModel):
@@ -36,15 +42,42 @@ class DatabaseSecret(BaseModel):
 
     @property
     def conninfo(self) -> str:
-        """libpq's connection string; encrypted unless the database is on this machine."""
+        """libpq's connection string.
+
+        Unless the database is on this machine, its certificate must be for its name and signed by RDS, or for other
+        hosts by a public authority (PostgreSQL manual, "SSL Support", "Client Verification of Server Certificates").
+        Raises InvalidError for a region of RDS whose authorities are not known.
+        """
         return make_conninfo(
             host=self.host,
             port=self.port,
             user=self.username,
             password=self.password,
             dbname=self.dbname,
-            sslmode="prefer" if _is_local(self.host) else "require",
+            **_encryption(self.host),
         )
+
+
+def _encryption(host: str) -> dict[str, str]:
+    if _is_local(host):
+        return {"sslmode": "prefer"}
+    return {"sslmode": "verify-full", "sslrootcert": _authorities(host)}
+
+
+def _authorities(host: str) -> str:
+    """The file with those who may sign for `host`."""
+    match = _OF_RDS.fullmatch(host)
+    if match is None:
+        import certifi
+
+        return certifi.where()
+    file = AUTHORITIES / f"{match[1]}.pem"
+    if not file.exists():
+        raise InvalidError(
+            f"It is not known who signs for databases in {match[1]}: see infra/authorities.py, or use another region.",
+            code="CONFIG.DATABASE_REGION",
+        )
+    return str(file)
 
 
 def _is_local(host: str) -> bool:

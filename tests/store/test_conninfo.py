@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import certifi
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from shared.core.errors import InvalidError
-from shared.store.conninfo import DatabaseSecret
+from shared.store.conninfo import AUTHORITIES, DatabaseSecret
 
 SECRET = {
     "engine": "postgres",
@@ -29,7 +30,8 @@ def test_it_becomes_a_connection_string_whatever_the_password() -> None:
         "user": "kalends_runtime",
         "password": "it's \\ planted",
         "dbname": "kalends",
-        "sslmode": "require",
+        "sslmode": "verify-full",
+        "sslrootcert": certifi.where(),
     }
 
 
@@ -40,11 +42,27 @@ def test_only_on_this_machine_it_may_go_unencrypted(host: str) -> None:
     assert conninfo["sslmode"] == "prefer"
 
 
-@pytest.mark.parametrize("host", ["10.0.0.7", "db.eu-central-1.rds.amazonaws.com", "2001:db8::1"])
-def test_anywhere_else_it_may_not(host: str) -> None:
+@pytest.mark.parametrize("host", ["10.0.0.7", "kalends-dev.x.eu-central-1.rds.amazonaws.com", "2001:db8::1"])
+def test_anywhere_else_the_server_must_prove_its_name(host: str) -> None:
     conninfo = conninfo_to_dict(DatabaseSecret.parse(json.dumps({**SECRET, "host": host})).conninfo)
 
-    assert conninfo["sslmode"] == "require"
+    assert conninfo["sslmode"] == "verify-full"
+
+
+def test_for_a_database_of_rds_only_its_regions_authorities_are_trusted() -> None:
+    host = "kalends-dev.x.eu-central-1.rds.amazonaws.com"
+
+    conninfo = conninfo_to_dict(DatabaseSecret.parse(json.dumps({**SECRET, "host": host})).conninfo)
+
+    assert conninfo["sslrootcert"] == str(AUTHORITIES / "eu-central-1.pem")
+    assert "eu-central-1 Root CA RSA2048 G1" in (AUTHORITIES / "eu-central-1.pem").read_text()
+
+
+@pytest.mark.parametrize("host", ["rds.amazonaws.com.example", "x.eu-central-1.rds.amazonaws.com.evil.example"])
+def test_a_name_that_only_looks_like_rds_is_judged_as_any_other(host: str) -> None:
+    conninfo = conninfo_to_dict(DatabaseSecret.parse(json.dumps({**SECRET, "host": host})).conninfo)
+
+    assert conninfo["sslrootcert"] == certifi.where()
 
 
 @pytest.mark.parametrize(
