@@ -26,6 +26,8 @@ CREATE TABLE external_calendar_connections (
   access_token_enc         bytea,
   refresh_token_enc        bytea,
   token_expiry             timestamptz,
+  granted_at               timestamptz,
+  grant_ends_at            timestamptz,
   scopes                   text[] NOT NULL DEFAULT '{}',
   sync_enabled             boolean NOT NULL DEFAULT true,
   sync_cursor              text,
@@ -48,6 +50,7 @@ CREATE TABLE external_calendar_connections (
 );
 COMMENT ON TABLE external_calendar_connections IS
   'One account at one provider. provider_id is the person. sync_cursor and sync_needed sum up its calendars; setting sync_cursor to NULL resets them all.';
+COMMENT ON COLUMN external_calendar_connections.grant_ends_at IS 'When the refresh token ends, if the provider said so: seven days after granted_at means Google''s Testing mode.';
 COMMENT ON COLUMN external_calendar_connections.last_error IS 'JSON: {"code", "message", ...}; no secrets, no event text.';
 CREATE INDEX external_calendar_connections_token_expiry ON external_calendar_connections (token_expiry)
   WHERE status IN ('active', 'error');
@@ -155,15 +158,26 @@ CREATE TABLE webhook_channels (
   resource_id       text NOT NULL DEFAULT '',
   address           text NOT NULL,
   token_hash        bytea NOT NULL,
-  status            text NOT NULL CHECK (status IN ('pending', 'active', 'expiring', 'expired', 'stopped', 'failed')),
+  status            text NOT NULL
+                    CHECK (status IN ('pending', 'active', 'silent', 'expiring', 'expired', 'stopped', 'failed')),
   expires_at        timestamptz NOT NULL,
   created_at        timestamptz NOT NULL DEFAULT now(),
   last_notified_at  timestamptz,
   last_message_number bigint,
+  listens_from      timestamptz,
+  unanswered_since  timestamptz,
+  attempts          integer NOT NULL DEFAULT 0,
+  retry_at          timestamptz,
+  last_error        text,
   UNIQUE (provider, channel_id)
 );
+COMMENT ON COLUMN webhook_channels.listens_from IS 'Changes from then on are to be announced.';
+COMMENT ON COLUMN webhook_channels.unanswered_since IS 'Since when a change is known that should have been announced and was not; a channel that stays mute is silent.';
+COMMENT ON COLUMN webhook_channels.retry_at IS 'Of a failed one: no other is tried before. last_error holds the code of the refusal.';
 COMMENT ON COLUMN webhook_channels.address IS 'Where the provider was asked to post to. A channel that leads where we no longer are is worth nothing.';
-CREATE INDEX webhook_channels_calendar ON webhook_channels (calendar_id) WHERE status IN ('pending', 'active', 'expiring');
+CREATE INDEX webhook_channels_calendar ON webhook_channels (calendar_id) WHERE status NOT IN ('expired', 'stopped');
+CREATE INDEX webhook_channels_doubted ON webhook_channels (unanswered_since)
+  WHERE status = 'active' AND unanswered_since IS NOT NULL;
 CREATE INDEX webhook_channels_expiry ON webhook_channels (expires_at) WHERE status IN ('active', 'expiring');
 SELECT protect_tenant_table('webhook_channels', 'user_id');
 

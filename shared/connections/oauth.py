@@ -308,7 +308,7 @@ def _save(
         key = fresh.key
     else:
         key = store.data_key(connection, keyring)
-    tokens.save(conn, connection_id, key, granted)
+    tokens.save(conn, connection_id, key, granted, granted_at=now if granted.refresh_token else None)
     calendars.request_linked(conn, connection_id)
     connection = store.get(conn, connection_id)
     event = "connection.connected" if created else "connection.reconnected"

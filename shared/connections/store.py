@@ -25,13 +25,16 @@ type Status = Literal["pending", "active", "error", "needs_reauth", "disabled", 
 
 LADDER = (1, 2, 4, 8, 16, 30)
 """Minutes to wait after the first, second, ... failure in a row."""
+CIRCUIT_AFTER = 5
+CIRCUIT_REST = timedelta(minutes=30)
+"""So many failures in a row open the circuit for so long: the ladder's sixteen minutes are left to single mirrors."""
 JITTER = 0.1
 MESSAGE_LENGTH = 500
 
 COLUMNS = """
   id, provider_id AS user_id, provider, provider_user_id, provider_email AS email, oauth_app_id, status, scopes,
-  sync_enabled, token_expiry, last_synced_at, last_attempt_at, last_discovered_at, error_count, last_error,
-  backoff_until, sync_needed, sync_frequency_minutes, version, created_at, updated_at,
+  sync_enabled, token_expiry, granted_at, grant_ends_at, last_synced_at, last_attempt_at, last_discovered_at,
+  error_count, last_error, backoff_until, sync_needed, sync_frequency_minutes, version, created_at, updated_at,
   data_key_enc, key_id
 """
 
@@ -53,6 +56,8 @@ class Connection:
     scopes: list[str]
     sync_enabled: bool
     token_expiry: datetime | None
+    granted_at: datetime | None
+    grant_ends_at: datetime | None
     last_synced_at: datetime | None
     last_attempt_at: datetime | None
     last_discovered_at: datetime | None
@@ -71,6 +76,10 @@ class Connection:
         """Whether work for it may start: enabled, granted, and not backing off."""
         granted = self.sync_enabled and self.status in ("pending", "active", "error")
         return granted and (self.backoff_until is None or self.backoff_until <= now)
+
+    def circuit_is_open(self, now: datetime) -> bool:
+        """Whether it failed so often in a row that it rests."""
+        return self.error_count >= CIRCUIT_AFTER and self.backoff_until is not None and self.backoff_until > now
 
 
 def get(conn: database.Connection, connection_id: UUID) -> Connection:
@@ -106,7 +115,8 @@ def data_key(connection: Connection, keyring: KeyRing) -> DataKey:
 
 
 def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsError, now: datetime) -> None:
-    """Count a failure and back off: 1, 2, 4, 8, 16, 30 minutes +-10 %, never less than the provider's Retry-After.
+    """Count a failure and back off: 1, 2, 4, 8 minutes +-10 %, never less than the provider's Retry-After. The fifth
+    in a row, and each after it, opens the circuit for 30 minutes; `connection.circuit_opened` is published once.
 
     A later `backoff_until`, such as one set by hand, is never shortened. Calendars that fail together while the
     connection already backs off climb the ladder once. A refused grant needs the person, not time: the connection
@@ -116,17 +126,18 @@ def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsE
         _require_reauthorization(conn, connection_id, error, now)
         return
     retry_after = error.retry_after if isinstance(error, RateLimitedError) else None
-    conn.execute(
+    row = conn.execute(
         """
         UPDATE external_calendar_connections
            SET error_count = error_count + CASE WHEN backoff_until > %(now)s THEN 0 ELSE 1 END,
                backoff_until = greatest(backoff_until, %(now)s + %(floor)s, CASE
                  WHEN backoff_until > %(now)s THEN NULL
-                 ELSE %(now)s + %(jitter)s
-                      * (%(ladder)s::integer[])[least(error_count + 1, %(steps)s)] * interval '1 minute' END),
+                 WHEN error_count + 1 >= %(circuit)s THEN %(now)s + %(rest)s
+                 ELSE %(now)s + %(jitter)s * (%(ladder)s::integer[])[error_count + 1] * interval '1 minute' END),
                status = CASE WHEN status IN ('pending', 'active') THEN 'error' ELSE status END,
                last_error = %(error)s, last_attempt_at = %(now)s, updated_at = %(now)s
          WHERE id = %(id)s
+        RETURNING provider_id, provider, old.error_count < %(circuit)s AND new.error_count >= %(circuit)s
         """,
         {
             "id": connection_id,
@@ -134,10 +145,20 @@ def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsE
             "floor": timedelta(seconds=retry_after or 0),
             "jitter": random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311 - spreads load, hides nothing
             "ladder": list(LADDER),
-            "steps": len(LADDER),
+            "circuit": CIRCUIT_AFTER,
+            "rest": CIRCUIT_REST * random.uniform(1, 1 + JITTER),  # noqa: S311
             "error": error_json(error.error_code, error.message),
         },
-    )
+    ).fetchone()
+    if row is not None and row[2]:
+        outbox.publish(
+            conn,
+            "connection.circuit_opened",
+            user_id=row[0],
+            aggregate_type="connection",
+            aggregate_id=connection_id,
+            payload={"connection_id": str(connection_id), "provider": row[1], "code": error.error_code},
+        )
 
 
 def mark_success(conn: database.Connection, connection_id: UUID, now: datetime) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.rows import dict_row
 
-from shared.connections import apps, store
+from shared.connections import apps, grants, store
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError, TransientError
 from shared.store import leases
 
@@ -77,14 +77,18 @@ def read(conn: Connection, connection_id: UUID) -> Grant:
     return Grant(connection=store.Connection(**row), access_token_enc=access, refresh_token_enc=refresh)
 
 
-def save(conn: Connection, connection_id: UUID, key: DataKey, tokens: Tokens) -> None:
-    """Seal and store a grant; without a new refresh token the old one stays."""
+def save(
+    conn: Connection, connection_id: UUID, key: DataKey, tokens: Tokens, *, granted_at: datetime | None = None
+) -> None:
+    """Seal and store a grant; without a new refresh token the old one stays. `granted_at`: the person gave it just now."""
     refresh_token = tokens.refresh_token
     conn.execute(
         """
         UPDATE external_calendar_connections
            SET access_token_enc = %(access)s, refresh_token_enc = coalesce(%(refresh)s, refresh_token_enc),
-               token_expiry = %(expiry)s, scopes = %(scopes)s
+               token_expiry = %(expiry)s, scopes = %(scopes)s, granted_at = coalesce(%(granted)s, granted_at),
+               grant_ends_at = CASE WHEN %(granted)s::timestamptz IS NULL
+                                    THEN coalesce(%(ends)s, grant_ends_at) ELSE %(ends)s END
          WHERE id = %(id)s
         """,
         {
@@ -93,6 +97,8 @@ def save(conn: Connection, connection_id: UUID, key: DataKey, tokens: Tokens) ->
             "refresh": key.seal(refresh_token.encode(), aad="refresh_token") if refresh_token else None,
             "expiry": tokens.expires_at,
             "scopes": list(tokens.scopes),
+            "granted": granted_at,
+            "ends": tokens.grant_ends_at,
         },
     )
 
@@ -221,13 +227,14 @@ def _refresh(
         with database.person(connection.user_id) as conn:
             app = apps.get(conn, connection.oauth_app_id)
         tokens = authorizer_for(app).refresh(refresh_token=refresh_token, now=now)
-    except ReauthRequiredError as error:
+    except ReauthRequiredError as refusal:
+        error = grants.ended(connection, refusal, now=now)
         with database.person(connection.user_id) as conn:
             leases.release(conn, lease)
             if not _unchanged(conn, held):
                 return None
             store.mark_failure(conn, connection.id, error, now)
-        raise
+        raise error from refusal
     except BaseException:
         with database.person(connection.user_id) as conn:
             leases.release(conn, lease)

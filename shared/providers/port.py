@@ -32,12 +32,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """An OAuth grant. `refresh_token` is None when the provider sent none (then the old one stays valid)."""
+    """An OAuth grant. `refresh_token` is None when the provider sent none (then the old one stays valid).
+
+    `grant_ends_at` is when the refresh token ends, where the provider says so.
+    """
 
     access_token: str
     refresh_token: str | None
     expires_at: datetime
     scopes: tuple[str, ...]
+    grant_ends_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Tokens(expires_at={self.expires_at.isoformat()})"

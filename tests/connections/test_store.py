@@ -72,15 +72,34 @@ def wait(failed: Connection, now: datetime) -> float:
     return (failed.backoff_until - now).total_seconds() / 60
 
 
-def test_failures_in_a_row_wait_longer_each_time_up_to_half_an_hour(database: Database, connection: Connection) -> None:
+def test_failures_in_a_row_wait_longer_each_time_and_the_fifth_opens_the_circuit(
+    database: Database, connection: Connection
+) -> None:
     now = NOW
-    for number, minutes in enumerate([*LADDER, 30, 30], start=1):
+    for number, minutes in enumerate([*LADDER[:4], 30, 30, 30], start=1):
         failed = fail(database, connection, now=now)
 
         assert minutes * 0.9 <= wait(failed, now) <= minutes * 1.1
         assert (failed.error_count, failed.status, failed.last_attempt_at) == (number, "error", now)
+        assert failed.circuit_is_open(now) == (number >= 5)
         assert failed.backoff_until is not None
         now = failed.backoff_until
+
+    with database.everyone() as conn:
+        events = conn.execute("SELECT event_type, payload ->> 'code' FROM outbox").fetchall()
+    assert events == [("connection.circuit_opened", "TRANSIENT")]
+    assert succeed(database, connection, now=now).error_count == 0
+
+
+def test_an_open_circuit_rests_for_at_least_half_an_hour(database: Database, connection: Connection) -> None:
+    by_hand(database, "error_count = 4")
+
+    waits = []
+    for _ in range(5):
+        waits.append(wait(fail(database, connection), NOW))
+        by_hand(database, "backoff_until = NULL, error_count = 4")
+
+    assert all(30 <= one <= 33 for one in waits)
 
 
 def test_waits_differ_so_that_an_outage_does_not_end_in_a_stampede(database: Database, connection: Connection) -> None:

@@ -160,6 +160,8 @@ def _refusal(response: httpx.Response) -> str | None:
 def _tokens(answer: dict[str, Any], *, now: datetime) -> Tokens:
     access_token, refresh_token = answer.get("access_token"), answer.get("refresh_token")
     lifetime, scope = answer.get("expires_in"), answer.get("scope", "")
+    # Set for an app in Testing mode and for people who allow access for a while only.
+    grant_lifetime = answer.get("refresh_token_expires_in")
     if not isinstance(access_token, str) or not isinstance(lifetime, int) or not isinstance(scope, str):
         raise _no_answer("an answer without a usable token")
     return Tokens(
@@ -167,6 +169,7 @@ def _tokens(answer: dict[str, Any], *, now: datetime) -> Tokens:
         refresh_token=refresh_token if isinstance(refresh_token, str) else None,
         expires_at=now + timedelta(seconds=lifetime),
         scopes=tuple(scope.split()),
+        grant_ends_at=now + timedelta(seconds=grant_lifetime) if isinstance(grant_lifetime, int) else None,
     )
 
 
