@@ -12,14 +12,34 @@ from typing import Literal
 from infra import ROOT, assets
 
 MAX_BYTES = 60_000_000
-"""What the layer may weigh unzipped, not counting bytecode."""
+"""What the layer may weigh unzipped, all that is in it: what Lambda holds against its limit, 250 MB with our code."""
 
 AWS_SERVICES = frozenset({"events", "kms", "secretsmanager", "sqs", "sts"})
 """The AWS services our code calls: botocore describes four hundred more."""
 
 LAMBDA_PLATFORM = "aarch64-manylinux_2_28"
 
-_FOR_COMPILERS = frozenset({".c", ".h", ".pxd", ".pyi", ".pyx"})
+_FOR_COMPILERS = frozenset({".c", ".h", ".proto", ".pxd", ".pyi", ".pyx"})
+# What dependencies ask for and our use of them never imports: Google's client is made for gRPC as well and for keys of
+# service accounts, cffi is a library's only while it is built, Powertools shows an API's documentation.
+_NEVER_USED = (
+    "apiclient",
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui",
+    "cffi",
+    "google/_upb",
+    "google/api",
+    "google/cloud",
+    "google/gapic",
+    "google/logging",
+    "google/longrunning",
+    "google/protobuf",
+    "google/rpc",
+    "google/type",
+    "opentelemetry",
+    "proto",
+    "pyasn1_modules",
+    "pycparser",
+)
 _LOCK = ROOT / "requirements.lock"
 _UV = ROOT / ".tools" / "uv"
 
@@ -55,7 +75,7 @@ def tree(where: Literal["host", "arm64"]) -> Path:
         ]  # fmt: skip
         subprocess.run(install, check=True)  # noqa: S603 - our own tool, our own lock
         _prune(python)
-        assets.compile_tree(python, mounted_at="/opt/python")
+        assets.compile_tree(python, mounted_at="/opt/python", keep_sources=False)
 
     target = LAMBDA_PLATFORM if where == "arm64" else f"{sys.platform}-{platform.machine()}"
     sources = (_LOCK, Path(__file__).resolve(), Path(assets.__file__).resolve())
@@ -66,9 +86,11 @@ def _prune(python: Path) -> None:
     """Take out what no Lambda reads.
 
     Google's client brings the descriptions of all its APIs (110 MB), botocore those of all AWS services (26 MB);
-    scripts need a shell; stubs, headers and sources need a type checker or compiler.
+    scripts need a shell; stubs, headers and sources of other languages need a type checker or compiler.
     """
     shutil.rmtree(python / "bin", ignore_errors=True)
+    for name in _NEVER_USED:
+        shutil.rmtree(python / name)
     for document in (python / "googleapiclient/discovery_cache/documents").iterdir():
         if document.name != "calendar.v3.json":
             document.unlink()

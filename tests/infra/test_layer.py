@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import ast
+import re
 import struct
+import subprocess
+import sys
+from importlib.util import MAGIC_NUMBER
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.tags import compatible_tags, cpython_tags, parse_tag
+from packaging.utils import canonicalize_name
 
-from infra import ROOT, imports, layer
+from infra import ROOT, assets, imports, layer
 from infra.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 AARCH64 = 183  # e_machine of ELF for 64-bit ARM
+# Lambda's Python 3.13 runs on Amazon Linux 2023: glibc 2.34, so wheels made for an older one run as well.
+_PLATFORMS = ["linux_aarch64", "manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 35))]
+ON_LAMBDA = {*cpython_tags((3, 13), platforms=_PLATFORMS), *compatible_tags((3, 13), "cp313", _PLATFORMS)}
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path[:0] = sys.argv[1:]
+import functions, shared
+names = [
+    module.name
+    for room in (functions, shared)
+    for module in pkgutil.walk_packages(room.__path__, room.__name__ + ".")
+    if not module.name.startswith("shared.cli")
+]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
 
 
 @pytest.mark.parametrize("line", CATALOGUE, ids=lambda line: line.name)
@@ -27,12 +51,26 @@ def test_handler_imports_with_code_and_layer_alone_within_its_limits(line: impor
     assert cost.megabytes <= megabytes
 
 
-def test_layer_stays_small() -> None:
-    files = [path for path in layer.tree("arm64").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+def test_layer_stays_small_counting_all_that_is_in_it() -> None:
+    files = [path for path in layer.tree("arm64").rglob("*") if path.is_file()]
 
     weight = sum(path.stat().st_size for path in files)
 
     assert weight < layer.MAX_BYTES
+
+
+def test_every_wheel_in_the_layer_is_for_arm_linux_and_this_python() -> None:
+    tags = {
+        path.parent.name: parse_tag(line.removeprefix("Tag: "))
+        for path in layer.tree("arm64").rglob("*.dist-info/WHEEL")
+        for line in path.read_text().splitlines()
+        if line.startswith("Tag: ")
+    }
+
+    foreign = {name for name, tag in tags.items() if not tag & ON_LAMBDA}
+
+    assert {name.partition("-")[0] for name in tags} >= locked()
+    assert foreign == set()
 
 
 def test_every_library_in_the_layer_is_for_arm() -> None:
@@ -44,13 +82,27 @@ def test_every_library_in_the_layer_is_for_arm() -> None:
     assert foreign == []
 
 
-def test_layer_has_bytecode_for_every_module() -> None:
-    modules = [path for path in layer.tree("arm64").rglob("*.py") if path.parent.name != "__pycache__"]
+def test_layer_holds_bytecode_of_this_python_in_place_of_sources() -> None:
+    python = layer.tree("arm64") / "python"
 
-    bare = [path for path in modules if not list(path.parent.glob(f"__pycache__/{path.stem}.cpython-313.pyc"))]
+    sources = [path for path in python.rglob("*.py") if path.is_file()]
+    magic = {path.read_bytes()[:4] for path in python.rglob("*.pyc")}
 
-    assert modules
-    assert bare == []
+    assert sources == []
+    assert magic == {MAGIC_NUMBER}
+
+
+@pytest.mark.slow
+def test_every_module_of_the_product_imports_with_code_and_layer_alone() -> None:
+    parts = [str(assets.code()), str(layer.tree("host") / "python")]
+
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", IMPORT_ALL, *parts],
+        env={"LANG": "C.UTF-8"}, cwd="/", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) > 100
 
 
 def test_layer_knows_one_google_api_and_the_aws_services_we_call() -> None:
@@ -76,6 +128,18 @@ def called_services() -> set[str]:
                     found.add(name)
     assert {"sqs", "secretsmanager"} <= found
     return found
+
+
+def locked() -> set[str]:
+    """The distributions that `requirements.lock` names for Linux, as folders are named after them."""
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    requirements = [Requirement(line.rstrip(" \\")) for line in lines if re.match(r"[a-z0-9]", line)]
+    linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    return {
+        canonicalize_name(one.name).replace("-", "_")
+        for one in requirements
+        if one.marker is None or one.marker.evaluate({**linux, "platform_python_implementation": "CPython"})
+    }
 
 
 def machine(library: Path) -> int:
