@@ -7,64 +7,31 @@ and finds its own mirror (promise 2).
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from shared.connections import store as connections
-from shared.control import gates
-from shared.core.errors import KalendsError, PreconditionFailedError
 from shared.providers.port import Insert
 from shared.store import leases
 from shared.sync import lanes, links, settle, writes
-from shared.sync.store import calendars, mappings, runs
+from shared.sync.run import Outcome, Run, may_start, start
+from shared.sync.store import calendars, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from shared.connections.store import Connection
     from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider
     from shared.store import database
-    from shared.store.leases import Lease
     from shared.sync.context import Engine
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.writes import Work
 
-log = logging.getLogger(__name__)
-
-LEASE = timedelta(seconds=60)
 BATCH = 50
 """Mirrors brought up to date between two commits: Google's largest batch."""
 BUDGET = 20.0
 """Seconds of work in one call; the rest is left to the next message."""
-
-
-class Outcome(StrEnum):
-    """How a push ended."""
-
-    DONE = "done"
-    MORE = "more"
-    BUSY = "busy"
-    PARKED = "parked"
-    FAILED = "failed"
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    engine: Engine
-    calendar: SyncedCalendar
-    connection: Connection
-    lease: Lease
-    run_id: UUID
-    correlation_id: str
-    key: DataKey
-    written: int = 0
-    failed: int = 0
 
 
 def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
@@ -77,89 +44,56 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         if mappings.has_due(conn, calendar_id, now=now) is None:
             links.finish_deletions(conn, calendar_id)
             return Outcome.DONE
-        if not connection.may_sync(now) or not gates.is_open(conn, gates.Operation.SYNC, settings_flags=engine.flags):
+        if not may_start(conn, engine, connection, now=now):
             return Outcome.PARKED
-        lease = leases.claim(conn, f"push:{calendar_id}", holder=engine.holder, now=now, duration=LEASE)
-        if lease is None:
-            return Outcome.BUSY
-        key = engine.data_key(conn, connection.id)
-        run_id = runs.start(
-            conn, kind="push", user_id=user_id, calendar_id=calendar_id, correlation_id=correlation_id, now=now
+        run = start(
+            conn,
+            engine,
+            task="push",
+            calendar=calendar,
+            connection=connection,
+            correlation_id=correlation_id,
+            now=now,
         )
-    run = _Run(
-        engine=engine,
-        calendar=calendar,
-        connection=connection,
-        lease=lease,
-        run_id=run_id,
-        correlation_id=correlation_id,
-        key=key,
-    )
-    outcome = _guarded(run)
+        if run is None:
+            return Outcome.BUSY
+    outcome = run.guarded(lambda provider: _write_all(run, provider))
     now = engine.now()
     with engine.database.person(user_id) as conn:
-        leases.release(conn, lease)
+        leases.release(conn, run.lease)
         links.finish_deletions(conn, calendar_id)
     if outcome is not Outcome.FAILED:
         lanes.ask_push(engine, user_id, [calendar_id], correlation_id=correlation_id, now=now)
     return outcome
 
 
-def _guarded(run: _Run) -> Outcome:
-    try:
-        return run.engine.with_provider(run.connection, lambda provider: _write_all(run, provider))
-    except PreconditionFailedError:
-        return Outcome.BUSY
-    except KalendsError as error:
-        if error.error_code.startswith("DATABASE."):
-            raise
-        now = run.engine.now()
-        with run.engine.database.person(run.calendar.user_id) as conn:
-            connections.mark_failure(conn, run.connection.id, error, now=now)
-            _finish(run, conn, outcome="failure", error=f"{error.error_code}: {error.message}")
-        log.warning(
-            "push failed",
-            extra={
-                "category": "calendar_sync",
-                "error_code": error.error_code,
-                "calendar_id": str(run.calendar.id),
-                "connection_id": str(run.connection.id),
-                "provider_id": str(run.calendar.user_id),
-                "correlation_id": run.correlation_id,
-            },
-        )
-        return Outcome.FAILED
-
-
-def _write_all(run: _Run, provider: CalendarProvider) -> Outcome:
+def _write_all(run: Run, provider: CalendarProvider) -> Outcome:
     deadline = monotonic() + BUDGET
     while work := _claim(run):
         _write(provider, run.calendar, work)
         now = run.engine.now()
-        with run.engine.database.person(run.calendar.user_id) as conn:
-            leases.guard(conn, run.lease, now=now, duration=LEASE)
+        with run.transaction(now) as conn:
             standing = mappings.lock(conn, [one.mapping.id for one in work])
             for one in work:
                 failed = settle.settle(
-                    conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, run_id=run.run_id, now=now
+                    conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, run_id=run.id, now=now
                 )
                 run.failed += failed
-                run.written += not failed
+                run.processed += not failed
         if monotonic() > deadline:
             break
     now = run.engine.now()
     with run.engine.database.person(run.calendar.user_id) as conn:
-        if run.written:
+        if run.processed:
             connections.mark_success(conn, run.connection.id, now=now)
-        _finish(run, conn, outcome="partial" if run.failed else "success", error=None)
+        run.finish(conn)
     return Outcome.MORE if work else Outcome.DONE
 
 
-def _claim(run: _Run) -> list[Work]:
+def _claim(run: Run) -> list[Work]:
     """What is due now, rendered; live changes come first each time, so none waits behind a backfill (promise 11)."""
     now = run.engine.now()
-    with run.engine.database.person(run.calendar.user_id) as conn:
-        leases.guard(conn, run.lease, now=now, duration=LEASE)
+    with run.transaction(now) as conn:
         due = mappings.due(conn, run.calendar.id, now=now, limit=BATCH)
         work = writes.prepare(
             conn,
@@ -189,22 +123,9 @@ def _write(provider: CalendarProvider, calendar: SyncedCalendar, work: list[Work
             one.occurrence_answers.append((write, answer))
 
 
-def _source_keys(run: _Run, conn: database.Connection) -> Callable[[UUID], DataKey]:
+def _source_keys(run: Run, conn: database.Connection) -> Callable[[UUID], DataKey]:
     def of_calendar(calendar_id: UUID) -> DataKey:
         source = calendars.get(conn, calendar_id)
         return run.engine.data_key(conn, source.connection_id)
 
     return of_calendar
-
-
-def _finish(run: _Run, conn: database.Connection, *, outcome: str, error: str | None) -> None:
-    runs.finish(
-        conn,
-        run.run_id,
-        outcome=outcome,
-        processed=run.written,
-        failed=run.failed,
-        requests=0,
-        now=run.engine.now(),
-        error=error,
-    )

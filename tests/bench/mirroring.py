@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from shared.store.database import Database
 from shared.sync import push
+from shared.sync.run import Outcome
 from tests.bench import google
 from tests.bench.table import Row
 from tests.bench.world import World
@@ -47,7 +48,7 @@ def three(server: Server, provider: Google, *, turns: int = 7) -> list[Row]:
 
             def work(number: int) -> None:
                 ended = push.push(workers[number], targets[number], user_id=world.user_id, correlation_id=str(uuid4()))
-                if ended is not push.Outcome.DONE:
+                if ended is not Outcome.DONE:
                     raise RuntimeError(f"a push ended {ended.value}")
 
             for number in range(MIRRORS):

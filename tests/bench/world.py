@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.providers.google.client import GoogleCalendar
 from shared.sync import links, pull
+from shared.sync.run import Outcome
 from shared.sync.store import calendars
 from tests.sync import world
 
@@ -47,8 +48,8 @@ class World(world.World):
 
     def read(self, calendar_id: UUID) -> None:
         """Pull until all pages are read. Raises RuntimeError when the pull ends in any other way."""
-        while (ended := self._pull(calendar_id)) is not pull.Outcome.DONE:
-            if ended is not pull.Outcome.MORE:
+        while (ended := self._pull(calendar_id)) is not Outcome.DONE:
+            if ended is not Outcome.MORE:
                 raise RuntimeError(f"the pull ended {ended.value}")
 
     def elsewhere(self, database: Database) -> Engine:
@@ -58,5 +59,5 @@ class World(world.World):
             self.engine, database=database, open_provider=lambda connection, *, refused=False: google, holder="another"
         )
 
-    def _pull(self, calendar_id: UUID) -> pull.Outcome:
+    def _pull(self, calendar_id: UUID) -> Outcome:
         return pull.pull(self.engine, calendar_id, user_id=self.user_id, correlation_id="bench")

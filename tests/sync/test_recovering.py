@@ -18,6 +18,7 @@ from shared.providers.port import Skipped, Upserted
 from shared.store.database import Database
 from shared.sync import dispatch, pull, requests
 from shared.sync.requests import By
+from shared.sync.run import Outcome
 from tests.sync.world import NOW, World, event
 
 
@@ -340,10 +341,10 @@ def test_a_change_notified_between_two_pages_is_read_after_the_last(world, monke
     if full:
         world.server.expire_cursors()
         world.look(a)
-        assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is pull.Outcome.MORE
+        assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is Outcome.MORE
 
     world.look(a)
-    assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is pull.Outcome.MORE
+    assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is Outcome.MORE
     world.put(a, event("late"))
     world.look(a)
     world.run()
