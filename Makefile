@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check bench synth bootstrap deploy diff destroy clean
+.PHONY: help setup run smoke test check bench synth bootstrap deploy diff destroy clean forget
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -10,8 +10,8 @@ help: ## list what can be done
 setup: ## fetch the tools and dependencies (every other target does it first; instant once done)
 	@tools/bootstrap
 
-run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes it)
-	@exec $(PYTHON) -m infra.local
+run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes it; .env: real accounts)
+	@exec $(PYTHON) -m infra.local --env-file .env
 
 smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; the last line is JSON
 	@$(PYTHON) -m tests.smoke
@@ -49,5 +49,9 @@ diff: setup ## what deploying a stage would change
 destroy: setup ## take a stage away from AWS, with its data where the stage does not keep it
 	@$(PYTHON) -m infra.deploy destroy "$(STAGE)" $(ARGS)
 
-clean: ## forget the local data and everything built (keeps .venv and .tools)
+clean: ## forget the local data and everything built (keeps .venv and .tools, and what belongs to real accounts)
 	@tools/clean
+
+forget: ## forget what was kept of real accounts; disconnect them first (docs/real-accounts.md)
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m infra.local --forget --directory .local-real; fi
+	@rm -rf .local-real

@@ -12,8 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from infra import ROOT
-from infra.local import cloud, vault
+from infra.local import accounts, banner, cloud, vault
 from infra.local.console import StartError, say
+
+SIMULATED, REAL = ROOT / ".local", ROOT / ".local-real"
+"""Where data is kept, unless somewhere else is named."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,13 +26,22 @@ def main() -> int:
     arguments = _parse()
     try:
         if arguments.forget:
-            cloud.forget(arguments.directory)
+            _forget(arguments.directory or SIMULATED)
         else:
             _serve(arguments)
     except StartError as error:
         say(f"\n{error}")
         return 1
     return 0
+
+
+def _forget(directory: Path) -> None:
+    """Forget one cloud's data while none runs: what is built, and deleted next, serves them all."""
+    with ExitStack() as stack:
+        for other in {SIMULATED, REAL} - {directory}:
+            if other.exists():
+                stack.enter_context(cloud.locked(other))
+        cloud.forget(directory)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -56,20 +68,32 @@ def _parse() -> argparse.Namespace:
         default=os.environ.get("PORT", 3001),
         help="the front door's (default: PORT or 3001); 0: any",
     )
-    parser.add_argument("--directory", type=Path, default=ROOT / ".local", help="keeps the data, secrets and logs")
+    parser.add_argument("--directory", type=Path, help="keeps the data, secrets and logs (default: .local)")
+    parser.add_argument(
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help="talk to the real Google and Microsoft if the environment or this file names OAuth apps; without this "
+        "option there are only simulators (default directory then: .local-real)",
+    )
     parser.add_argument("--ready-file", type=Path, help="written with addresses and DSNs (JSON) when all is up")
     parser.add_argument("--with-parent", action="store_true", help="stop when standard input ends")
     parser.add_argument("--forget", action="store_true", help="delete what is kept outside the directory, and end")
     arguments = parser.parse_args()
-    arguments.directory = arguments.directory.resolve()
+    if arguments.directory:
+        arguments.directory = arguments.directory.resolve()
     return arguments
 
 
 def _run(arguments: argparse.Namespace, stack: ExitStack) -> None:
     began = time.monotonic()
     say("Kalends, the local cloud")
+    real = accounts.read(arguments.env_file) if arguments.env_file else None
+    if real:
+        banner.warn()
+    directory = arguments.directory or (REAL if real else SIMULATED)
     options = cloud.Options(
-        directory=arguments.directory, port=arguments.port, database_url=os.environ.get("DATABASE_URL", "")
+        directory=directory, port=arguments.port, database_url=os.environ.get("DATABASE_URL", ""), real=real
     )
     running = cloud.start(options, stack)
     link = cloud.first_administrator(running)
@@ -83,13 +107,16 @@ def _run(arguments: argparse.Namespace, stack: ExitStack) -> None:
             f"{name.title()} simulator": f"{address}  (see and change calendars)"
             for name, address in running.simulators.items()
         },
+        **(banner.rows(real, running) if real else {}),
         "Logs": str(running.facts["logs"]),
-        "Addresses and DSNs": str(arguments.directory / cloud.FACTS),
+        "Addresses and DSNs": str(directory / cloud.FACTS),
         "Stop": "Ctrl-C",
     }
     for name, value in rows.items():
         if value:
-            say(f"  {name:<22}{value}")
+            say(f"  {name:<24}{value}")
+    if real:
+        banner.warn()
     _watch(running, until_stdin_ends=arguments.with_parent)
 
 

@@ -10,23 +10,22 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from infra import ROOT, synth
-from infra.local import aws, lambda_logs, ports, postgres, proxy, vault
-from infra.local.child import Child
+from infra.local import accounts, aws, lambda_logs, ports, postgres, providers, proxy, vault
 from infra.local.console import StartError, say, step
 from infra.local.deployer import STACK, Deployer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-PROVIDERS = ("google", "microsoft")
+    from infra.local.accounts import RealAccounts
+    from infra.local.child import Child
+
 FACTS = "run.json"
 """In the directory while the cloud runs: addresses, DSNs, the stack's outputs."""
 _DATABASE, _OWNER = "kalends", "kalends_owner"
@@ -42,6 +41,8 @@ class Options:
     """The front door's; 0 is any free one, also for the parts behind it."""
     database_url: str = ""
     """A database to use instead of the embedded one."""
+    real: RealAccounts | None = None
+    """OAuth apps at the real providers; None: simulators stand in for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,8 @@ class Running:
     """The started cloud: what others need to know, and the processes to watch."""
 
     base_url: str
-    simulators: dict[str, str]
+    """Where people open it, and where providers send them back to."""
+    simulators: Mapping[str, str]
     facts: dict[str, object]
     children: tuple[Child, ...]
 
@@ -79,15 +81,18 @@ def start(options: Options, stack: ExitStack) -> Running:
     for socket in sockets:
         stack.callback(socket.close)
     port = int(sockets[0].getsockname()[1])
-    base_url = f"http://localhost:{port}"
+    here = f"http://localhost:{port}"
+    base_url = (options.real.public_url if options.real else "") or here
     near = [port + offset if options.port else 0 for offset in range(1, 5)]
 
     keys = vault.unlock(directory / "secrets.json")
     databases, database = _database(options, keys, near[0], stack)
-    simulators = {
-        provider: _simulator(provider, directory, preferred, base_url, stack)
-        for provider, preferred in zip(PROVIDERS, near[1:3], strict=True)
-    }
+    accounts.keep_apart(_dsn(databases["database-owner"]), options.real)
+    others = (
+        providers.real(options.real)
+        if options.real
+        else providers.simulated(base_url=base_url, directory=directory, preferred=near[1:3], stack=stack)
+    )
     _synthesize()
     gateway = ports.available(near[3])
     endpoint = f"http://{ports.LOOPBACK}:{gateway}"
@@ -97,20 +102,21 @@ def start(options: Options, stack: ExitStack) -> Running:
         )
         current.found = f"MiniStack on port {gateway}"
     deployer = Deployer(endpoint)
-    addresses = {provider: child_and_url[1] for provider, child_and_url in simulators.items()}
     with step("deployment") as current:
         template = deployer.upload(synth.assembly("local"))
-        outputs = deployer.deploy(template, _parameters(base_url, addresses))
-        deployer.put_secrets(keys.secret_values(databases))
+        level = os.environ.get("LOG_LEVEL", "INFO")
+        outputs = deployer.deploy(template, {"AppBaseUrl": base_url, "LogLevel": level, **others.parameters})
+        deployer.put_secrets(keys.secret_values(databases, others.clients))
         current.found = f"stack {STACK}"
     stack.enter_context(lambda_logs.collected(endpoint, directory / "logs" / "lambda"))
     _migrate(deployer)
     api = f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/$default"
     stack.enter_context(proxy.serving(sockets, api))
-    _greet(base_url)
+    _greet(here)
     facts: dict[str, object] = {
         "base_url": base_url,
-        **{f"{provider}_url": address for provider, address in addresses.items()},
+        "address": here,
+        **{f"{provider}_url": address for provider, address in others.simulators.items()},
         "aws_endpoint": endpoint,
         "aws_region": aws.REGION,
         **{name.replace("database", "dsn").replace("-", "_"): _dsn(secret) for name, secret in databases.items()},
@@ -119,8 +125,8 @@ def start(options: Options, stack: ExitStack) -> Running:
     }
     vault.write_private(directory / FACTS, facts)
     stack.callback((directory / FACTS).unlink, missing_ok=True)
-    children = (*database, ministack, *(child for child, _ in simulators.values()))
-    return Running(base_url=base_url, simulators=addresses, facts=facts, children=children)
+    children = (*database, ministack, *others.children)
+    return Running(base_url=base_url, simulators=others.simulators, facts=facts, children=children)
 
 
 def first_administrator(running: Running) -> str:
@@ -182,28 +188,6 @@ def _dsn(secret: dict[str, object]) -> str:
     )
 
 
-def _simulator(provider: str, directory: Path, preferred: int, base_url: str, stack: ExitStack) -> tuple[Child, str]:
-    with step(f"{provider.title()} simulator") as current:
-        port = ports.available(preferred)
-        (directory / "simulators").mkdir(exist_ok=True)
-        callbacks = (f"{base_url}/oauth/{provider}/callback", f"{base_url}/auth/{provider}/callback")
-        child = Child(
-            f"The {provider.title()} simulator",
-            [
-                *(sys.executable, "-m", "infra.local.simulators", provider, "--port", str(port)),
-                *("--state", str(directory / "simulators" / f"{provider}.json")),
-                *(word for callback in callbacks for word in ("--redirect-uri", callback)),
-            ],
-            log=directory / "logs" / f"{provider}.log",
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
-        )
-        stack.callback(child.stop)
-        address = f"http://localhost:{port}"
-        child.wait_until(lambda: _status(f"http://{ports.LOOPBACK}:{port}/_sim/accounts") == 200)
-        current.found = address
-    return child, address
-
-
 def _synthesize() -> None:
     with step("template") as current:
         if synth.is_current("local"):
@@ -212,6 +196,7 @@ def _synthesize() -> None:
         made = subprocess.run(
             [sys.executable, "-m", "infra.synth", "local"],
             cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name not in accounts.VARIABLES},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -220,20 +205,6 @@ def _synthesize() -> None:
         if made.returncode:
             raise StartError(f"The template could not be synthesized:\n{made.stdout}")
         current.found = "synthesized"
-
-
-def _parameters(base_url: str, simulators: dict[str, str]) -> dict[str, str]:
-    google, microsoft = simulators["google"], simulators["microsoft"]
-    return {
-        "AppBaseUrl": base_url,
-        "GoogleApiEndpoint": f"{google}/",
-        "GoogleAuthUrl": f"{google}/o/oauth2/v2/auth",
-        "GoogleTokenUrl": f"{google}/token",
-        "GoogleRevokeUrl": f"{google}/revoke",
-        "MicrosoftGraphEndpoint": f"{microsoft}/v1.0",
-        "MicrosoftAuthority": microsoft,
-        "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
-    }
 
 
 def _migrate(deployer: Deployer) -> None:
@@ -245,20 +216,9 @@ def _migrate(deployer: Deployer) -> None:
 def _greet(base_url: str) -> None:
     with step("first request") as current:
         deadline = time.monotonic() + 30
-        while (status := _status(f"{base_url}/healthz")) == 0 and time.monotonic() < deadline:
+        while (status := providers.status(f"{base_url}/healthz")) == 0 and time.monotonic() < deadline:
             time.sleep(0.1)
         current.found = "healthy" if status == 200 else f"/healthz answers {status}: see the logs of health-healthz"
-
-
-def _status(address: str) -> int:
-    """The status that a GET of `address` answers, 0 when nobody does."""
-    try:
-        with urlopen(address, timeout=35) as answer:  # noqa: S310 - http, this machine
-            return int(answer.status)
-    except HTTPError as error:
-        return error.code
-    except (URLError, OSError):
-        return 0
 
 
 def forget(directory: Path) -> None:

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING
 from infra.local.console import StartError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-
-# The simulators know these clients; real ones never come near the local cloud.
-OAUTH_CLIENTS = {
-    provider: {"client_id": f"kalends-{provider}-local", "client_secret": f"kalends-{provider}-local-secret"}
-    for provider in ("google", "microsoft")
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +29,17 @@ class Vault:
     session: str
     webhook_signing: str
 
-    def secret_values(self, databases: dict[str, dict[str, object]]) -> dict[str, object]:
-        """What goes into Secrets Manager, by the secret's name; `databases` in the shape RDS gives them."""
+    def secret_values(
+        self, databases: Mapping[str, Mapping[str, object]], clients: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, object]:
+        """What goes into Secrets Manager, by the secret's name; `databases` in the shape RDS gives them, and our OAuth
+        apps at the providers."""
         values: dict[str, object] = {
             **databases,
             "key-ring": {"primary": "k1", "keys": {"k1": self.key_ring}},
             "session": {"current": self.session, "previous": None},
             "webhook-signing": {"current": self.webhook_signing, "previous": None},
-            "oauth-clients": OAUTH_CLIENTS,
+            "oauth-clients": clients,
         }
         return {f"kalends/local/{name}": value for name, value in values.items()}
 

@@ -32,8 +32,11 @@ class Cloud:
     process: subprocess.Popen[bytes]
     directory: Path
     base_url: str
-    google_url: str
-    microsoft_url: str
+    address: str
+    """The front door on this machine, whatever `base_url` says."""
+    google_url: str = ""
+    microsoft_url: str = ""
+    """The simulators; empty where real accounts are used."""
     aws_endpoint: str
     dsn: str
     """libpq's connection string of the functions' role."""

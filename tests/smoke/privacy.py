@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.conninfo import make_conninfo
 
+from infra.local.accounts import SIMULATED
 from infra.local.simulators.state import StateFile
-from infra.local.vault import OAUTH_CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,7 +105,7 @@ def needles(directory: Path, *words: Iterable[str]) -> Needles:
     """These words, and every secret of the local cloud in `directory`: its own, its OAuth clients', and the tokens
     that the simulators have given out and that are still good."""
     vault = json.loads((directory / "secrets.json").read_text())
-    clients = [client["client_secret"] for client in OAUTH_CLIENTS.values()]
+    clients = [client["client_secret"] for client in SIMULATED.values()]
     states = [StateFile(file).load() for file in sorted((directory / "simulators").iterdir())]
     tokens = [token for rows in states for kind in ("access_token", "refresh_token") for token in rows.get(kind, {})]
     return Needles([*vault.values(), *clients, *tokens, *(word for some in words for word in some)])
