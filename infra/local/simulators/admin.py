@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infra.local.simulators import exchange
 from infra.local.simulators.credentials import Account
+from infra.local.simulators.holds import Wanted
 from infra.local.simulators.port import NotFoundError, Provider
 
 _LONGEST_WAIT_SECONDS = 60.0
@@ -84,6 +85,10 @@ def routes(provider: Provider) -> list[web.RouteDef]:
         web.get("/_sim/mail", admin.mail),
         web.get("/_sim/faults", admin.faults),
         web.put("/_sim/faults", admin.set_faults),
+        web.get("/_sim/injected", admin.injected),
+        web.get("/_sim/holds", admin.holds),
+        web.post("/_sim/holds", admin.hold),
+        web.delete("/_sim/holds/{hold}", admin.release),
         web.post("/_sim/expire-cursors", admin.expire_cursors),
         web.post("/_sim/tokens/expire", admin.expire_tokens),
         web.post("/_sim/tokens/revoke", admin.revoke_tokens),
@@ -180,6 +185,24 @@ class _Admin:
 
     async def set_faults(self, request: web.Request) -> web.Response:
         return _json(self._parts.switchboard.merge(await _body(request)).model_dump())
+
+    async def injected(self, request: web.Request) -> web.Response:
+        counts = self._parts.deliveries.counts
+        notified = {f"notification_{name}": getattr(counts, name) for name in ("dropped", "duplicated", "reordered")}
+        tokens = {"token_refreshed": self._parts.authorization.refreshes}
+        return _json({"injected": self._parts.journal.injected() | notified | tokens})
+
+    async def holds(self, request: web.Request) -> web.Response:
+        return _json({"holds": self._parts.holds.listed()})
+
+    async def hold(self, request: web.Request) -> web.Response:
+        return _json(self._parts.holds.arm(Wanted.model_validate(await _body(request))).told(), status=201)
+
+    async def release(self, request: web.Request) -> web.Response:
+        number = request.match_info["hold"]
+        if not number.isdecimal() or not self._parts.holds.release(int(number)):
+            raise NotFoundError(f"there is no hold {number!r}")
+        return web.Response(status=204)
 
     async def expire_cursors(self, request: web.Request) -> web.Response:
         self._provider.expire_cursors()

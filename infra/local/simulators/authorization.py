@@ -74,6 +74,8 @@ class AuthorizationServer:
         self._codes: dict[str, _Code] = {}
         self._access: dict[str, _AccessToken] = {}
         self._refresh: dict[str, _RefreshToken] = {}
+        self.refreshes = 0
+        """Refresh tokens used with success."""
 
     # Accounts and clients
 
@@ -104,6 +106,7 @@ class AuthorizationServer:
         """Forget people, consents, codes and tokens; registered clients stay registered."""
         for known in (self.accounts, self._consents, self._codes, self._access, self._refresh):
             known.clear()
+        self.refreshes = 0
         for client in self.clients.values():
             self._state.put("client", client.client_id, _dump(Client, client))
 
@@ -248,6 +251,7 @@ class AuthorizationServer:
             raise TokenError("invalid_scope", "Some requested scopes were not granted.")
         account = self.accounts[known.email]
         issued = self._issue_access(account, client.client_id, scopes, lifetime, now)
+        self.refreshes += 1
         if not renew:
             return issued
         if end_old:

@@ -38,6 +38,8 @@ class Counts:
 
     delivered: int = 0
     dropped: int = 0
+    duplicated: int = 0
+    reordered: int = 0
     refused: int = 0
     given_up: int = 0
     retries: int = 0
@@ -79,8 +81,11 @@ class Deliveries:
             return
         delay = faults.delay_seconds
         if self._switchboard.happens(faults.reorder):
+            self.counts.reordered += 1
             delay += self._switchboard.spread(_OVERTAKEN_SECONDS)
-        for _ in range(2 if self._switchboard.happens(faults.duplicate) else 1):
+        copies = 2 if self._switchboard.happens(faults.duplicate) else 1
+        self.counts.duplicated += copies - 1
+        for _ in range(copies):
             task = asyncio.get_running_loop().create_task(self._deliver(notification, delay))
             self._running.add(task)
             task.add_done_callback(self._running.discard)

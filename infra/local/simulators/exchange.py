@@ -22,6 +22,7 @@ from infra.local.simulators.authorization import AuthorizationServer
 from infra.local.simulators.clock import Clock
 from infra.local.simulators.credentials import Caller, TokenRejectedError
 from infra.local.simulators.faults import FaultSettings, Switchboard, mangle
+from infra.local.simulators.holds import Holds
 from infra.local.simulators.journal import Journal
 
 
@@ -35,6 +36,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=CIMultiDict)
     body: bytes = b""
     base: str = ""
+    port: int = 0
+    """The client's, on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,7 @@ class Exchange:
         authorization: AuthorizationServer,
         switchboard: Switchboard[Any],
         journal: Journal,
+        holds: Holds,
         clock: Clock,
     ) -> None:
         self._routes: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
@@ -109,6 +113,7 @@ class Exchange:
         self._authorization = authorization
         self._switchboard = switchboard
         self._journal = journal
+        self._holds = holds
         self._clock = clock
         self._in_flight: Counter[tuple[str, str]] = Counter()
 
@@ -134,22 +139,32 @@ class Exchange:
         try:
             caller = self._authorization.authenticate(bearer.strip(), self._clock.now())
         except TokenRejectedError:
+            self._journal.inject("token_refused")
             return self._refuse(Refusal.BAD_CREDENTIALS, 0)
         if route is None:
             return self._refuse(Refusal.NO_ROUTE, 0)
         if refusal := self._refusal_by_limits(caller) or self._refusal_by_chance():
+            self._journal.inject(refusal)
             return self._refuse(refusal, faults.retry_after)
+        before = self._journal.last
         self._in_flight[caller.client_id, caller.email] += 1
         try:
             if self._switchboard.happens(faults.slow.rate):
+                self._journal.inject("slow")
                 await asyncio.sleep(faults.slow.seconds)
             result = route.handler(call, caller, *parameters)
             answer = result if isinstance(result, Answer) else await result
+            written = [write for write in self._journal.writes_after(before) if write.client_id == caller.client_id]
+            if await self._holds.keep(written, port=call.port):
+                self._journal.inject("held")
         except Refused as refused:
+            if refused.answer.status == 410 and call.method == "GET":
+                self._journal.inject("cursor_expired")
             return refused.answer
         finally:
             self._in_flight[caller.client_id, caller.email] -= 1
         if call.method != "GET" and self._switchboard.happens(faults.commit_then_504):
+            self._journal.inject("commit_then_504")
             return self._refuse(Refusal.GATEWAY_TIMEOUT, 0)
         if faults.answer is not None and answer.status < 300 and answer.body:
             content_type, body = mangle(faults.answer, answer.body)
@@ -184,8 +199,15 @@ class Exchange:
             headers=request.headers,
             body=await request.read(),
             base=f"{request.scheme}://{request.host}",
+            port=client_port(request),
         )
         return response(await self.answer(call))
+
+
+def client_port(request: web.Request) -> int:
+    """The port at the other end of the connection; 0 when it is closed already."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return int(peer[1]) if peer else 0
 
 
 def response(answer: Answer) -> web.Response:

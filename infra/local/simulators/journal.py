@@ -16,7 +16,10 @@ _KEEP_WRITES = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One accepted change of one event. `client_id` is empty when a person made it."""
+    """One accepted change of one event. `client_id` is empty when a person made it.
+
+    `occurrence`: it was made to one occurrence of a series.
+    """
 
     seq: int
     at: str
@@ -26,6 +29,7 @@ class Write:
     operation: Operation
     origin: Origin
     client_id: str
+    occurrence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Journal:
         self._woken: asyncio.Task[None] | None = None
         self._requests: Counter[tuple[str, int]] = Counter()
         self._mail: list[Mail] = []
+        self._injected: Counter[str] = Counter()
 
     def write(
         self,
@@ -60,6 +65,7 @@ class Journal:
         operation: Operation,
         origin: Origin,
         client_id: str = "",
+        occurrence: bool = False,
     ) -> int:
         """Record one accepted change and wake who waits for it; answers its sequence number."""
         self._last += 1
@@ -73,6 +79,7 @@ class Journal:
                 operation=operation,
                 origin=origin,
                 client_id=client_id,
+                occurrence=occurrence,
             )
         )
         if self._woken is None or self._woken.done():
@@ -122,6 +129,14 @@ class Journal:
             for (route, status), count in sorted(self._requests.items())
         ]
 
+    def inject(self, fault: str) -> None:
+        """Count a fault that was shown to a client."""
+        self._injected[fault] += 1
+
+    def injected(self) -> dict[str, int]:
+        """How often each fault was shown since the last reset."""
+        return dict(sorted(self._injected.items()))
+
     def forget_requests(self) -> None:
         """Count from zero again."""
         self._requests.clear()
@@ -147,3 +162,4 @@ class Journal:
         self._writes.clear()
         self._requests.clear()
         self._mail.clear()
+        self._injected.clear()

@@ -13,6 +13,7 @@ from infra.local.simulators.clock import Clock
 from infra.local.simulators.credentials import Account
 from infra.local.simulators.deliveries import Deliveries
 from infra.local.simulators.faults import FaultSettings, Switchboard
+from infra.local.simulators.holds import Holds
 from infra.local.simulators.journal import Journal
 from infra.local.simulators.state import StateFile
 
@@ -36,12 +37,14 @@ class Parts:
     authorization: AuthorizationServer
     journal: Journal
     deliveries: Deliveries
+    holds: Holds
 
     def reset(self) -> None:
         """Forget people, tokens, saved rows, requests and mail; faults off. Registered clients stay."""
         self.switchboard.reset()
         self.journal.reset()
         self.deliveries.reset()
+        self.holds.reset()
         self.state.clear()
         self.authorization.reset()
 
@@ -58,6 +61,7 @@ def parts(faults: FaultSettings, *, state: Path | None, access_prefix: str = "",
         authorization=AuthorizationServer(rows, access_prefix=access_prefix, refresh_prefix=refresh_prefix),
         journal=Journal(),
         deliveries=Deliveries(switchboard),
+        holds=Holds(),
     )
 
 

@@ -73,6 +73,7 @@ class Batches:
             headers=headers,
             body=body,
             base=f"{request.scheme}://{request.host}",
+            port=exchange.client_port(request),
         )
 
 

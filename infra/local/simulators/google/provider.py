@@ -50,6 +50,7 @@ class Google:
             authorization=parts.authorization,
             switchboard=parts.switchboard,
             journal=parts.journal,
+            holds=parts.holds,
             clock=parts.clock,
         )
         self._batches = Batches(parts, self._calls, root=_ROOT)

@@ -231,6 +231,7 @@ class Writer:
             operation=operation,
             origin=actor.origin,
             client_id=actor.client_id,
+            occurrence="recurringEventId" in after,
         )
         self._changed(calendar.id)
         if tell:

@@ -123,6 +123,7 @@ def _part(one: Any, outer: Call) -> _Part:
             headers=headers,
             body=_bytes(body),
             base=outer.base,
+            port=outer.port,
         ),
     )
 

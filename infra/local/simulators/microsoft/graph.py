@@ -40,6 +40,7 @@ class Graph:
             authorization=parts.authorization,
             switchboard=parts.switchboard,
             journal=parts.journal,
+            holds=parts.holds,
             clock=parts.clock,
         )
         self._batch = Batch(parts, self.answer)
@@ -93,6 +94,7 @@ async def _call(request: web.Request) -> Call:
         headers=CIMultiDict(request.headers),
         body=await request.read(),
         base=f"{request.scheme}://{request.host}",
+        port=exchange.client_port(request),
     )
 
 

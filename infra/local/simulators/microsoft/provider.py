@@ -79,6 +79,7 @@ class Microsoft:
         self.parts.authorization.reset()
         self.parts.journal.reset()
         self.parts.switchboard.reset()
+        self.parts.holds.reset()
         self._subscriptions.drop_all()
         self._mailboxes.clear()
         self._sign_in.reset()

@@ -204,6 +204,7 @@ class Writes:
             operation=operation,
             origin="person" if actor.person else "api",
             client_id=actor.client_id,
+            occurrence=day is not None,
         )
 
     def _mail_update(
