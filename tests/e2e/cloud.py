@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from infra import ROOT
 from infra.local import aws, postgres
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 START_SECONDS = 180
 """The first start on a machine also builds the layer and the template."""
 STOP_SECONDS = 40
+OUTAGE_SECONDS = 30
+"""In which the database's server stops, or starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +54,40 @@ class Cloud:
         """A client of the embedded AWS."""
         return aws.client(service, self.aws_endpoint)
 
+    def stop_database(self) -> None:
+        """An outage: returns when the server is gone."""
+        self._tell("database stop")
+        self._wait_for_database(answers=False)
+
+    def start_database(self) -> None:
+        """End the outage: returns when the server answers."""
+        self._tell("database start")
+        self._wait_for_database(answers=True)
+
+    def _tell(self, words: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{words}\n".encode())
+        self.process.stdin.flush()
+
+    def _wait_for_database(self, *, answers: bool) -> None:
+        deadline = time.monotonic() + OUTAGE_SECONDS
+        while _answers(self.dsn) != answers:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the database {'does not answer' if answers else 'still answers'}")
+            time.sleep(0.1)
+
     def log(self, function: str) -> str:
         """What a function such as `workers-pull` has logged; it arrives within two seconds."""
         file = self.logs / "lambda" / f"kalends-local-{function}.log"
         return file.read_text() if file.exists() else ""
+
+
+def _answers(dsn: str) -> bool:
+    try:
+        psycopg.connect(dsn, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager

@@ -63,6 +63,23 @@ def test_root_forgets_data_that_had_to_stand_elsewhere(directory: Path) -> None:
     assert not elsewhere.parent.exists()
 
 
+def test_server_that_was_stopped_for_a_while_goes_on_where_it_was(directory: Path) -> None:
+    directory.chmod(0o755)
+    where = postgres.place(directory)
+    postgres.initialise(where, directory, "superuser")
+    with postgres.running(
+        where, port=ports.available(0), superuser_password="superuser", log=directory / "log"
+    ) as server:
+        server.provide(database="kept", owner="somebody", password="somebody")
+        server.stop()
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(server.superuser)
+        server.start()
+
+        with psycopg.connect(server.superuser) as connection:
+            assert connection.execute("SELECT FROM pg_database WHERE datname = 'kept'").rowcount == 1
+
+
 def test_wrong_password_is_refused(directory: Path) -> None:
     directory.chmod(0o755)
     where = postgres.place(directory)
