@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from shared.core.errors import ReauthRequiredError
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider
     from shared.store import database as db
+
+
+RENEWALS = 2
+"""So many tokens may end during one piece of work."""
+GOOD_FOR_A_WHILE = timedelta(seconds=5)
 
 
 class Queue(Protocol):
@@ -70,12 +76,18 @@ class Engine:
         return {provider: address for provider, address in found.items() if address is not None}
 
     def with_provider[Answer](self, connection: Connection, work: Callable[[CalendarProvider], Answer]) -> Answer:
-        """Do repeatable work with the connection's account; a token that the provider refuses is replaced, once.
+        """Do repeatable work with the connection's account; a token that the provider refuses is replaced.
 
-        Raises ReauthRequiredError when the grant itself is refused, or a fresh token too.
+        One that was good for a while has ended, also a fresh one if tokens live for seconds. Raises
+        ReauthRequiredError when the grant itself is refused, or a fresh token at once.
         """
         provider = self.open_provider(connection)
-        try:
-            return work(provider)
-        except ReauthRequiredError:
-            return work(self.open_provider(connection, refused=True))
+        for renewed in range(RENEWALS):
+            began = self.now()
+            try:
+                return work(provider)
+            except ReauthRequiredError:
+                if renewed and self.now() - began < GOOD_FOR_A_WHILE:
+                    raise
+            provider = self.open_provider(connection, refused=True)
+        return work(provider)
