@@ -40,10 +40,12 @@ class Sorted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a page led to: items seen, items that could not be read, and calendars that now have something due."""
+    """What a page led to: items seen, items that could not be read, whether an event of somebody's is not what it was,
+    and calendars that now have something due."""
 
     items: int
     skipped: int
+    changed: bool
     targets: tuple[UUID, ...]
 
 
@@ -65,7 +67,7 @@ def page(
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = any(link.mask.needs_text for link in calendar_links)
-    found = _sort(conn, calendar, page, key=key, secrets=secrets)
+    found = _sort(conn, calendar, page, key=key, secrets=secrets, run_id=run_id)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)
     for series_id, kept in found.complete.items():
@@ -91,10 +93,13 @@ def page(
     if lane == mappings.BACKFILL:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
-    if sightings.observe(conn, found.mirrors.values(), now=now):
+    if sightings.observe(conn, found.mirrors.values(), run_id=run_id, now=now):
         targets.add(calendar.id)
     return Outcome(
-        items=len(page.changes) + len(page.skipped), skipped=len(page.skipped), targets=tuple(sorted(targets))
+        items=len(page.changes) + len(page.skipped),
+        skipped=len(page.skipped),
+        changed=any(row.changed for row in changed),
+        targets=tuple(sorted(targets)),
     )
 
 
@@ -170,7 +175,15 @@ def _wish(
             return None
 
 
-def _sort(conn: Connection, calendar: SyncedCalendar, page: Page, *, key: DataKey, secrets: Sequence[bytes]) -> Sorted:
+def _sort(
+    conn: Connection,
+    calendar: SyncedCalendar,
+    page: Page,
+    *,
+    key: DataKey,
+    secrets: Sequence[bytes],
+    run_id: UUID,
+) -> Sorted:
     ids = {change.event_id if isinstance(change, Removed) else change.event.root_id for change in page.changes}
     ours = mappings.of_mirrors(conn, calendar.id, list(ids))
     found = Sorted(mirrors={event_id: Sight(mapping=mapping) for event_id, mapping in ours.items()})
@@ -187,7 +200,7 @@ def _sort(conn: Connection, calendar: SyncedCalendar, page: Page, *, key: DataKe
                 if sight is not None:
                     sight.add(change, key=key)
                 elif (signed := marker.verify(secrets, event.marker, calendar_id=calendar.remote_id)) is not None:
-                    sightings.adopt(conn, signed, event)
+                    sightings.adopt(conn, signed, event, run_id=run_id)
                 else:
                     found.upserts.append(event)
                     if overrides is not None:

@@ -51,7 +51,7 @@ def settle(
     """
     if standing is None:
         return False  # its link was deleted meanwhile, and with it everything there is to record
-    _journal(conn, work, run_id=run_id)
+    _journal(conn, work, standing, run_id=run_id)
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
         mappings.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
@@ -199,9 +199,11 @@ def _wait(attempts: int) -> timedelta:
     return timedelta(minutes=LADDER[min(attempts, len(LADDER) - 1)])
 
 
-def _journal(conn: Connection, work: Work, *, run_id: UUID) -> None:
+def _journal(conn: Connection, work: Work, standing: Mapping, *, run_id: UUID) -> None:
+    """A creation that a pull saw before its writer came to record it stands in the journal already."""
     entries: list[tuple[Write, Written | Failed]] = list(work.occurrence_answers)
-    if work.root_answer is not None and work.root_write is not None:
+    is_noted = isinstance(work.root_write, Insert) and standing.mirror_event_id is not None
+    if work.root_answer is not None and work.root_write is not None and not is_noted:
         entries.insert(0, (work.root_write, work.root_answer))
     for write, answer in entries:
         if isinstance(answer, Written):

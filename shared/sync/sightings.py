@@ -10,7 +10,7 @@ from shared.calendar import codec
 from shared.calendar.span import occurrence_key
 from shared.store import outbox
 from shared.sync.differences import CANCELLED, Applied
-from shared.sync.store import mappings
+from shared.sync.store import journal, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ class Sight:
                 self.seen |= observed(one, key=key)
 
 
-def observe(conn: Connection, sights: Iterable[Sight], *, now: datetime) -> bool:
+def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, now: datetime) -> bool:
     """Compare our mirrors with what was left of them; returns whether one must be written again.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
@@ -59,6 +59,8 @@ def observe(conn: Connection, sights: Iterable[Sight], *, now: datetime) -> bool
     again = False
     for sight in sights:
         mapping = sight.mapping
+        if mapping.mirror_event_id is None and not sight.is_gone:
+            _note_creation(conn, mapping.id, mapping.mirror_key, run_id=run_id)
         if mapping.wanted != "present":
             if sight.is_gone and not mapping.is_due:
                 mappings.save_gone(conn, mapping, done=True)
@@ -77,9 +79,9 @@ def observe(conn: Connection, sights: Iterable[Sight], *, now: datetime) -> bool
     return again
 
 
-def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
+def adopt(conn: Connection, mapping_id: UUID, event: Event, *, run_id: UUID) -> None:
     """A mirror of ours turned up whose creation was never recorded, or is being recorded just now."""
-    if mappings.adopt(conn, mapping_id, mirror_event_id=event.root_id):
+    if _note_creation(conn, mapping_id, event.root_id, run_id=run_id):
         unknown = Applied(root=None, shape="", overrides={})
         mappings.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
 
@@ -95,6 +97,15 @@ def observed(event: Event, *, key: DataKey) -> dict[str, str]:
     """The checksum of a mirror, or of one of its occurrences, as the provider shows it, by place ("" is the root)."""
     place = occurrence_key(event.original_start) if event.original_start is not None else ""
     return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(event))}
+
+
+def _note_creation(conn: Connection, mapping_id: UUID, event_id: str, *, run_id: UUID) -> bool:
+    """Whoever made the mirror may never come to say so: it was killed, or its deletion was held and discarded."""
+    if not mappings.adopt(conn, mapping_id, mirror_event_id=event_id):
+        return False
+    (mapping,) = mappings.lock(conn, [mapping_id]).values()
+    journal.append(conn, mapping, run_id=run_id, operation="insert", occurrence=None, mirror_event_id=event_id)
+    return True
 
 
 def _restore(conn: Connection, mapping: Mapping, applied: Applied, *, now: datetime) -> bool:

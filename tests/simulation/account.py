@@ -54,23 +54,24 @@ RETRY_AFTER = (None, 5, 20, 60, 200, 600)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a listing stands: a round that shows the versions after `since` (None: everything) up to `until`, from the
-    `offset`th entry on. `left_out`: so many in a hundred are not shown."""
+    `offset`th entry on. `left_out`: so many in a hundred are not shown. `began`: when its first page was asked for."""
 
     since: int | None
     until: int
     offset: int = 0
     left_out: int = 0
     window: tuple[str | None, str | None] = (None, None)
+    began: float = 0.0
 
     def text(self) -> str:
         """A page token or cursor."""
-        return json.dumps([self.since, self.until, self.offset, self.left_out, *self.window])
+        return json.dumps([self.since, self.until, self.offset, self.left_out, *self.window, self.began])
 
     @classmethod
     def of(cls, token: str) -> Place:
         """The inverse of `text`."""
-        since, until, offset, left_out, start, end = json.loads(token)
-        return cls(since=since, until=until, offset=offset, left_out=left_out, window=(start, end))
+        since, until, offset, left_out, start, end, began = json.loads(token)
+        return cls(since=since, until=until, offset=offset, left_out=left_out, window=(start, end), began=began)
 
 
 class SimulatedCalendar:
@@ -134,6 +135,7 @@ class SimulatedCalendar:
         changes, skipped = self._read(shelf, state, taken, place)
         self._call.update(
             lists=calendar_id,
+            round=place.began,
             removed=[one.event_id for one in changes if isinstance(one, port.Removed)],
             there=[one.event.root_id for one in changes if isinstance(one, port.Upserted)],
         )
@@ -321,16 +323,16 @@ class SimulatedCalendar:
             if place.until < shelf.oldest:
                 raise CursorExpiredError("410")
             return place
-        until = self._server.version
+        until, began = self._server.version, self._machine.seconds()
         if cursor is None:
             bounds = tuple(one and one.isoformat() for one in (window.start, window.end))
-            return Place(since=None, until=until, window=bounds)
+            return Place(since=None, until=until, window=bounds, began=began)
         known = Place.of(cursor)
         if known.until < shelf.oldest:
             raise CursorExpiredError("410")
         if self._weather.strikes("old state listed"):
             until = self._chance.randint(known.until, until)
-        return Place(since=known.until, until=until, window=known.window)
+        return Place(since=known.until, until=until, window=known.window, began=began)
 
     def _leave_out(self, shelf: Shelf, place: Place) -> Place:
         left_out = 0
@@ -358,4 +360,4 @@ class SimulatedCalendar:
 
 
 def _fields(place: Place) -> dict[str, Any]:
-    return {name: getattr(place, name) for name in ("since", "until", "offset", "left_out", "window")}
+    return {name: getattr(place, name) for name in ("since", "until", "offset", "left_out", "window", "began")}

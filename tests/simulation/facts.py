@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.inventing import WORD
 from tests.simulation.oracle.judging import History
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tests.simulation.world import World
 
 TABLES = (
@@ -39,6 +38,7 @@ class Facts:
         self._states: dict[str, str] = {}
         self._approved: set[str] = set()
         self._frozen: list[tuple[float, str]] = []
+        self._kept: list[dict[str, Any]] = []
 
     def gather(self, *, excused: set[str]) -> History:
         """Everything up to now."""
@@ -66,6 +66,10 @@ class Facts:
             dead=[letter.failures for letter in world.queues.dead],
             ended=world.ended,
             renewed=world.renewed,
+            kept=self._kept,
+            journalled=self._journalled(),
+            unread=self._unread(),
+            skewed=world.skewed,
             excused=excused,
         )
 
@@ -81,6 +85,17 @@ class Facts:
         found = " UNION ALL ".join(f"SELECT '{one}' FROM {one} t WHERE t::text ~ '{WORD}[0-9]+x'" for one in TABLES)  # noqa: S608 - constants
         return sorted({row[0] for row in self._world.store.rows(found)})
 
+    def _journalled(self) -> dict[str, float]:
+        rows = self._world.store.rows("SELECT mapping_id, max(written_at) FROM sync_journal GROUP BY 1")
+        return {mapping_id.hex: self._seconds(at) for mapping_id, at in rows}
+
+    def _unread(self) -> set[tuple[str, str]]:
+        rows = self._world.store.rows(
+            "SELECT calendar_id, external_event_id FROM external_calendar_events"
+            " WHERE sync_status = 'FAILED' AND last_error <> ''"
+        )
+        return {(self._world.calendar_name(calendar_id), event_id) for calendar_id, event_id in rows}
+
     def _read_log(self) -> None:
         rows = self._world.store.rows(
             'SELECT number, at, what, was, "is" FROM simulation.log WHERE number > %s ORDER BY number',
@@ -88,6 +103,11 @@ class Facts:
         )
         for number, at, what, was, now in rows:
             self._read_up_to = number
+            if what in ("lease", "written", "read"):
+                until = now.get("until")
+                ends = self._seconds(datetime.fromisoformat(until)) if until else None
+                self._kept.append({**now, "at": self._seconds(at), "what": what, "until": ends})
+                continue
             if what == "link":
                 self._link_log.append((self._seconds(at), self._link(was), self._link(now)))
                 continue

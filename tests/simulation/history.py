@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from tests.simulation.facts import Facts
 from tests.simulation.inventing import WORD
 from tests.simulation.machine import Machine
-from tests.simulation.oracle import conduct, mirrors
+from tests.simulation.oracle import conduct, keeping, mirrors
 from tests.simulation.people import People
 from tests.simulation.provider import Account, Habits, Kind, Shelf
 from tests.simulation.world import World
@@ -251,8 +251,10 @@ class _History:
     def _judge(self, when: str, *, excused: set[str]) -> None:
         facts = self._facts.gather(excused=excused)
         found: list[Finding] = [*mirrors.judge(facts)]
+        if when == "before any poll":
+            found += conduct.notifications_lost(facts)
         if when == "in the end":
-            found += conduct.judge(facts)
+            found += [*conduct.judge(facts), *keeping.judge(facts)]
             self._report.links = len(facts.links)
             self._report.mirrors = sum(len(shelf.living("kalends")) for shelf in self.world.server.shelves.values())
             for table in self._facts.words_in_store():

@@ -44,6 +44,26 @@ CREATE TRIGGER note_new AFTER INSERT ON public.event_mappings
 CREATE TRIGGER note_changed AFTER UPDATE OF state, wanted ON public.event_mappings
   FOR EACH ROW WHEN (OLD.state <> NEW.state OR OLD.wanted <> NEW.wanted) EXECUTE FUNCTION simulation.note_mapping();
 
+CREATE FUNCTION simulation.note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO simulation.log (at, what, "is")
+  VALUES (simulation.now(), TG_ARGV[0], (CASE TG_ARGV[0]
+    WHEN 'lease' THEN jsonb_build_object('resource', to_jsonb(NEW) -> 'resource', 'holder', to_jsonb(NEW) -> 'holder',
+      'until', CASE WHEN (to_jsonb(NEW) ->> 'until') = '-infinity' THEN NULL ELSE to_jsonb(NEW) -> 'until' END)
+    WHEN 'written' THEN jsonb_build_object('resource', 'push:' || (to_jsonb(NEW) ->> 'target_calendar_id'))
+    WHEN 'read' THEN jsonb_build_object('resource', 'pull:' || (to_jsonb(NEW) ->> 'calendar_id'))
+    END) || jsonb_build_object('by', current_setting('simulation.actor', true)));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE ON public.leases
+  FOR EACH ROW EXECUTE FUNCTION simulation.note_writer('lease');
+CREATE TRIGGER note_written AFTER UPDATE OF base ON public.event_mappings
+  FOR EACH ROW WHEN (NEW.base IS NOT NULL) EXECUTE FUNCTION simulation.note_writer('written');
+CREATE TRIGGER note_read AFTER UPDATE OF page_token, sync_token ON public.calendar_sync_state
+  FOR EACH ROW WHEN (num_nonnulls(NEW.page_token, NEW.sync_token) > 0
+                     AND (OLD.page_token, OLD.sync_token) IS DISTINCT FROM (NEW.page_token, NEW.sync_token))
+  EXECUTE FUNCTION simulation.note_writer('read');
+
 GRANT USAGE ON SCHEMA simulation TO PUBLIC;
 GRANT USAGE ON SEQUENCE simulation.ids TO PUBLIC;
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SETUP = (Path(__file__).parent / "simulation.sql").read_text("utf-8")
 SEARCH_PATH = "simulation, pg_catalog, public"
+NOTED = "set_config('simulation.now', %s, true), set_config('simulation.actor', %s, true)"
 VACUUM_EVERY = 20
 STALL = (5.0, 100.0)
 """Seconds that a process may stand still between two lines: as long as a lease holds, and longer."""
@@ -59,14 +60,14 @@ class VirtualDatabase(Database):
 
     @contextlib.contextmanager
     def person(self, user_id: UUID) -> Iterator[Connection]:
-        begin = "SELECT set_config('app.user_id', %s, true), set_config('simulation.now', %s, true)"
-        with self._transaction(begin, (str(user_id), self._now())) as conn:
+        begin = "SELECT set_config('app.user_id', %s, true), " + NOTED
+        with self._transaction(begin, (str(user_id), *self._noted())) as conn:
             yield conn
 
     @contextlib.contextmanager
     def everyone(self) -> Iterator[Connection]:
-        begin = "SELECT set_config('role', 'kalends_operator', true), set_config('simulation.now', %s, true)"
-        with self._transaction(begin, (self._now(),)) as conn:
+        begin = "SELECT set_config('role', 'kalends_operator', true), " + NOTED
+        with self._transaction(begin, self._noted()) as conn:
             yield conn
 
     def statement(self) -> None:
@@ -93,7 +94,7 @@ class VirtualDatabase(Database):
         if around.is_down:
             raise translate(psycopg.OperationalError("the simulated database is down"))
         # Read again: time went on in the pause.
-        with super()._transaction(begin, (*parameters[:-1], self._now())) as conn:
+        with super()._transaction(begin, (*parameters[:-2], *self._noted())) as conn:
             yield conn
             if weather.strikes("killed before a commit"):
                 machine.kill("before a commit")
@@ -115,8 +116,10 @@ class VirtualDatabase(Database):
         assert self.around is not None, "this database belongs to no history"
         return self.around
 
-    def _now(self) -> str:
-        return self._around().machine.time.isoformat()
+    def _noted(self) -> tuple[str, str]:
+        """When it is, and who acts: for the product's now(), and for the oracle's log."""
+        machine = self._around().machine
+        return machine.time.isoformat(), machine.actor.name if machine.actor else "world"
 
 
 class Store:

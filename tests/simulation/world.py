@@ -60,6 +60,8 @@ class World:
         """When the person signed in again, by account."""
         self.ended: dict[str, float] = {}
         """When each actor that could note down what befell it came to an end."""
+        self.skewed: set[str] = set()
+        """Actors whose clocks are wrong."""
         self.names: dict[UUID, str] = {}
         self.ids: dict[str, UUID] = {}
         self._key = DataKey(b"k" * 32)

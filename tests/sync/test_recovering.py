@@ -353,3 +353,31 @@ def test_a_change_notified_between_two_pages_is_read_after_the_last(world, monke
     assert world.rows("SELECT requested = done, page_token FROM calendar_sync_state WHERE calendar_id = %s", a) == [
         (True, None)
     ]
+
+
+def test_mirrors_made_by_a_killed_worker_stand_in_the_journal_though_their_deletion_was_discarded(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b)
+    for number in range(8):
+        world.put(a, event(f"e{number}", hours=number + 24))
+    with monkeypatch.context() as killing, pytest.raises(KilledError):
+        killing.setattr("shared.sync.settle.settle", kill)
+        world.look(a)
+        world.run()
+    with world.database.everyone() as conn:
+        conn.execute("UPDATE leases SET until = '-infinity'")
+
+    world.look(b)
+    pull.pull(world.engine, b, user_id=world.user_id, correlation_id="test")
+    for number in range(8):
+        world.server.remove("a", f"e{number}")
+    world.look(a)
+    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
+    for (hold_id,) in world.rows("SELECT id FROM held_changes"):
+        requests.resolve_held(world.engine, by(world), hold_id, approved=False)
+    world.run()
+
+    assert len(world.mirrors(b)) == 8
+    assert world.rows("SELECT operation, count(*), count(DISTINCT mirror_event_id) FROM sync_journal GROUP BY 1") == [
+        ("insert", 8, 8)
+    ]

@@ -34,7 +34,6 @@ def judge(history: History) -> Iterator[Finding]:
     yield from _told_too_much(history, versions)
     yield from _frozen_without_cause(history)
     yield from _too_soon(history)
-    yield from _notifications_lost(history)
     for failures in history.dead:
         if not all(EXCUSES.fullmatch(one) for one in failures):
             yield Finding(kind="dead letter", what=f"work was put aside after {', '.join(failures)}")
@@ -53,6 +52,12 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
     for entry in history.journal:
         if entry["by"] == "person":
             sources[entry["calendar"], entry["id"]].append((entry["at"], entry["after"]))
+    created: dict[str, list[float]] = defaultdict(list)
+    for entry in history.journal:
+        was_there = entry["before"] is not None and not plain.is_gone(entry["before"])
+        is_ours = entry["by"] == "kalends" and entry["id"] == entry["root"]
+        if is_ours and not was_there and not plain.is_gone(entry["after"]):
+            created[entry["tag"] or ""].append(entry["at"])
     for at, tag, entry in _deletions(history):
         named = history.tags.get(tag or "")
         if named is None:
@@ -65,6 +70,8 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
         if not any(plain.is_gone(item) or hidden(item, link) for item in known for link in links):
             what = f"{entry['actor']} deleted {entry['id']} in {entry['calendar']}, the mirror of {named['source']}"
             yield Finding(kind="unproved delete", what=what)
+            if any(later > at for later in created[tag or ""]):
+                yield Finding(kind="replaced", what=f"{what}, and made another: an update is in place")
 
 
 def _not_held(history: History) -> Iterator[Finding]:
@@ -170,12 +177,12 @@ def _too_soon(history: History) -> Iterator[Finding]:
                     break
 
 
-def _notifications_lost(history: History) -> Iterator[Finding]:
-    """For every accepted notification there is a reading that began after the change that it told of."""
+def notifications_lost(history: History) -> Iterator[Finding]:
+    """For every accepted notification there is a reading whose first page began after the change that it told of."""
     read: dict[str, float] = {}
     for call in history.calls:
         if "lists" in call:
-            read[call["lists"]] = max(call["at"], read.get(call["lists"], 0.0))
+            read[call["lists"]] = max(call["round"], read.get(call["lists"], 0.0))
     linked: dict[str, float] = {}
     versions = _link_versions(history)
     for link in history.links:

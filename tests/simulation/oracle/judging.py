@@ -19,7 +19,10 @@ class History:
     request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead letter, why it failed each
     time. `ended`: actor -> when it ended; one that was killed, or whom the database did not hear, is not there: it
     could note nothing down. `renewed`: account -> when the person signed in again.
-    `excused`: calendars of which only a poll can find every change, as long as none was made.
+    `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
+    whom; of leases also holder and until. `journalled`: tag -> last entry in the product's journal. `unread`: calendar
+    and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong. `excused`: calendars of which
+    only a poll can find every change, as long as none was made.
     """
 
     began: datetime
@@ -37,11 +40,36 @@ class History:
     dead: list[list[str]]
     ended: dict[str, float]
     renewed: list[tuple[str, float]]
+    kept: list[dict[str, Any]]
+    journalled: dict[str, float]
+    unread: set[tuple[str, str]]
+    skewed: set[str]
     excused: set[str] = field(default_factory=set)
 
     def moment(self, at: float) -> datetime:
         """Seconds since the beginning as a time."""
         return self.began + timedelta(seconds=at)
+
+
+PROMISES = {
+    "unproved delete": 1,
+    "not held": 1,
+    "duplicate": 2,
+    "write after quiet": 3,
+    "rewritten": 3,
+    "mirror of a mirror": 4,
+    "lost": 5,
+    "two writers": 6,
+    "notification lost": 7,
+    "leak": 8,
+    "guests": 9,
+    "replaced": 9,
+    "spoiled": 10,
+    "not recorded": 10,
+    "not journalled": 12,
+}
+"""Which of the engine's promises a kind of finding names. What breaks none of them by itself: altered, stray, touched,
+restless, too soon, dead letter, unfinished, crash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

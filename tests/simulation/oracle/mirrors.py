@@ -92,13 +92,17 @@ def _compare(
             yield Finding(kind="altered", what=f"{what}: {_difference(lost.looks, looks)}")
         elif link is not None and source and (_is_elsewhere(history, link, looks) or not source[-1]["readable"]):
             continue  # outside the window nothing is promised, but that it is not deleted
+        elif link is not None and _is_mirror(history, link["source"], named["source"]):
+            what = f"{root['id']} in {name} mirrors {named['source']} in {link['source']}, which is a mirror"
+            yield Finding(kind="mirror of a mirror", what=what)
         else:
             why = "nothing explains" if not source else f"one too many of {named['source']}:"
             yield Finding(kind="stray", what=f"{why} {root['id']} in {name} (link {named['link'][-6:]}) {looks[:1]}")
     for one in missing:
         if not _is_excused(history, name, by_id[one.link], links):
             what = f"no mirror in {name} of {one.source} (link {one.link[-6:]}) {one.looks[:1]}"
-            yield Finding(kind="lost", what=what)
+            beside = [item for item in history.calendars[by_id[one.link]["source"]] if not item["readable"]]
+            yield Finding(kind="spoiled" if beside else "lost", what=what)
 
 
 def _promised(
@@ -153,7 +157,7 @@ def _manners(name: str, roots: list[Item]) -> Iterator[Finding]:
     for root in roots:
         if root["visibility"] != "private":
             yield Finding(kind="leak", what=f"the mirror {root['id']} in {name} is not private")
-        if root["guests"]:
+        if root["guests"] or "@" in root["title"] + root["description"] + root["location"]:
             yield Finding(kind="guests", what=f"the mirror {root['id']} in {name} has guests")
 
 
@@ -177,6 +181,10 @@ def _is_elsewhere(history: History, link: dict[str, Any], looks: Looks) -> bool:
     first = history.now - timedelta(days=link["days_behind"]) + MARGIN
     last = history.now + timedelta(days=link["days_ahead"]) - MARGIN
     return not any(plain.touches(look[0], look[1], first, last) for look in looks)
+
+
+def _is_mirror(history: History, calendar: str, item_id: str) -> bool:
+    return any(item["id"] == item_id and item["by"] == "kalends" for item in history.calendars[calendar])
 
 
 def _tag(item: Item) -> str | None:
