@@ -48,6 +48,7 @@ def public_page(template: str, visit: Visit, /, *, status: int = 200, **values: 
         None,
         status=status,
         cookies=(cookie,),
+        real_accounts=application.settings.warns_of_real_accounts,
         form_token=sessions.csrf_token(application.session_secrets(), token),
         **values,
     )

@@ -29,9 +29,19 @@ PROVIDERS = {"google": "Google", "microsoft": "Microsoft"}
 
 
 def page(
-    template: str, visit: Visit | None, /, *, status: int = 200, cookies: tuple[str, ...] = (), **values: Any
+    template: str,
+    visit: Visit | None,
+    /,
+    *,
+    status: int = 200,
+    cookies: tuple[str, ...] = (),
+    real_accounts: bool = False,
+    **values: Any,
 ) -> Response:
-    """A page. Templates know `signed_in`, `path`, `csrf` for their forms, `now`, and what they are given."""
+    """A page. Templates know `signed_in`, `path`, `csrf` for their forms, `now`, and what they are given.
+
+    `real_accounts` warns strangers; to a visit's page it is said where it is so.
+    """
     known = visit is not None and visit.visitor is not None
     text = (
         environment()
@@ -41,6 +51,7 @@ def page(
             path=visit.request.path if visit else "",
             csrf=(visit.csrf_token() if visit and known else None) or "",
             now=visit.now if visit else None,
+            real_accounts=visit.application.settings.warns_of_real_accounts if visit else real_accounts,
             **values,
         )
     )

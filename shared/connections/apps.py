@@ -51,6 +51,11 @@ class ClientSecrets(BaseModel):
         """One provider's entry."""
         return self.google if provider == "google" else self.microsoft
 
+    def has(self, provider: ProviderName, client_id: str) -> bool:
+        """Whether this app's secret is here."""
+        entry = self.of(provider)
+        return bool(entry.client_secret) and entry.client_id == client_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthApp:
@@ -94,6 +99,13 @@ def default(conn: database.Connection, provider: str) -> OAuthApp:
     return app
 
 
+def offered(conn: database.Connection, secrets: ClientSecrets) -> list[ProviderName]:
+    """The providers at which accounts can be connected: those with a default app whose secret is here."""
+    rows = conn.execute("SELECT provider, client_id FROM oauth_apps WHERE is_default").fetchall()
+    usable = {provider for provider, client_id in rows if secrets.has(provider, client_id)}
+    return [provider for provider in PROVIDERS if provider in usable]
+
+
 def save_defaults(conn: database.Connection, secrets: ClientSecrets, *, microsoft_tenant: str) -> list[OAuthApp]:
     """Make the clients of the secret the default apps; older ones stay for the connections made with them."""
     saved: list[OAuthApp] = []
@@ -120,11 +132,11 @@ def save_defaults(conn: database.Connection, secrets: ClientSecrets, *, microsof
 
 def client(app: OAuthApp, secrets: ClientSecrets) -> OAuthClient:
     """The app with its secret. Raises InvalidError when the secret of OAuth clients holds another app's."""
-    entry = secrets.of(app.provider)
-    if entry.client_id != app.client_id or not entry.client_secret:
+    if not secrets.has(app.provider, app.client_id):
         raise InvalidError(
             f"The OAuth app {app.client_id!r} at {app.provider} has no secret: put it into the secret of OAuth "
             "clients, or reconnect the account with the present app.",
             code="OAUTH_APP.NO_SECRET",
         )
-    return OAuthClient(client_id=app.client_id, client_secret=entry.client_secret, tenant=app.tenant)
+    client_secret = secrets.of(app.provider).client_secret
+    return OAuthClient(client_id=app.client_id, client_secret=client_secret, tenant=app.tenant)

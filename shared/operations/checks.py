@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.control.gates import Flags
     from shared.core.config import Settings
     from shared.crypto.keyring import KeyRing
+    from shared.providers import ProviderName
     from shared.store.database import Database
 
 
@@ -93,11 +94,14 @@ def _migrations(installation: Installation) -> str:
     return f"{len(applied)} applied"
 
 
-def _oauth_app(provider: str) -> Callable[[Installation], str]:
+def _oauth_app(provider: ProviderName) -> Callable[[Installation], str]:
     def check(installation: Installation) -> str:
+        clients = installation.oauth_clients()
+        if not clients.of(provider).client_id and any(clients.of(other).client_id for other in PROVIDERS):
+            return "not offered: the secret of OAuth clients holds no app for it"
         with installation.database.everyone() as conn:
             app = apps.default(conn, provider)
-        apps.client(app, installation.oauth_clients())
+        apps.client(app, clients)
         return f"client {app.client_id}, redirect URI {installation.settings.redirect_uri(provider)}"
 
     return check

@@ -54,6 +54,16 @@ def test_a_provider_without_a_client_has_no_app_and_says_what_to_do(database: Da
     assert caught.value.error_code == "OAUTH_APP.MISSING"
 
 
+def test_only_providers_with_an_app_and_its_secret_are_offered(database: Database) -> None:
+    with database.everyone() as conn:
+        before = apps.offered(conn, secrets("g1", "m1"))
+        apps.save_defaults(conn, secrets("g1", "m1"), microsoft_tenant="common")
+
+        offered = [apps.offered(conn, one) for one in (secrets("g1", "m1"), secrets("g1"), secrets("g2", "m1"))]
+
+    assert (before, offered) == ([], [["google", "microsoft"], ["google"], ["microsoft"]])
+
+
 def test_an_unknown_provider_is_named_with_those_there_are(database: Database) -> None:
     with pytest.raises(InvalidError, match="google, microsoft"), database.everyone() as conn:
         apps.default(conn, "lotus")

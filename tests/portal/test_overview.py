@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.connections import apps
 from shared.connections import store as connections
 from shared.control import gates
 from shared.control.gates import Operation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from shared.store.database import Database
     from shared.sync.links import Link
+    from shared.wiring import App
     from tests.portal.browser import Browser
     from tests.sync.world import World
 
@@ -72,7 +74,11 @@ class TestOverview:
 
 
 class TestAccounts:
-    def test_each_says_how_it_stands_and_what_can_be_done(self, ada: Browser, world: World, link: Link) -> None:
+    def test_each_says_how_it_stands_and_what_can_be_done(
+        self, ada: Browser, app: App, world: World, link: Link
+    ) -> None:
+        with world.database.everyone() as conn:
+            apps.save_defaults(conn, app.oauth_clients(), microsoft_tenant="common")
         with world.database.person(world.user_id) as conn:
             connections.mark_failure(conn, world.connection_id, ReauthRequiredError("revoked"), clock.now())
 
@@ -84,11 +90,33 @@ class TestAccounts:
         assert "/oauth/microsoft/start" in page.links
         assert "/oauth/google/start?login_hint=someone%40x.example" in page.links
 
+    def test_a_provider_without_an_app_is_not_offered_and_that_is_said(
+        self, ada: Browser, app: App, world: World, link: Link
+    ) -> None:
+        with world.database.everyone() as conn:
+            apps.save_defaults(conn, app.oauth_clients(), microsoft_tenant="common")
+            conn.execute("UPDATE oauth_apps SET is_default = false WHERE provider = 'google'")
+        with world.database.person(world.user_id) as conn:
+            connections.mark_failure(conn, world.connection_id, ReauthRequiredError("revoked"), clock.now())
+
+        page = ada.open("/connections")
+
+        assert "Google is not offered: this installation has no OAuth app there." in page.text
+        assert [link for link in page.links if link.startswith("/oauth/")] == ["/oauth/microsoft/start"]
+
     def test_disconnecting_says_what_stops(self, ada: Browser, world: World, link: Link) -> None:
         page = ada.open(f"/connections/{world.connection_id}/disconnect")
 
         assert "home → work" in page.text
         assert "Delete those links first" in page.text
+
+    def test_calendars_say_how_they_hear_of_changes(self, ada: Browser, world: World, link: Link) -> None:
+        notified = ada.open("/calendars")
+        world.rows("UPDATE webhook_channels SET status = 'expired' RETURNING 1")
+        polled = ada.open("/calendars")
+
+        assert "notifies Kalends of changes · proven current just now" in notified.text
+        assert "looked at every 5 minutes · proven current just now" in polled.text
 
     def test_calendars_offer_what_they_can(self, ada: Browser, world: World, link: Link) -> None:
         world.rows("UPDATE calendars SET can_write = false WHERE name = 'home' RETURNING 1")

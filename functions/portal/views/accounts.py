@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from functions.portal import rendering
 from functions.portal.forms import back, identifier
-from shared.connections import calendars, discovery, oauth, store
+from shared.connections import apps, calendars, discovery, oauth, store
 from shared.core.errors import ConflictError, ReauthRequiredError
 from shared.sync import links, requests
 
@@ -33,6 +33,7 @@ def show(visit: Visit) -> Response:
     with visit.mine() as conn:
         found = store.list_connections(conn, user_id=user_id)
         listed = calendars.list_calendars(conn, user_id=user_id)
+        offered = apps.offered(conn, visit.application.oauth_clients())
     rows = [
         Row(
             account=one,
@@ -46,6 +47,7 @@ def show(visit: Visit) -> Response:
         "connections.html",
         visit,
         rows=rows,
+        offered=offered,
         connected=next((row for row in rows if str(row.account.id) == connected), None),
         told=visit.request.query.get("told", ""),
     )

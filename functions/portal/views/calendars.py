@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from functions.portal import rendering
 from shared.connections import calendars, store
-from shared.sync import links
+from shared.sync import links, status
 
 if TYPE_CHECKING:
     from functions.http import Response
@@ -20,6 +20,8 @@ def show(visit: Visit) -> Response:
         accounts = store.list_connections(conn, user_id=user_id)
         listed = calendars.list_calendars(conn, user_id=user_id)
         all_links = links.list_page(conn, after=None, limit=1000)
+        known = status.read(conn, user_id=user_id, flags=visit.application.flags, now=visit.now)
+    standing = {one.id: one for one in known.calendars}
     names = {one.id: one.name for one in listed}
     groups = [
         {
@@ -27,6 +29,7 @@ def show(visit: Visit) -> Response:
             "calendars": [
                 {
                     "calendar": calendar,
+                    "standing": standing.get(calendar.id),
                     "outgoing": [
                         (one.id, names[one.target_calendar_id])
                         for one in all_links

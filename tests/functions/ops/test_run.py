@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,19 @@ class TestDoctor:
             "oauth_microsoft",
             "gates",
         }
+
+    def test_a_provider_that_nobody_gave_an_app_is_not_offered_and_nothing_is_wrong(
+        self, deployed: Installation, embedded_aws: str
+    ) -> None:
+        google = {"google": {"client_id": "kalends-google-local", "client_secret": "x"}}
+        secrets = aws.client("secretsmanager", embedded_aws)
+        secrets.put_secret_value(SecretId=os.environ["OAUTH_CLIENTS_SECRET_ID"], SecretString=json.dumps(google))
+
+        answer = ops(command="doctor")
+
+        assert answer["ok"]
+        (microsoft,) = [check for check in answer["checks"] if check["name"] == "oauth_microsoft"]
+        assert microsoft["detail"].startswith("not offered")
 
     def test_everything_that_is_wrong_is_named_at_once_with_what_to_do(
         self, deployed: Installation, logins: Logins, monkeypatch: pytest.MonkeyPatch, embedded_aws: str
