@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.messages import SyncMessage
-from shared.sync import channels, links
-from shared.sync.store import mappings
+from shared.sync import links, silence
+from shared.sync.store import channels, mappings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,15 +29,17 @@ KEEP_DELIVERIES = "7 days"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatched:
-    """How many messages went to which lane."""
+    """How many messages went to which lane, and how many channels were given up because they said nothing."""
 
     pulls: int
     pushes: int
     backfills: int
+    silent_channels: int = 0
 
     def counts(self) -> dict[str, int]:
         """For the log."""
-        return {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills}
+        silent = {"silent_channels": self.silent_channels}
+        return {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills, **silent}
 
 
 def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatched:
@@ -47,6 +49,8 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
             if not gates.is_open(conn, operation, settings_flags=engine.flags):
                 return Dispatched(pulls=0, pushes=0, backfills=0)
         channels.leave(conn, list(engine.addresses().values()))
+        listening = gates.is_open(conn, gates.Operation.WEBHOOK, settings_flags=engine.flags)
+        silent = silence.judge(conn, now=now) if listening else 0
         _request_polls(conn, now=now)
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
@@ -63,7 +67,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
     engine.lanes.pull.send(live)
     engine.lanes.push.send(writes)
     engine.lanes.backfill.send(backfill)
-    return Dispatched(pulls=len(live), pushes=len(writes), backfills=len(backfill))
+    return Dispatched(pulls=len(live), pushes=len(writes), backfills=len(backfill), silent_channels=silent)
 
 
 def catch_up(conn: Connection) -> int:
@@ -84,7 +88,7 @@ def _message(task: str, row: tuple[UUID, UUID, object], correlation_id: str) -> 
 
 
 def _request_polls(conn: Connection, *, now: datetime) -> None:
-    """Ask for a look at linked calendars that were not proven current for too long."""
+    """Ask for a look at linked calendars that were not proven current for too long: a channel may be silent."""
     conn.execute(
         """
         UPDATE calendar_sync_state s SET requested = requested + 1
@@ -97,7 +101,7 @@ def _request_polls(conn: Connection, *, now: datetime) -> None:
                                  AND w.status = 'active' AND w.expires_at > %(now)s)
                  THEN %(with_channel)s ELSE x.sync_frequency_minutes * interval '1 minute' END
         """,
-        {"now": now, "with_channel": channels.POLL_WITH_CHANNEL},
+        {"now": now, "with_channel": silence.CHECK},
     )
 
 

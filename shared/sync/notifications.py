@@ -106,9 +106,11 @@ def accept(conn: Connection, notification: Notification, *, now: datetime) -> Ac
         """
         UPDATE webhook_channels
            SET last_notified_at = %(now)s, last_message_number = greatest(last_message_number, %(number)s),
-               status = CASE WHEN %(over)s THEN 'expired' WHEN %(renew)s THEN 'expiring' ELSE status END
+               unanswered_since = NULL,
+               status = CASE WHEN %(over)s THEN 'expired' WHEN %(renew)s THEN 'expiring'
+                             WHEN status = 'silent' THEN 'active' ELSE status END
          WHERE provider = %(provider)s AND channel_id = %(channel)s AND token_hash = %(token)s
-           AND status IN ('pending', 'active', 'expiring')
+           AND status IN ('pending', 'active', 'silent', 'expiring')
            AND (resource_id = '' OR %(resource)s = '' OR resource_id = %(resource)s)
         RETURNING id, calendar_id, user_id, connection_id
         """,

@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, channels, lanes, links
+from shared.sync import apply, channels, lanes, links, silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
 
@@ -54,6 +54,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             conn,
             engine,
             task="pull",
+            live=not calendar.needs_full_sync,
             calendar=calendar,
             connection=connection,
             correlation_id=correlation_id,
@@ -62,15 +63,15 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         if run is None:
             return Outcome.BUSY
     tally: Counter[UUID] = Counter()
-    outcome = run.guarded(lambda provider: _read(run, provider, tally))
-    if outcome is Outcome.DONE and calendar.needs_full_sync:
+    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally)))
+    if outcome is Outcome.DONE and calendar.lacks_channel:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
     # Only now: who was turned away while the lease was being given back has marked the calendar before this.
     with engine.database.person(user_id) as conn:
         again = calendars.get(conn, calendar_id)
-    if outcome is not Outcome.FAILED and (again.requested > again.done or again.needs_full_sync):
+    if outcome not in (Outcome.FAILED, Outcome.PARKED) and (again.requested > again.done or again.needs_full_sync):
         lanes.ask_pull(engine, user_id, [calendar_id], correlation_id=correlation_id)
     return outcome
 
@@ -78,7 +79,8 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
 def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Outcome:
     """`tally` counts the deletions of this run by link, over all its pages."""
     full = run.calendar.needs_full_sync
-    window = _window(run, now=run.engine.now())
+    asked = run.engine.now()
+    window = _window(run, now=asked)
     for _ in range(1 if full else PAGES_PER_CALL):
         page = provider.changes(
             run.calendar.remote_id,
@@ -88,14 +90,15 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Outcome
         )
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
-        _save(run, page, window, tally)
+        _save(run, page, window, tally, asked=asked)
         if page.cursor is not None:
             return Outcome.DONE
     return Outcome.MORE
 
 
-def _save(run: Run, page: Page, window: Window, tally: Counter[UUID]) -> None:
-    """Everything that follows from a page, and the cursor that stands behind it, in one transaction."""
+def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: datetime) -> None:
+    """Everything that follows from a page, and the cursor that stands behind it, in one transaction. The calendar is
+    proved current as of when it was `asked` for."""
     now = run.engine.now()
     calendar = run.calendar
     full = calendar.needs_full_sync
@@ -112,10 +115,12 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID]) -> None:
             lane=lane,
             now=now,
         )
+        if applied.changed and not full and calendar.last_synced_at is not None:
+            silence.expect(conn, calendar.id, since=calendar.last_synced_at, now=now)
         # The calendar's row comes last: webhooks wait for it, and a page may take seconds.
         if full and calendar.page_token is None and window.start is not None:
             calendars.start_full_read(conn, calendar, start=window.start, end=window.end)
-        saved = calendars.save_page(conn, calendar, next_page=page.next_page, cursor=page.cursor, now=now)
+        saved = calendars.save_page(conn, calendar, next_page=page.next_page, cursor=page.cursor, now=asked)
         run.processed += applied.items
         run.failed += applied.skipped
         run.requests += page.requests

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.connections import store as connections
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, links, settle, writes
+from shared.sync import lanes, links, settle, silence, writes
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, mappings
 
@@ -70,6 +70,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
 def _write_all(run: Run, provider: CalendarProvider) -> Outcome:
     deadline = monotonic() + BUDGET
     while work := _claim(run):
+        began = run.engine.now()
         _write(provider, run.calendar, work)
         now = run.engine.now()
         with run.transaction(now) as conn:
@@ -80,6 +81,8 @@ def _write_all(run: Run, provider: CalendarProvider) -> Outcome:
                 )
                 run.failed += failed
                 run.processed += not failed
+            if any(one.changed_the_mirror for one in work):
+                silence.expect(conn, run.calendar.id, since=began, now=now)
         if monotonic() > deadline:
             break
     now = run.engine.now()

@@ -10,7 +10,7 @@ from psycopg.rows import class_row, dict_row
 
 from shared.connections import store as connections
 from shared.control import gates
-from shared.sync import channels, links
+from shared.sync import links, silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -264,7 +264,7 @@ def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
                     WHERE calendar_id = c.id AND status = 'active' AND expires_at > %(now)s) w
              ORDER BY c.connection_id, c.is_primary DESC, lower(c.name), c.id
             """,
-            {"now": now, "with_channel": channels.POLL_WITH_CHANNEL // timedelta(minutes=1)},
+            {"now": now, "with_channel": silence.CHECK // timedelta(minutes=1)},
         ).fetchall()
 
 

@@ -77,6 +77,18 @@ class Work:
             rule_anew=self.differences.reshaped,
         )
 
+    @property
+    def changed_the_mirror(self) -> bool:
+        """Whether the provider certainly did something that it announces: a repeated write may find everything done."""
+        answer = self.root_answer
+        if not isinstance(answer, Written) or answer.event is None or answer.event.etag is None:
+            return False
+        return (
+            not self.mapping.tried
+            if self.mapping.mirror_event_id is None
+            else answer.event.etag != self.mapping.mirror_etag
+        )
+
     def occurrence_writes(self) -> list[Write]:
         """The writes of occurrences that differ, once the master is there."""
         event_id = self.root_answer.event_id if isinstance(self.root_answer, Written) else self.mapping.mirror_event_id

@@ -41,12 +41,12 @@ def test_a_channel_that_ends_tomorrow_is_replaced_before_it_is_stopped(world):
 
     world.provider.stop = stopping
 
-    assert channels.renew(world.engine, now=later) == {"opened": 2, "failed": 0}
+    assert channels.renew(world.engine, now=later) == {"opened": 2, "prolonged": 0, "failed": 0}
 
     assert overlap == [3, 3]
     assert not before & set(world.server.channels)
     assert world.rows(CHANNELS) == [("active", 2), ("stopped", 2)]
-    assert channels.renew(world.engine, now=later) == {"opened": 0, "failed": 0}
+    assert channels.renew(world.engine, now=later) == {"opened": 0, "prolonged": 0, "failed": 0}
 
 
 def test_a_new_channel_asks_for_a_look_at_what_was_not_announced(world):

@@ -55,7 +55,7 @@ def test_no_channel_is_opened_where_none_can_arrive(world: World) -> None:
     linked(world)
     renewed = channels.renew(world.engine, now=clock.now())
 
-    assert renewed == {"opened": 0, "failed": 0}
+    assert renewed == {"opened": 0, "prolonged": 0, "failed": 0}
     assert world.server.channels == {}
     assert world.rows(CHANNELS) == []
     assert world.rows("SELECT last_error FROM external_calendar_connections") == [(None,)]
@@ -72,14 +72,16 @@ def test_without_channels_calendars_are_looked_at_every_five_minutes_and_say_so(
     assert how_told(world) == {(False, 5)}
 
 
-def test_with_channels_they_are_looked_at_every_six_hours_and_say_so(world: World) -> None:
+def test_with_channels_they_are_looked_at_within_the_hour_and_say_so(world: World) -> None:
     linked(world)
+    with world.database.everyone() as conn:  # the first copy was announced
+        conn.execute("UPDATE webhook_channels SET last_notified_at = now(), unanswered_since = NULL")
 
-    early = polls(world, clock.now() + timedelta(hours=5))
-    due = polls(world, clock.now() + timedelta(hours=7))
+    early = polls(world, clock.now() + timedelta(minutes=45))
+    due = polls(world, clock.now() + timedelta(minutes=55))
 
     assert (early, due) == (0, 2)
-    assert how_told(world) == {(True, 360)}
+    assert how_told(world) == {(True, 50)}
 
 
 def test_channels_that_lead_where_we_no_longer_are_count_at_once_as_none(world: World) -> None:
@@ -109,7 +111,7 @@ def test_and_replaced_where_we_are_reached_elsewhere(world: World) -> None:
 
     renewed = channels.renew(world.engine, now=clock.now())
 
-    assert renewed == {"opened": 2, "failed": 0}
+    assert renewed == {"opened": 2, "prolonged": 0, "failed": 0}
     assert len(world.server.channels) == 2
     assert not before & set(world.server.channels)
     assert world.rows("SELECT DISTINCT address FROM webhook_channels WHERE status = 'active'") == [

@@ -25,7 +25,8 @@ class SyncedCalendar:
     """A calendar with its sync state. `remote_id` is the provider's id; work is due while `requested` > `done`.
 
     `covered`: requests up to this one are answered when the pages that are being read have come to an end. What was
-    requested after the first of them may tell of changes that none of them shows.
+    requested after the first of them may tell of changes that none of them shows. `lacks_channel`: it can be watched,
+    and no channel is known to live.
     """
 
     id: UUID
@@ -43,6 +44,8 @@ class SyncedCalendar:
     requested: int
     done: int
     covered: int
+    last_synced_at: datetime | None
+    lacks_channel: bool
 
 
 def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
@@ -52,7 +55,10 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
             """
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
                    s.sync_token, s.page_token, s.needs_full_sync, s.generation, s.window_start, s.window_end,
-                   s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered
+                   s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
+                   s.last_synced_at,
+                   c.supports_push AND NOT EXISTS (SELECT FROM webhook_channels w
+                                                    WHERE w.calendar_id = c.id AND w.status = 'active') AS lacks_channel
               FROM calendars c
               JOIN external_calendar_connections x ON x.id = c.connection_id
               JOIN calendar_sync_state s ON s.calendar_id = c.id
