@@ -15,6 +15,7 @@ type Need = Literal[
     "database",  # sign in to PostgreSQL as the runtime role
     "database_owner",  # ... as the role that runs migrations
     "database_operator",  # ... as the role of the runbooks
+    "database_rotation",  # read, write and put to use the passwords of runtime and operator
     "key_ring",  # open sealed tokens and event texts
     "session",  # sign and check session cookies
     "oauth_clients",  # the client ids and secrets at the providers
@@ -55,7 +56,14 @@ class Invoke:
     """Nothing calls it but whoever IAM allows to invoke it."""
 
 
-type Trigger = Http | Queue | Schedule | Invoke
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Secrets Manager, for the passwords of runtime and operator: every `days`. On AWS only."""
+
+    days: int = 30
+
+
+type Trigger = Http | Queue | Schedule | Invoke | Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,8 @@ _WEB: Needs = (*_SIGN_IN, "webhook_signing", *_LANES, "internet")
 _HOOK: Needs = ("database", "pull_queue", "backfill_queue")
 _WINDOWS: Needs = (*_QUEUEING, "key_ring")
 _SYNC: Needs = (*_TOKENS, "webhook_signing", *_LANES, "event_bus")
-_OPS: Needs = (*_WEB, "event_bus", "database_owner", "database_operator")
+_ROTATE: Needs = ("database_owner", "database_rotation")
+_OPS: Needs = (*_WEB, "event_bus", *_ROTATE, "database_operator")
 
 _API = ("ANY /api/{proxy+}", "GET /openapi.json")
 _CALLBACKS = ("GET /oauth/{provider}/callback", "GET /auth/google/callback", "GET /auth/microsoft/callback")
@@ -113,6 +122,7 @@ CATALOGUE: tuple[Function, ...] = (
     Function("functions.schedules.refresh_tokens.handler", _TEN_MINUTES, _TOKENS, timeout=300),
     Function("functions.schedules.discover_calendars.handler", _TEN_MINUTES, _TOKENS, timeout=300),
     Function("functions.schedules.advance_windows.handler", _NIGHTLY, _WINDOWS, timeout=300),
+    Function("functions.rotation.database_users.handler", Rotation(), _ROTATE, timeout=60),
     Function("functions.ops.run.handler", Invoke(), _OPS, memory=512, timeout=300),
 )
 # fmt: on

@@ -13,6 +13,7 @@ from shared.aws.queues import SqsQueue
 from shared.aws.secrets import SecretsManager
 from shared.control import gates
 from shared.core import clock
+from shared.core.errors import InvalidError
 from shared.crypto import signatures
 from shared.store.conninfo import DatabaseSecret
 from shared.store.database import Database
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from shared.connections.store import Connection
     from shared.core.config import Settings
     from shared.crypto.keyring import KeyRing
+    from shared.operations.rotation import Rotation
     from shared.providers import Endpoints
     from shared.providers.port import Authorizer, CalendarProvider
     from shared.sync.context import Engine
@@ -43,7 +45,22 @@ class App:
     @cached_property
     def database(self) -> Database:
         """PostgreSQL, as the runtime role."""
-        return Database(DatabaseSecret.parse(self.secrets.get(self.settings.database_secret_id)).conninfo)
+        settings, secrets = self.settings, self.secrets
+        return Database(lambda: DatabaseSecret.parse(secrets.get(settings.database_secret_id)).conninfo)
+
+    def rotation(self, secret_id: str) -> Rotation:
+        """The rotation of a database user's secret. Raises InvalidError unless it is the runtime's or operator's."""
+        from shared.aws.secret_versions import SecretVersions
+        from shared.operations.rotation import Rotation
+
+        settings = self.settings
+        if not secret_id or secret_id not in (settings.database_secret_id, settings.database_operator_secret_id):
+            raise InvalidError("Only the secrets of the runtime and operator roles take turns.", code="ROTATION.SECRET")
+        return Rotation(
+            secret_id=secret_id,
+            versions=SecretVersions(),
+            owner_secret=lambda: self.secrets.get(settings.database_owner_secret_id, refresh=True),
+        )
 
     def keyring(self) -> KeyRing:
         """The master keys as they stand now: a rotated ring is seen within the secrets' time to live."""

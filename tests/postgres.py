@@ -127,7 +127,8 @@ def serve() -> Iterator[Server]:
             running.provide(database=TEMPLATE, owner=OWNER, password=OWNER)
             template = Logins(name=TEMPLATE, port=running.port)
             migrate.up(template.owner)
-            migrate.set_passwords(template.owner, {RUNTIME: RUNTIME, OPERATOR: OPERATOR})
+            for role in (RUNTIME, OPERATOR):
+                migrate.provide_user(template.owner, user=role, password=role, role=role)
             yield Server(running.port, running.superuser)
     finally:
         postgres.forget(directory)

@@ -5,6 +5,7 @@
 {"command": "doctor"}
 {"command": "gate", "name": "CALENDAR_SYNC_ENABLED", "open": true, "reason": "rollout"}
 {"command": "gates"}
+{"command": "rotate", "role": "runtime"}      (or operator; on AWS it happens every 30 days by itself)
 """
 
 from __future__ import annotations
@@ -104,8 +105,21 @@ class ListGates(_Command):
         return {"gates": [{"name": g.name, "open": g.open, "by": g.changed_by, "reason": g.reason} for g in listed]}
 
 
-_COMMANDS: TypeAdapter[Migrate | AdminLink | Doctor | SetGate | ListGates] = TypeAdapter(
-    Annotated[Migrate | AdminLink | Doctor | SetGate | ListGates, Field(discriminator="command")]
+class Rotate(_Command):
+    """Give a role's other user a new password, and put that user to use."""
+
+    command: Literal["rotate"]
+    role: Literal["runtime", "operator"]
+
+    def run(self, application: App) -> dict[str, Any]:
+        """`{"user": "kalends_runtime_clone"}`: who is in use from now on."""
+        settings = application.settings
+        secret = settings.database_secret_id if self.role == "runtime" else settings.database_operator_secret_id
+        return {"user": application.rotation(secret).run()}
+
+
+_COMMANDS: TypeAdapter[Migrate | AdminLink | Doctor | SetGate | ListGates | Rotate] = TypeAdapter(
+    Annotated[Migrate | AdminLink | Doctor | SetGate | ListGates | Rotate, Field(discriminator="command")]
 )
 
 

@@ -53,6 +53,10 @@ _JOIN_A_NETWORK = [
     "ec2:UnassignPrivateIpAddresses",
 ]
 
+ROTATED: tuple[Need, ...] = ("database", "database_operator")
+"""The secrets that the need `database_rotation` is about."""
+_ROTATE = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
+
 QUEUES: Mapping[Need, QueueName] = {"pull_queue": "pull", "push_queue": "push", "backfill_queue": "backfill"}
 """The needs that are a queue to send to; PULL_QUEUE_URL and so on hold the addresses."""
 
@@ -134,6 +138,13 @@ class Handler(Construct):
             self.function.add_environment(SECRETS[need], secret.secret_arn)
             self._allow(["secretsmanager:GetSecretValue"], secret.secret_arn)
             self._allow(["kms:Decrypt"], key.key_arn, through="secretsmanager")
+        elif need == "database_rotation":
+            for rotated in ROTATED:
+                secret = around.secrets[rotated]
+                key = secret.encryption_key or around.key
+                self.function.add_environment(SECRETS[rotated], secret.secret_arn)
+                self._allow([f"secretsmanager:{action}" for action in _ROTATE], secret.secret_arn)
+                self._allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn, through="secretsmanager")
         elif need in QUEUES:
             queue = around.queues[need]
             self.function.add_environment(f"{need.upper()}_URL", queue.queue_url)

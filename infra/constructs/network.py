@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.stages import Cloud, Stage
 
 PORT = 5432
-_DATABASE: frozenset[Need] = frozenset({"database", "database_owner", "database_operator"})
+_DATABASE: frozenset[Need] = frozenset({"database", "database_owner", "database_operator", "database_rotation"})
 _NOWHERE = ec2.CfnSecurityGroup.EgressProperty(
     ip_protocol="icmp",
     cidr_ip="255.255.255.255/32",

@@ -9,14 +9,15 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 
 from infra import assets, layer
-from infra.catalogue import CATALOGUE, Http, Invoke, Queue, Schedule
+from infra.catalogue import CATALOGUE, Http, Invoke, Queue, Rotation, Schedule
 from infra.constructs.api import Api
 from infra.constructs.closed import close_unless_deployable
 from infra.constructs.domain import Domain
-from infra.constructs.function import QUEUES, SECRETS, Handler, Surroundings
+from infra.constructs.function import QUEUES, ROTATED, SECRETS, Handler, Surroundings
 from infra.constructs.key import encryption_key
 from infra.constructs.migration import Migration
 from infra.constructs.queue import WorkQueue
+from infra.constructs.rotation import rotate
 from infra.constructs.schedule import Tick
 from infra.constructs.secret import secret
 
@@ -106,6 +107,10 @@ class Application(Stack):
                 handler.consume(queue, self._around, batch=trigger.batch, workers=self._stage.workers[trigger.name])
             case Schedule() as trigger:
                 Tick(self, line.name, stage=self._stage, when=trigger, target=handler.function)
+            case Rotation() as trigger:
+                if self._stage.cloud:
+                    for need in ROTATED:
+                        rotate(self, self._around.secrets[need], by=handler.function, every=trigger.days)
             case Invoke():
                 pass
         return handler

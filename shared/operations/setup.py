@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared.connections import apps
 from shared.core.errors import InvalidError
 from shared.identity import invitations
+from shared.operations.rotation import other_user
 from shared.store import migrate
 from shared.store.conninfo import DatabaseSecret
 
@@ -39,18 +40,20 @@ def migrate_database(
 ) -> Migrated:
     """Apply what is missing as the owner, then let runtime and operator in with the passwords of their secrets.
 
-    Safe to repeat. Raises InvalidError for secrets that are not those roles', and what the migrations raise.
+    A secret may name the role or the user that takes turns with it (`shared.operations.rotation`). Safe to repeat.
+    Raises InvalidError for secrets that are not those roles', and what the migrations raise.
     """
     owner = DatabaseSecret.parse(owner_secret)
     logins = {RUNTIME: DatabaseSecret.parse(runtime_secret), OPERATOR: DatabaseSecret.parse(operator_secret)}
     for role, login in logins.items():
-        if login.username != role:
+        if login.username not in (role, other_user(role)):
             raise InvalidError(
                 f"The secret of role {role} names another user: set its username to {role}.",
                 code="CONFIG.DATABASE_SECRET",
             )
     applied = migrate.up(owner.conninfo)
-    migrate.set_passwords(owner.conninfo, {role: login.password for role, login in logins.items()})
+    for role, login in logins.items():
+        migrate.provide_user(owner.conninfo, user=login.username, password=login.password, role=role)
     with database.everyone() as conn:
         saved = apps.save_defaults(conn, clients, microsoft_tenant=microsoft_tenant)
     return Migrated(applied=applied, oauth_apps={app.provider: app.client_id for app in saved})

@@ -15,7 +15,7 @@ from psycopg import errors as pg
 from shared.core.errors import ConflictError, KalendsError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from uuid import UUID
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
@@ -26,9 +26,12 @@ STATEMENT_TIMEOUT = 30_000
 
 
 class Database:
-    """A lazily opened, reused connection. Not thread-safe: one per thread."""
+    """A lazily opened, reused connection. Not thread-safe: one per thread.
 
-    def __init__(self, conninfo: str) -> None:
+    `conninfo` may be asked for at each connection: a rotated password is then known as soon as it is needed.
+    """
+
+    def __init__(self, conninfo: str | Callable[[], str]) -> None:
         self._conninfo = conninfo
         self._connection: Connection | None = None
 
@@ -74,9 +77,10 @@ class Database:
         return conn, True
 
     def _connect(self) -> Connection:
+        conninfo = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
         try:
             return psycopg.connect(
-                self._conninfo,
+                conninfo,
                 autocommit=True,
                 prepare_threshold=None,
                 connect_timeout=CONNECT_TIMEOUT,

@@ -16,7 +16,7 @@ from shared.core.errors import ConflictError, InvalidError
 from shared.store.database import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from shared.store.database import Connection
 
@@ -98,11 +98,20 @@ def status(conn: Connection) -> dict[int, str]:
     return dict(conn.execute("SELECT version, checksum FROM schema_migrations").fetchall())
 
 
-def set_passwords(conninfo: str, passwords: Mapping[str, str]) -> None:
-    """Let roles sign in with the passwords that stand in their secrets (role name -> password)."""
-    with _locked(conninfo) as conn:
-        for role, password in passwords.items():
-            conn.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
+def provide_user(conninfo: str, *, user: str, password: str, role: str) -> None:
+    """Let `user` sign in with `password`; unless it is `role` itself, it may do what `role` may. Safe to repeat.
+
+    Only the SCRAM verifier travels, so that no log and no statistics of statements can hold the password.
+    """
+    with _locked(conninfo) as conn, conn.transaction():
+        name = sql.Identifier(user)
+        if not conn.execute("SELECT FROM pg_roles WHERE rolname = %s", (user,)).rowcount:
+            conn.execute(sql.SQL("CREATE ROLE {}").format(name))
+        if user != role:
+            member = sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET TRUE").format(sql.Identifier(role), name)
+            conn.execute(member)
+        verifier = conn.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+        conn.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(verifier)))
 
 
 @contextmanager

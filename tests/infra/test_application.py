@@ -22,6 +22,14 @@ GRANTS: dict[str, set[tuple[str, str]]] = {
     "database": {("secretsmanager:GetSecretValue", "SecretDatabase")},
     "database_owner": {("secretsmanager:GetSecretValue", "SecretDatabaseOwner")},
     "database_operator": {("secretsmanager:GetSecretValue", "SecretDatabaseOperator")},
+    "database_rotation": {
+        ("kms:GenerateDataKey", "Key"),
+        *(
+            (f"secretsmanager:{action}", secret)
+            for secret in ("SecretDatabase", "SecretDatabaseOperator")
+            for action in ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
+        ),
+    },
     "key_ring": {("secretsmanager:GetSecretValue", "SecretKeyRing")},
     "session": {("secretsmanager:GetSecretValue", "SecretSession")},
     "oauth_clients": {("secretsmanager:GetSecretValue", "SecretOauthClients")},
@@ -33,17 +41,19 @@ GRANTS: dict[str, set[tuple[str, str]]] = {
     "internet": set(),
 }
 VARIABLES = {
-    "database": "DATABASE_SECRET_ID",
-    "database_owner": "DATABASE_OWNER_SECRET_ID",
-    "database_operator": "DATABASE_OPERATOR_SECRET_ID",
-    "key_ring": "KEY_RING_SECRET_ID",
-    "session": "SESSION_SECRET_ID",
-    "oauth_clients": "OAUTH_CLIENTS_SECRET_ID",
-    "webhook_signing": "WEBHOOK_SECRET_ID",
-    "pull_queue": "PULL_QUEUE_URL",
-    "push_queue": "PUSH_QUEUE_URL",
-    "backfill_queue": "BACKFILL_QUEUE_URL",
-    "event_bus": "EVENT_BUS_NAME",
+    "database": {"DATABASE_SECRET_ID"},
+    "database_owner": {"DATABASE_OWNER_SECRET_ID"},
+    "database_operator": {"DATABASE_OPERATOR_SECRET_ID"},
+    "database_rotation": {"DATABASE_SECRET_ID", "DATABASE_OPERATOR_SECRET_ID"},
+    "key_ring": {"KEY_RING_SECRET_ID"},
+    "session": {"SESSION_SECRET_ID"},
+    "oauth_clients": {"OAUTH_CLIENTS_SECRET_ID"},
+    "webhook_signing": {"WEBHOOK_SECRET_ID"},
+    "pull_queue": {"PULL_QUEUE_URL"},
+    "push_queue": {"PUSH_QUEUE_URL"},
+    "backfill_queue": {"BACKFILL_QUEUE_URL"},
+    "event_bus": {"EVENT_BUS_NAME"},
+    "internet": set(),
 }
 COMMON = {
     "STAGE", "APP_BASE_URL", "GOOGLE_API_ENDPOINT", "GOOGLE_AUTH_URL", "GOOGLE_TOKEN_URL", "GOOGLE_REVOKE_URL",
@@ -131,7 +141,7 @@ def test_environment_is_the_contract_and_satisfies_the_settings(
 
     settings = Settings()
 
-    assert set(variables) == COMMON | {VARIABLES[need] for need in line.needs if need in VARIABLES}
+    assert set(variables) == COMMON.union(*(VARIABLES[need] for need in line.needs))
     assert settings.stage == template.stage
     assert settings.google_api_endpoint == "https://www.googleapis.com/"
 

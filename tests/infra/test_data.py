@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra import app, synth
-from infra.catalogue import CATALOGUE, Invoke, Queue, Schedule
+from infra.catalogue import CATALOGUE, Invoke, Queue, Rotation, Schedule
 from infra.stages import STAGES
 from tests.infra.conftest import ON_AWS, Template, read
 
@@ -24,6 +25,13 @@ GROUPS = ("ToDatabase", "ToAws", "ToInternet", "Database", "Endpoints")
 def named(text: str) -> str:
     """The security group that a reference, local or to another stack, means."""
     return next(name for name in GROUPS if f"Network{name}" in text)
+
+
+def named_secret(reference: Any) -> str:
+    """The secret that a reference to the stack `data` means."""
+    found = re.search(r"Secret(Database[A-Za-z]*?)[0-9A-F]{8}", json.dumps(reference))
+    assert found
+    return found[1]
 
 
 def ways_out(data: Template) -> dict[str, set[tuple[str, int]]]:
@@ -156,6 +164,27 @@ def test_owner_is_rotated_and_the_rotation_reaches_database_and_secret_only(data
 
 
 @pytest.mark.parametrize("stage", ON_AWS)
+def test_runtime_and_operator_take_turns_by_the_function_for_it(stage: Any) -> None:
+    template = read(stage)
+    rotating = "RotationDatabaseUsersFunction"
+
+    schedules = list(template.of_type("AWS::SecretsManager::RotationSchedule").values())
+    may_invoke = [
+        permission
+        for permission in template.of_type("AWS::Lambda::Permission").values()
+        if permission["Principal"] == "secretsmanager.amazonaws.com"
+    ]
+
+    assert {named_secret(schedule["SecretId"]) for schedule in schedules} == {"Database", "DatabaseOperator"}
+    assert {named_secret(permission["SourceArn"]) for permission in may_invoke} == {"Database", "DatabaseOperator"}
+    assert all(rotating in json.dumps(schedule["RotationLambdaARN"]) for schedule in schedules)
+    assert all(rotating in json.dumps(permission["FunctionName"]) for permission in may_invoke)
+    assert {json.dumps(schedule["RotationRules"]) for schedule in schedules} == {
+        '{"ScheduleExpression": "rate(30 days)"}'
+    }
+
+
+@pytest.mark.parametrize("stage", ON_AWS)
 def test_what_may_run_at_once_takes_less_than_four_fifths_of_the_connections(stage: Any) -> None:
     cloud = STAGES[stage].cloud
     assert cloud
@@ -163,7 +192,7 @@ def test_what_may_run_at_once_takes_less_than_four_fifths_of_the_connections(sta
     (parameters,) = read(stage, "Data").of_type("AWS::RDS::DBParameterGroup").values()
 
     queued = sum(mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings)
-    one_by_one = sum(isinstance(line.trigger, Schedule | Invoke) for line in CATALOGUE)
+    one_by_one = sum(isinstance(line.trigger, Schedule | Invoke | Rotation) for line in CATALOGUE)
 
     assert len(mappings) == sum(isinstance(line.trigger, Queue) for line in CATALOGUE)
     assert queued + one_by_one < 0.8 * int(parameters["Parameters"]["max_connections"])
