@@ -108,7 +108,7 @@ def _run(arguments: argparse.Namespace, stack: ExitStack) -> None:
             f"{name.title()} simulator": f"{address}  (see and change calendars)"
             for name, address in running.simulators.items()
         },
-        **(banner.rows(real, running) if real else {}),
+        **(banner.rows(real, base_url=running.base_url, here=str(running.facts["address"])) if real else {}),
         "Logs": str(running.facts["logs"]),
         "Addresses and DSNs": str(directory / cloud.FACTS),
         "Stop": "Ctrl-C",

@@ -9,7 +9,6 @@ from infra.local.console import say
 
 if TYPE_CHECKING:
     from infra.local.accounts import RealAccounts
-    from infra.local.cloud import Running
 
 WORDS = "REAL ACCOUNTS: changes here change your real calendars."
 
@@ -20,24 +19,26 @@ def warn() -> None:
     say(f"\n  {line}\n  | {WORDS} |\n  {line}\n")
 
 
-def rows(accounts: RealAccounts, running: Running) -> dict[str, str]:
-    """What is offered, what the providers' consoles must know, and how changes are heard of."""
+def rows(accounts: RealAccounts, *, base_url: str, here: str) -> dict[str, str]:
+    """What is offered, what the providers' consoles must know, and how changes are heard of.
+
+    `base_url` is where the cloud says that it is, `here` its address on this machine.
+    """
     offered: dict[str, str] = {}
     for provider in providers.PROVIDERS:
         name = provider.title()
         if provider in accounts.clients:
             offered[name] = f"client {accounts.clients[provider]['client_id']}{_tenant(provider, accounts)}"
-            offered[f"{name} redirect URI"] = providers.redirect_uri(running.base_url, provider)
+            offered[f"{name} redirect URI"] = providers.redirect_uri(base_url, provider)
         else:
             offered[name] = f"not offered: {accounts.missing()[provider]}"
-    return {**offered, "Changes": _changes(accounts, running)}
+    heard = (
+        f"notified at {base_url}, which must lead to {here}"
+        if accounts.public_url
+        else f"looked for every 5 minutes: nobody can notify {base_url} (APP_BASE_URL=https://... changes that)"
+    )
+    return {**offered, "Changes": heard}
 
 
 def _tenant(provider: str, accounts: RealAccounts) -> str:
     return f", tenant {accounts.tenant}" if provider == "microsoft" else ""
-
-
-def _changes(accounts: RealAccounts, running: Running) -> str:
-    if accounts.public_url:
-        return f"notified at {accounts.public_url}, which must lead to {running.facts['address']}"
-    return f"looked for every 5 minutes: nobody can notify {running.base_url} (APP_BASE_URL=https://... changes that)"

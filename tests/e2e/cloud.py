@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile, mkdtemp
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 START_SECONDS = 180
 """The first start on a machine also builds the layer and the template."""
 STOP_SECONDS = 40
+SAID = "said.txt"
+"""In a cloud's folder: what it says in the terminal."""
 OUTAGE_SECONDS = 30
 """In which the database's server stops, or starts."""
 
@@ -76,6 +78,10 @@ class Cloud:
                 raise TimeoutError(f"the database {'does not answer' if answers else 'still answers'}")
             time.sleep(0.1)
 
+    def said(self) -> str:
+        """What it has said in the terminal."""
+        return (self.directory / SAID).read_text()
+
     def log(self, function: str) -> str:
         """What a function such as `workers-pull` has logged; it arrives within two seconds."""
         file = self.logs / "lambda" / f"kalends-local-{function}.log"
@@ -105,9 +111,10 @@ def folder() -> Iterator[Path]:
 @contextmanager
 def started(directory: Path, *arguments: str, **environment: str) -> Iterator[Cloud]:
     """Start the cloud on free ports, and stop it as `make run` is stopped. Raises with its output if it cannot."""
+    directory.mkdir(exist_ok=True)
     ready = directory / "ready.json"
     ready.unlink(missing_ok=True)
-    with TemporaryFile() as output:
+    with (directory / SAID).open("w+b") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "infra.local", "--port", "0", "--with-parent"),
