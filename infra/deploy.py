@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from infra.stages import Stage
 
 ACTIONS = ("bootstrap", "deploy", "destroy", "diff")
-_CHANNELS = (
-    "destroy: the push channels at Google and Microsoft are not stopped by this. Disconnect the accounts first, or let "
-    "the channels run out: within seven days."
+_NOT_STOPPED = (
+    "destroy: the push channels at Google and Microsoft could not be stopped, for the reason above. They run out "
+    "within seven days; until then the providers post to an address where nobody answers."
+)
+_STAYS = (
+    "destroy: the stage was not taken away, and its sync is switched off. To go on with it: "
+    "kalends --stage {stage} ops gate CALENDAR_SYNC_ENABLED --open --reason TEXT"
 )
 
 
@@ -48,6 +52,16 @@ def command(action: str, stage: Stage, options: Sequence[str] = ()) -> list[str]
     return [*cdk, action, "--app", str(synth.assembly(stage.name)), *which, "--no-notices", *options]
 
 
+def stop_channels(stage: str) -> bool:
+    """Let the stage's ops function stop every push channel; says so where it cannot be reached, and returns whether it
+    could: a stage that does not work must go as well."""
+    ask = [sys.executable, "-m", "shared.cli", "--stage", stage, "ops", "stop-channels"]
+    if subprocess.run(ask, cwd=ROOT, check=False).returncode == 0:  # noqa: S603 - our own tool
+        return True
+    print(_NOT_STOPPED, flush=True)
+    return False
+
+
 def main() -> None:
     """Do what the command line says; exits with CDK's own status."""
     action, name, *options = (*sys.argv[1:], "", "")[: max(2, len(sys.argv) - 1)]
@@ -58,9 +72,10 @@ def main() -> None:
         sys.exit(str(refusal))
     if not synth.is_current(stage.name):
         synth.synthesize(stage)
-    if action == "destroy":
-        print(_CHANNELS, flush=True)
+    stopped = action == "destroy" and stop_channels(stage.name)
     done = subprocess.run(command(action, stage, options), cwd=ROOT, check=False)  # noqa: S603 - our own tool
+    if stopped and done.returncode:
+        print(_STAYS.format(stage=stage.name), flush=True)
     sys.exit(done.returncode)
 
 

@@ -5,6 +5,7 @@
 {"command": "doctor"}
 {"command": "gate", "name": "CALENDAR_SYNC_ENABLED", "open": true, "reason": "rollout"}
 {"command": "gates"}
+{"command": "stop-channels"}      (before the installation goes; closes CALENDAR_SYNC_ENABLED)
 {"command": "rotate", "role": "runtime"}      (or operator; on AWS it happens every 30 days by itself)
 """
 
@@ -20,6 +21,7 @@ from shared.control import gates
 from shared.core import clock
 from shared.core.errors import InvalidError
 from shared.operations import checks, setup, switches
+from shared.sync import channels
 from shared.wiring import app
 
 if TYPE_CHECKING:
@@ -93,6 +95,19 @@ class SetGate(_Command):
         return {"name": self.name, "open": self.open}
 
 
+class StopChannels(_Command):
+    """Before the installation goes: stop every push channel, and let nothing open another."""
+
+    command: Literal["stop-channels"]
+
+    def run(self, application: App) -> dict[str, Any]:
+        """`{"stopped": 7, "failed": 0, "left": 0}`. Ask again while some are `left`; `failed` ones run out."""
+        reason, now = "The push channels are stopped: the installation goes.", clock.now()
+        operation = gates.Operation.SYNC
+        switches.set_gate(application.database, operation, opened=False, actor="ops", reason=reason, now=now)
+        return asdict(channels.stop_everything(application.engine(), now=now))
+
+
 class ListGates(_Command):
     """How the gates stand."""
 
@@ -118,9 +133,9 @@ class Rotate(_Command):
         return {"user": application.rotation(secret).run()}
 
 
-_COMMANDS: TypeAdapter[Migrate | AdminLink | Doctor | SetGate | ListGates | Rotate] = TypeAdapter(
-    Annotated[Migrate | AdminLink | Doctor | SetGate | ListGates | Rotate, Field(discriminator="command")]
-)
+type _AnyCommand = Migrate | AdminLink | Doctor | SetGate | ListGates | StopChannels | Rotate
+
+_COMMANDS: TypeAdapter[_AnyCommand] = TypeAdapter(Annotated[_AnyCommand, Field(discriminator="command")])
 
 
 @observed

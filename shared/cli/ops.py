@@ -112,6 +112,24 @@ def gate(
     output.say(f"{done['name']} is {'open' if done['open'] else 'closed'}.")
 
 
+@app.command("stop-channels")
+def stop_channels(context: typer.Context) -> None:
+    """Stop every push channel, before the installation goes.
+
+    Closes CALENDAR_SYNC_ENABLED first, so that no channel is opened again.
+    """
+    stopped = failed = 0
+    while True:
+        done = _place(context).ask("stop-channels")
+        stopped, failed = stopped + done["stopped"], failed + done["failed"]
+        if not done["left"]:
+            break
+        output.say(f"Stopped {stopped} push channels so far.")
+    output.say(f"Stopped {stopped} push channels. CALENDAR_SYNC_ENABLED is closed.")
+    if failed:
+        output.say(f"{failed} were not stopped by their providers: they run out within a week.")
+
+
 def _place(context: typer.Context) -> Place:
     place = context.obj
     if not isinstance(place, Place):

@@ -42,7 +42,7 @@ def test_these_are_the_commands() -> None:
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
         *("held list", "held approve", "held discard", "tokens list", "tokens create", "tokens revoke"),
-        *("ops migrate", "ops admin-link", "ops doctor", "ops gates", "ops gate"),
+        *("ops migrate", "ops admin-link", "ops doctor", "ops gates", "ops gate", "ops stop-channels"),
     }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -64,3 +67,52 @@ def test_lock_pins_one_release_and_names_no_registry() -> None:
     assert lock["packages"]["node_modules/aws-cdk"]["version"] == wanted
     assert wanted.startswith("2.")
     assert "resolved" not in json.dumps(lock)
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    """Nobody's AWS account is in sight."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    for name, value in {**files, "AWS_EC2_METADATA_DISABLED": "true", **environment}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_before_a_stage_goes_its_channels_are_stopped(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    class Ops(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append((self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))))
+            body = json.dumps({"stopped": 2, "failed": 1, "left": 2 - len(asked)}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with HTTPServer(("127.0.0.1", 0), Ops) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-central-1"}
+        alone(monkeypatch, AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}", **keys)
+        stopped = deploy.stop_channels("dev")
+        server.shutdown()
+
+    assert stopped
+    assert asked == [("/2015-03-31/functions/kalends-dev-ops-run/invocations", {"command": "stop-channels"})] * 2
+    told = capfd.readouterr().out
+    assert "Stopped 4 push channels." in told
+    assert "2 were not stopped" in told
+
+
+def test_stage_whose_function_is_out_of_reach_goes_all_the_same_and_says_what_that_means(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    alone(monkeypatch)
+
+    assert not deploy.stop_channels("dev")
+
+    told = capfd.readouterr()
+    assert "run out within seven days" in told.out
+    assert "AWS cannot be asked" in told.err

@@ -56,7 +56,8 @@ def invoke(stage: str, directory: Path, command: dict[str, Any]) -> Any:
 def _client(stage: str, directory: Path) -> Any:
     config = Config(read_timeout=_SECONDS, connect_timeout=10, retries={"total_max_attempts": 1})
     if stage != LOCAL:
-        return Session().create_client("lambda", config=config)
+        # botocore reads AWS_DEFAULT_REGION only; every other AWS tool reads AWS_REGION as well.
+        return Session().create_client("lambda", region_name=os.environ.get("AWS_REGION"), config=config)
     facts = _facts(directory)
     return Session(session_vars=_NOBODYS).create_client(
         "lambda",
