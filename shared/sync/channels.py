@@ -14,7 +14,7 @@ from uuid import uuid4
 from shared.connections import store as connections
 from shared.connections.store import LADDER
 from shared.control import gates
-from shared.core.errors import InvalidError, KalendsError, NotFoundError, ReauthRequiredError
+from shared.core.errors import InvalidError, KalendsError, NotFoundError, RateLimitedError, ReauthRequiredError
 from shared.providers.port import HANDSHAKE_FAILED, Channel
 from shared.sync.store import calendars
 from shared.sync.store import channels as rows
@@ -221,6 +221,9 @@ def _stop(engine: Engine, one: Stored) -> bool:
     except KalendsError as error:
         if error.error_code.startswith("DATABASE."):
             raise
+        if isinstance(error, RateLimitedError):
+            with engine.database.person(one.user_id) as conn:
+                connections.mark_failure(conn, connection.id, error, now=engine.now())
         _warn("channel not stopped", error, one.calendar_id, one.user_id)
         return False
     with engine.database.person(one.user_id) as conn:

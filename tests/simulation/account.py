@@ -48,6 +48,13 @@ if TYPE_CHECKING:
 
 DEADLINE = 15.0
 """Seconds after which the product's adapters give a request up."""
+GAPS = {
+    Insert: "an insert",
+    Update: "an update",
+    Delete: "a delete",
+    WriteOccurrence: "an occurrence written",
+    CancelOccurrence: "an occurrence cancelled",
+}
 RETRY_AFTER = (None, 5, 20, 60, 200, 600)
 
 
@@ -107,6 +114,8 @@ class SimulatedCalendar:
                 if shelf.is_listed and not (number and self._weather.strikes("calendar not listed"))
             ]
 
+        if self._weather.strikes("nonsense answered"):
+            raise InvalidError("The answer is not what it should be.", code="PROVIDER.PAYLOAD")
         return self._ask("lists its calendars", answer)
 
     def changes(
@@ -115,6 +124,8 @@ class SimulatedCalendar:
         """A page of what changed, or of everything."""
         shelf = self._shelf(calendar_id)
         place = self._ask(f"lists {calendar_id}", lambda: self._place(shelf, cursor, page, window))
+        if self._weather.strikes("nonsense answered"):
+            raise InvalidError("The answer is not what it should be.", code="PROVIDER.PAYLOAD")
         chance, habits = self._chance, self._server.habits
         state = self._server.state(shelf, place.until)
         roots = self._roots(shelf, state, place)
@@ -179,17 +190,21 @@ class SimulatedCalendar:
             f"watches {calendar_id}",
             lambda: self._channels.open(shelf, channel_id=channel_id, token=token, expires_at=expires_at),
             is_write=True,
+            gap="a channel opened",
         )
 
     def prolong(self, channel: Channel, *, expires_at: datetime) -> Channel | None:
         """Graph lets a channel live longer, Google does not."""
         return self._ask(
-            "prolongs a channel", lambda: self._channels.prolong(channel, expires_at=expires_at), is_write=True
+            "prolongs a channel",
+            lambda: self._channels.prolong(channel, expires_at=expires_at),
+            is_write=True,
+            gap="a channel prolonged",
         )
 
     def stop(self, channel: Channel) -> None:
         """End a channel."""
-        self._ask("stops a channel", lambda: self._channels.close(channel.id), is_write=True)
+        self._ask("stops a channel", lambda: self._channels.close(channel.id), is_write=True, gap="a channel stopped")
 
     # What the kinds do in their own way.
 
@@ -238,8 +253,10 @@ class SimulatedCalendar:
 
     # What they share.
 
-    def _ask[Answer](self, what: str, effect: Callable[[], Answer], *, is_write: bool = False) -> Answer:
-        """One request, with whatever befalls it."""
+    def _ask[Answer](
+        self, what: str, effect: Callable[[], Answer], *, is_write: bool = False, gap: str | None = None
+    ) -> Answer:
+        """One request, with whatever befalls it. `gap` is what has happened when the worker may be killed next."""
         actor = self._machine.actor
         self._call: dict[str, Any] = {
             "at": self._machine.seconds(),
@@ -252,6 +269,8 @@ class SimulatedCalendar:
         self._travel()
         self._refuse()
         answer = effect()
+        if gap is not None and self._weather.strikes(f"killed after {gap}"):
+            self._machine.kill(f"after {gap}")
         if is_write and self._weather.strikes("commit, then 504"):
             raise TransientError("504 after the commit", code="PROVIDER.UNAVAILABLE")
         self._travel()
@@ -271,6 +290,10 @@ class SimulatedCalendar:
 
     def _refuse(self) -> None:
         weather = self._weather
+        if weather.strikes("quota spent"):
+            self._account.spent_until = self._machine.seconds() + self._chance.uniform(60, 7200)
+        if self._machine.seconds() < self._account.spent_until and not weather.calm:
+            raise RateLimitedError("403 quotaExceeded", retry_after=None)
         if weather.strikes("token lapses"):
             self._account.generation += 1
         if weather.strikes("grant is revoked"):
@@ -309,6 +332,9 @@ class SimulatedCalendar:
             result = Failed(error=error)
         else:
             return None
+        gap = GAPS[type(write)]
+        if len(journal) > length and weather.strikes(f"killed after {gap}"):
+            self._machine.kill(f"after {gap}")
         if len(journal) > length and weather.strikes("item written, answer lost"):
             return Failed(error=TransientError("no answer for one item", code="PROVIDER.TIMEOUT"))
         return result

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.simulation.oracle.judging import Finding
     from tests.simulation.store import Store
 
+SURELY_POLLED = timedelta(hours=7.2)
+"""Every calendar is polled every six hours; whoever noted the last look may have had a clock that is an hour ahead."""
 PATIENCE = timedelta(hours=8)
 """Virtual time after which a healed world has to be quiet."""
 
@@ -77,7 +79,7 @@ class _History:
     def live(self) -> None:
         """From the first sign-in to the verdict."""
         self._move_in()
-        for _ in range(self._chance.randint(30, 75)):
+        for _ in range(self._chance.randint(35, 90)):
             self._wait()
             self._people.act()
         self._heal()
@@ -213,10 +215,10 @@ class _History:
         return set(self.world.server.shelves) if lied else self.world.channels.untold
 
     def _let_polls_find_the_rest(self) -> None:
-        """Six hours on, every calendar is looked at; what others froze is thawed by a change of its source."""
+        """Hours later every calendar is looked at; what others froze is thawed by a change of its source."""
         world = self.world
         for _ in range(4):
-            world.sleep(6.1 * 3600)
+            world.sleep(SURELY_POLLED.total_seconds())
             self._machine.run_until(world.asleep_until + timedelta(seconds=60))
             world.tick("windows")
             self._fall_quiet("after the polls")

@@ -19,6 +19,12 @@ WORD = "zq"
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney")
 FRAMES = ("{}", "{} Dentist", "🦷 {} <b>bold</b>", "  {} padded  ", "{}\u200b", "{} & sons\r\n")
 RULES = ("FREQ=DAILY", "FREQ=WEEKLY", "FREQ=DAILY;INTERVAL=2", "FREQ=WEEKLY;INTERVAL=2", "FREQ=MONTHLY")
+FAR_AWAY = (
+    {"all_day": True, "zone": "UTC", "start": "1600-02-29", "end": "1600-03-01"},
+    {"all_day": True, "zone": "UTC", "start": "9999-12-30", "end": "9999-12-31"},
+    {"all_day": False, "zone": "UTC", "start": "1600-02-29T12:00:00+00:00", "end": "1600-02-29T13:00:00+00:00"},
+    {"all_day": False, "zone": "UTC", "start": "9999-12-30T12:00:00+00:00", "end": "9999-12-30T13:00:00+00:00"},
+)
 UNITS = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31}
 
 
@@ -43,6 +49,8 @@ class Inventor:
         """When something new happens: mostly soon, sometimes past or far away."""
         chance = self._chance
         kind = chance.random()
+        if kind < 0.01:
+            return dict(chance.choice(FAR_AWAY))
         if kind < 0.55:
             hours = chance.uniform(1, 72)
         elif kind < 0.75:
@@ -84,7 +92,7 @@ class Inventor:
             item["show"] = "free"
         if chance.random() < 0.2:
             item["visibility"] = chance.choice(("public", "private", "confidential"))
-        if chance.random() < 0.35:
+        if chance.random() < 0.35 and is_near(item):
             item["recurrence"] = [self.rule(item)]
         return item
 
@@ -105,8 +113,8 @@ class Inventor:
     def moved(self, item: Item, now: datetime) -> dict[str, Any]:
         """Another time for something; a series keeps its kind of rule."""
         times = self.times(now)
-        if not item["recurrence"]:
-            return times
+        if not item["recurrence"] or not is_near({**item, **times}):
+            return {**times, "recurrence": []}
         return {**times, "recurrence": [self.rule({**item, **times})]}
 
     def shifted(self, item: Item) -> dict[str, str]:
@@ -119,3 +127,8 @@ class Inventor:
 
     def _word(self) -> str:
         return f"{WORD}{next(self._words)}x"
+
+
+def is_near(item: Item) -> bool:
+    """Whether something may repeat: nobody counts the days since 1600."""
+    return "1900" < item["start"] < "9000"

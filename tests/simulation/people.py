@@ -13,7 +13,7 @@ from shared.sync import requests
 from shared.sync.requests import By
 from tests.simulation import plain
 from tests.simulation.google import instance
-from tests.simulation.inventing import Inventor
+from tests.simulation.inventing import Inventor, is_near
 from tests.simulation.microsoft import cancel
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class People:
             if item["recurrence"]:
                 return {"recurrence": []}
             times = self._inventor.times(self._machine.now())  # new ones: no place of an earlier rule comes back
-            return {**times, "recurrence": [self._inventor.rule({**item, **times})]}
+            rules = [self._inventor.rule({**item, **times})] if is_near({**item, **times}) else []
+            return {**times, "recurrence": rules}
 
         self._change("reshapes", changed)
 
@@ -342,7 +343,9 @@ class People:
         """Nobody reaches it for a while."""
         self._world.weather.happened("database down")
         self._world.around.is_down = True
-        self._machine.after(self._chance.uniform(5, 900), self.find_the_database)
+        is_long = self._chance.random() < 0.2  # longer than a message is received again
+        seconds = self._chance.uniform(2400, 7200) if is_long else self._chance.uniform(5, 900)
+        self._machine.after(seconds, self.find_the_database)
 
     def find_the_database(self) -> None:
         """It is back."""

@@ -77,6 +77,8 @@ class Account:
     shelves: list[Shelf] = field(default_factory=list)
     generation: int = 0
     is_revoked: bool = False
+    spent_until: float = 0.0
+    """Seconds since the beginning: until then its quota is used up."""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from shared.core.errors import KalendsError, TransientError
 from tests.simulation.machine import KilledError
@@ -26,9 +27,9 @@ AT_ONCE = 3
 
 @dataclass(slots=True, eq=False)
 class Letter:
-    """A message on its way, with why it failed each time it was received."""
+    """A message on its way, None if nobody can read it, with why it failed each time it was received."""
 
-    message: SyncMessage
+    message: SyncMessage | None
     failures: list[str] = field(default_factory=list)
 
 
@@ -51,8 +52,14 @@ class Queues:
             self.machine.after(1.0, lambda: self.deliver(letter, timeout))
             return
         if len(letter.failures) >= MAX_RECEIVES:
-            self.machine.note(f"dead letter: {letter.message.task} after {', '.join(letter.failures)}")
+            self.machine.note(
+                f"dead letter: {letter.message and letter.message.task} after {', '.join(letter.failures)}"
+            )
             self.dead.append(letter)
+            return
+        if letter.message is None:
+            letter.failures.append("nonsense")
+            self.machine.after(6 * timeout, lambda: self.deliver(letter, timeout))
             return
         self.running += 1
 
@@ -96,6 +103,11 @@ class Lane:
         machine, weather, chance = self._queues.machine, self._queues.weather, self._queues.chance
         if weather.strikes("message lost"):
             return
+        if weather.strikes("poison message"):
+            stranger, nobody = UUID(int=1), UUID(int=2)
+            poison = chance.choice((None, {"calendar_id": nobody}, {"user_id": stranger}))
+            spoiled = Letter(message=poison and message.model_copy(update=poison))
+            machine.after(chance.uniform(0.02, 1.0), lambda: self._queues.deliver(spoiled, self.timeout))
         for _ in range(2 if weather.strikes("message doubled") else 1):
             late = weather.strikes("message late")
             delay = chance.uniform(20, 900) if late else chance.uniform(0.02, 1.0)

@@ -18,6 +18,7 @@ RATES = {
     "message doubled": 0.12,
     "message late": 0.15,
     "queue refuses": 0.02,
+    "poison message": 0.02,
     # notifications: each
     "notification dropped": 0.15,
     "notification doubled": 0.15,
@@ -32,6 +33,8 @@ RATES = {
     "commit, then 504": 0.06,
     "token lapses": 0.015,
     "grant is revoked": 0.002,
+    "quota spent": 0.002,
+    "nonsense answered": 0.01,
     # provider: per item of a batch
     "item refused": 0.03,
     "item written, answer lost": 0.03,
@@ -52,6 +55,16 @@ RATES = {
     "killed before a commit": 0.006,
     "killed after a commit": 0.006,
     "stalled": 0.01,
+    "clock is wrong": 0.02,
+    # processes: in the gap between the provider's commit and its answer
+    "killed after an insert": 0.02,
+    "killed after an update": 0.02,
+    "killed after a delete": 0.03,
+    "killed after an occurrence written": 0.03,
+    "killed after an occurrence cancelled": 0.03,
+    "killed after a channel opened": 0.03,
+    "killed after a channel prolonged": 0.03,
+    "killed after a channel stopped": 0.03,
     # the database
     "database contention": 0.0008,
     "commit unanswered": 0.004,
@@ -63,6 +76,8 @@ RATES = {
 
 NEVER = 0.35
 """So many of the faults do not happen at all in a history."""
+DEAF = 0.04
+"""So many histories hear of no change at all: every notification is dropped."""
 
 
 class Weather:
@@ -75,6 +90,8 @@ class Weather:
             kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
             for kind, rate in RATES.items()
         }
+        if chance.random() < DEAF:
+            self._rates["notification dropped"] = 1.0
         self._chance = {kind: machine.chance(kind) for kind in RATES}
         self.counts: Counter[str] = Counter()
         self.calm = False

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SECRETS = [b"a-secret-for-markers"]
 DEADLINES = {"dispatch": 50.0, "renew": 300.0, "discover": 300.0, "windows": 300.0, "hook": 10.0, "person": 29.0}
+CLOCKS_OFF = (-3600.0, -90.0, -2.0, 2.0, 90.0, 3600.0)
 SCHEDULES = {"dispatch": 60.0, "discover": 600.0, "renew": 900.0, "windows": 86_400.0}
 """Seconds between ticks (infra/catalogue.py)."""
 
@@ -81,8 +82,17 @@ class World:
             webhook_secrets=lambda: SECRETS,
             webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",
             holder=self.machine.actor.name if self.machine.actor else "world",
-            now=self.machine.now,
+            now=self._clock(),
         )
+
+    def _clock(self) -> Callable[[], datetime]:
+        """The clock of whoever acts; now and then it is wrong."""
+        machine = self.machine
+        if machine.actor is None or not self.weather.strikes("clock is wrong"):
+            return machine.now
+        off = timedelta(seconds=self._chance.choice(CLOCKS_OFF))
+        self.skewed.add(machine.actor.name)
+        return lambda: machine.now() + off
 
     def act(
         self,
@@ -152,7 +162,7 @@ class World:
                 backfill=engine.lanes.backfill,
                 flags=engine.flags,
                 correlation_id="hook",
-                now=self.machine.now(),
+                now=engine.now(),
             )
 
         self.act("hook", work, ended=lambda error: answered(accepted, error))
@@ -175,7 +185,7 @@ class World:
         """What a schedule does when its time has come."""
 
         def work(engine: Engine) -> None:
-            now = self.machine.now()
+            now = engine.now()
             match kind:
                 case "dispatch":
                     dispatch.dispatch(engine, correlation_id="dispatch", now=now)
@@ -212,7 +222,7 @@ class World:
         """The simulated account behind a connection."""
         return self.server.accounts[connection.provider_user_id]
 
-    def _open_provider(self, connection: Connection, *, refused: bool = False) -> CalendarProvider:
+    def _open_provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
         """As wiring.App.provider does: the token given out last, or a fresh one when that was refused."""
         account = self.account_of(connection)
         if connection.status == "disconnected":

@@ -251,3 +251,15 @@ def test_channels_that_cannot_be_stopped_are_counted_and_tried_once(world):
     stopped = channels.stop_everything(world.engine, now=clock.now())
 
     assert (stopped.stopped, stopped.failed, stopped.left) == (0, 2, 0)
+
+
+def test_a_provider_that_asks_to_wait_before_it_stops_a_channel_is_left_alone_so_long(world):
+    def limited(channel):
+        raise RateLimitedError("Too many requests.", retry_after=600)
+
+    world.provider.stop = limited
+
+    channels.stop_all(world.engine, [world.source], user_id=world.user_id)
+
+    ((waits,),) = world.rows("SELECT backoff_until > now() + interval '9 minutes' FROM external_calendar_connections")
+    assert waits

@@ -21,7 +21,9 @@ ALWAYS_ALLOWED, SHARE_ALLOWED = 5, 0.10
 REWRITES, PERIOD = 3, 3700.0
 IN_FLIGHT = 200.0
 """Seconds: a write that was rendered so long ago may still be on its way, and show what a link showed then."""
-EXCUSES = re.compile(r"killed|DATABASE\.(UNAVAILABLE|CONTENTION)|QUEUE\.UNAVAILABLE")
+WRONG_CLOCK = 7200.0
+"""Seconds by which the clocks of two workers may be apart."""
+EXCUSES = re.compile(r"killed|nonsense|DATABASE\.(UNAVAILABLE|CONTENTION)|QUEUE\.UNAVAILABLE")
 WORDS = re.compile(r"zq\d+x")
 
 
@@ -144,9 +146,10 @@ def _was_shown(
 
 
 def _frozen_without_cause(history: History) -> Iterator[Finding]:
+    period = PERIOD + (WRONG_CLOCK if history.skewed else 0.0)
     for at, tag in history.frozen:
         meddled = sum(
-            entry["by"] == "person" and entry["tag"] == tag and at - PERIOD <= entry["at"] <= at
+            entry["by"] == "person" and entry["tag"] == tag and at - period <= entry["at"] <= at
             for entry in history.journal
         )
         if meddled < REWRITES:
@@ -162,7 +165,7 @@ def _too_soon(history: History) -> Iterator[Finding]:
         for at, scope, retry_after in call.get("limits", ()):
             ended = history.ended.get(call["actor"])
             until = at + retry_after - 1
-            if scope is not None or ended is None or ended >= until:
+            if scope is not None or ended is None or ended >= until or call["actor"] in history.skewed:
                 continue
             if any(account == call["account"] and at <= when <= until for account, when in history.renewed):
                 continue
@@ -170,7 +173,7 @@ def _too_soon(history: History) -> Iterator[Finding]:
             for when, later in known[bisect_left(known, ended, key=lambda pair: pair[0]) :]:
                 if when >= until:
                     break
-                if later["actor_began"] > ended:
+                if later["actor_began"] > ended and later["actor"] not in history.skewed:
                     early = f"{until - when:.0f} s before the Retry-After told to {call['actor']}"
                     what = f"{later['actor']} asked {call['account']} {early}"
                     yield Finding(kind="too soon", what=what)
