@@ -37,14 +37,16 @@ CREATE TABLE profiles (
   email         text NOT NULL CHECK (email = lower(email) AND email LIKE '%_@_%'),
   name          text NOT NULL DEFAULT '',
   role          text NOT NULL DEFAULT 'user' CHECK (role IN ('admin', 'operator', 'user')),
-  timezone      text NOT NULL DEFAULT 'UTC',
+  timezone      text,
   password_hash text,
   force_reset   boolean NOT NULL DEFAULT false,
+  version       integer NOT NULL DEFAULT 1,
   created_at    timestamptz NOT NULL DEFAULT now(),
   updated_at    timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX profiles_email ON profiles (email);
 COMMENT ON TABLE profiles IS 'People. Runbook 004 calls a person "provider": its provider_id is profiles.id.';
+COMMENT ON COLUMN profiles.timezone IS 'An IANA name; null as long as neither the person nor their browser has said it: UTC.';
 SELECT protect_tenant_table('profiles', 'id');
 
 CREATE TABLE sessions (
@@ -158,3 +160,16 @@ CREATE TABLE leases (
 );
 COMMENT ON TABLE leases IS 'One writer per resource. The token rises with each claim and fences the rows it guards.';
 GRANT SELECT, INSERT, UPDATE, DELETE ON leases TO kalends_runtime, kalends_operator;
+
+CREATE TABLE quotas (
+  subject    text PRIMARY KEY,
+  calls      double precision NOT NULL,
+  counted_at timestamptz NOT NULL,
+  running    timestamptz[] NOT NULL DEFAULT '{}',
+  live_until timestamptz NOT NULL DEFAULT '-infinity'
+);
+COMMENT ON TABLE quotas IS 'What a provider lets an account do, counted across all workers.';
+COMMENT ON COLUMN quotas.calls IS 'A bucket that fills up with time: the calls that may still be made.';
+COMMENT ON COLUMN quotas.running IS 'Calls on their way: when each is over for certain.';
+COMMENT ON COLUMN quotas.live_until IS 'Live work waits for its turn: until then no backfill begins a call.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON quotas TO kalends_runtime, kalends_operator;

@@ -11,10 +11,11 @@ from shared import providers
 from shared.aws.bus import EventBridge
 from shared.aws.queues import SqsQueue
 from shared.aws.secrets import SecretsManager
-from shared.control import gates
+from shared.control import gates, quotas
 from shared.core import clock
 from shared.core.errors import InvalidError
 from shared.crypto import signatures
+from shared.providers.port import no_waiting
 from shared.store.conninfo import DatabaseSecret
 from shared.store.database import Database
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import KeyRing
     from shared.operations.rotation import Rotation
     from shared.providers import Endpoints
-    from shared.providers.port import Authorizer, CalendarProvider
+    from shared.providers.port import Authorizer, CalendarProvider, Turns
     from shared.sync.context import Engine
 
 
@@ -150,14 +151,15 @@ class App:
         """The account behind an access token."""
         return providers.connect(provider, access_token=access_token, endpoints=self.endpoints)
 
-    def provider(self, connection: Connection, *, refused: bool = False) -> CalendarProvider:
-        """The connection's account, with a token that lives long enough to work with.
+    def provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+        """The connection's account, with a token that lives long enough to work with, for live work or a backfill.
 
         `refused`: the provider has just answered 401 to the token given out last; a fresh one is got. Raises
-        ReauthRequiredError, ConflictError (disconnected), TransientError.
+        ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError.
         """
         from shared.connections import tokens
 
+        turns = self._turns(connection, live=live)
         token = tokens.access_token(
             self.database,
             connection_id=connection.id,
@@ -168,7 +170,22 @@ class App:
             refused=self._given.get(connection.id) if refused else None,
         )
         self._given[connection.id] = token
-        return self.connect(connection.provider, token)
+        return providers.connect(connection.provider, access_token=token, endpoints=self.endpoints, turns=turns)
+
+    def _turns(self, connection: Connection, *, live: bool) -> Turns:
+        """When the account may be called. Raises QuotaSpentError when this work may not call it now."""
+        if connection.provider != "microsoft":
+            return no_waiting
+        quota = quotas.Quota(
+            database=self.database,
+            user_id=connection.user_id,
+            subject=f"mailbox:{connection.oauth_app_id}:{connection.provider_user_id}",
+            limit=quotas.MAILBOX,
+            live=live,
+            now=clock.now,
+        )
+        quota.require_room()
+        return quota.turn
 
 
 @cache

@@ -113,6 +113,14 @@ class RateLimitedError(TransientError):
         self.retry_after = retry_after
 
 
+class QuotaSpentError(KalendsError):
+    """By our own count the provider would refuse, or live work goes first. Nothing failed: the work stays due."""
+
+    code = "QUOTA.SPENT"
+    status = 429
+    retryable = True
+
+
 class SuspiciousChangeError(KalendsError):
     """A change so large that a person must confirm it (promise 1)."""
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shared.core.errors import InvalidError
+from shared.providers.port import no_waiting
 
 if TYPE_CHECKING:
-    from shared.providers.port import Authorizer, CalendarProvider
+    from shared.providers.port import Authorizer, CalendarProvider, Turns
 
 type ProviderName = Literal["google", "microsoft"]
 PROVIDERS: tuple[ProviderName, ...] = ("google", "microsoft")
@@ -38,8 +39,11 @@ class OAuthClient:
         return f"OAuthClient(client_id={self.client_id!r})"
 
 
-def connect(name: str, *, access_token: str, endpoints: Endpoints) -> CalendarProvider:
-    """The account behind `access_token`. Raises InvalidError for a provider Kalends does not speak to."""
+def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns = no_waiting) -> CalendarProvider:
+    """The account behind `access_token`; `turns` says when a provider that minds may be called.
+
+    Raises InvalidError for a provider Kalends does not speak to.
+    """
     match name:
         case "google":
             from shared.providers.google.client import GoogleCalendar
@@ -48,7 +52,7 @@ def connect(name: str, *, access_token: str, endpoints: Endpoints) -> CalendarPr
         case "microsoft":
             from shared.providers.microsoft.client import MicrosoftCalendar
 
-            return MicrosoftCalendar(access_token=access_token, graph_endpoint=endpoints.microsoft_graph)
+            return MicrosoftCalendar(access_token=access_token, graph_endpoint=endpoints.microsoft_graph, turns=turns)
     raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")
 
 

@@ -9,11 +9,13 @@ Messages name ids and causes, never an event's text.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from shared.calendar.event import Event, Unit
@@ -193,9 +195,29 @@ class Channel:
     expires_at: datetime
 
 
+UNREADABLE = "PROVIDER.UNREADABLE"
+"""The code of the TransientError for a success that is none: HTML, half an answer, another shape."""
+ENDLESS_PAGES = "PROVIDER.ENDLESS_PAGES"
+"""The code of the TransientError for a listing that does not come to an end."""
 HANDSHAKE_FAILED = "PROVIDER.PUSH_HANDSHAKE"
 """The code of the TransientError when a provider did not reach our webhook while a channel was opened. That says
 something about us, not about the account: only the channel waits."""
+
+
+class Turns(Protocol):
+    """Says when calls may be made to a provider that allows only so many at a time."""
+
+    def __call__(self, calls: int, *, at_once: int) -> AbstractContextManager[int]:
+        """Wait for the turn of some of `calls`, of which the provider carries out up to `at_once` at a time.
+
+        Gives how many may be made while the context lasts, one at least. Raises QuotaSpentError.
+        """
+
+
+@contextmanager
+def no_waiting(calls: int, *, at_once: int) -> Iterator[int]:
+    """The turns of a provider that does not mind."""
+    yield calls
 
 
 class CalendarProvider(Protocol):

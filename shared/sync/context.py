@@ -35,10 +35,13 @@ class Queue(Protocol):
 
 
 class OpenProvider(Protocol):
-    """Gives a connection's account with a valid token; `refused` says that the last one was not accepted."""
+    """Gives a connection's account with a valid token; `refused` says that the last one was not accepted.
 
-    def __call__(self, connection: Connection, *, refused: bool = False) -> CalendarProvider:
-        """Raises ReauthRequiredError, ConflictError (disconnected), TransientError."""
+    What is not `live` is a backfill: it may make fewer calls, and waits while live work does.
+    """
+
+    def __call__(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+        """Raises ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +78,15 @@ class Engine:
         found = {provider: self.webhook_address(provider) for provider in PROVIDERS}
         return {provider: address for provider, address in found.items() if address is not None}
 
-    def with_provider[Answer](self, connection: Connection, work: Callable[[CalendarProvider], Answer]) -> Answer:
+    def with_provider[Answer](
+        self, connection: Connection, work: Callable[[CalendarProvider], Answer], *, live: bool = True
+    ) -> Answer:
         """Do repeatable work with the connection's account; a token that the provider refuses is replaced.
 
         One that was good for a while has ended, also a fresh one if tokens live for seconds. Raises
         ReauthRequiredError when the grant itself is refused, or a fresh token at once.
         """
-        provider = self.open_provider(connection)
+        provider = self.open_provider(connection, live=live)
         for renewed in range(RENEWALS):
             began = self.now()
             try:
@@ -89,5 +94,5 @@ class Engine:
             except ReauthRequiredError:
                 if renewed and self.now() - began < GOOD_FOR_A_WHILE:
                     raise
-            provider = self.open_provider(connection, refused=True)
+            provider = self.open_provider(connection, refused=True, live=live)
         return work(provider)

@@ -25,15 +25,24 @@ def ask_pull(engine: Engine, user_id: UUID, calendar_ids: Sequence[UUID], *, cor
 
 
 def ask_push(
-    engine: Engine, user_id: UUID, calendar_ids: Sequence[UUID], *, correlation_id: str, now: datetime
+    engine: Engine,
+    user_id: UUID,
+    calendar_ids: Sequence[UUID],
+    *,
+    correlation_id: str,
+    now: datetime,
+    with_backfill: bool = True,
 ) -> None:
-    """Send a push for each calendar with something due and none queued, in the lane of its most urgent item."""
+    """Send a push for each calendar with something due and none queued, in the lane of its most urgent item.
+
+    Without `with_backfill` only for live work: dispatch sees to the rest.
+    """
     if not calendar_ids:
         return
     with engine.database.person(user_id) as conn:
         lanes = {one: mappings.has_due(conn, one, now=now) for one in calendar_ids}
         live = [one for one, lane in lanes.items() if lane == mappings.LIVE]
-        backfill = [one for one, lane in lanes.items() if lane == mappings.BACKFILL]
+        backfill = [one for one, lane in lanes.items() if lane == mappings.BACKFILL and with_backfill]
         # A live change overtakes a queued backfill: it gets a message of its own, always.
         calendars.mark_queued(conn, live, "push", now=now)
         backfill = calendars.mark_queued(conn, backfill, "push", now=now)

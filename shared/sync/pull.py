@@ -54,7 +54,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             conn,
             engine,
             task="pull",
-            live=not calendar.needs_full_sync,
+            lane=mappings.BACKFILL if calendar.needs_full_sync else mappings.LIVE,
             calendar=calendar,
             connection=connection,
             correlation_id=correlation_id,

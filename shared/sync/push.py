@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.writes import Work
 
-BATCH = 50
-"""Mirrors brought up to date between two commits: Google's largest batch."""
+BATCH = {mappings.LIVE: 50, mappings.BACKFILL: 20}
+"""Mirrors brought up to date between two commits: Google's largest batch, and Graph's; live work waits for no more."""
 BUDGET = 20.0
 """Seconds of work in one call; the rest is left to the next message."""
 
@@ -41,7 +41,8 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         calendars.take_up(conn, calendar_id, "push")
         calendar = calendars.get(conn, calendar_id)
         connection = connections.get(conn, calendar.connection_id)
-        if mappings.has_due(conn, calendar_id, now=now) is None:
+        lane = mappings.has_due(conn, calendar_id, now=now)
+        if lane is None:
             links.finish_deletions(conn, calendar_id)
             return Outcome.DONE
         if not may_start(conn, engine, connection, now=now):
@@ -50,6 +51,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             conn,
             engine,
             task="push",
+            lane=lane,
             calendar=calendar,
             connection=connection,
             correlation_id=correlation_id,
@@ -57,47 +59,57 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
-    outcome = run.guarded(lambda provider: _write_all(run, provider))
+    outcome = run.guarded(lambda: _write_all(run))
     now = engine.now()
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
         links.finish_deletions(conn, calendar_id)
-    if outcome is not Outcome.FAILED:
-        lanes.ask_push(engine, user_id, [calendar_id], correlation_id=correlation_id, now=now)
+    is_parked = outcome is Outcome.PARKED
+    if outcome is not Outcome.FAILED and not (is_parked and run.is_live):
+        lanes.ask_push(
+            engine, user_id, [calendar_id], correlation_id=correlation_id, now=now, with_backfill=not is_parked
+        )
     return outcome
 
 
-def _write_all(run: Run, provider: CalendarProvider) -> Outcome:
+def _write_all(run: Run) -> Outcome:
+    """Batch after batch, looking before each which lane is next; a live run leaves backfill to its own queue."""
     deadline = monotonic() + BUDGET
-    while work := _claim(run):
-        began = run.engine.now()
-        _write(provider, run.calendar, work)
-        now = run.engine.now()
-        with run.transaction(now) as conn:
-            standing = mappings.lock(conn, [one.mapping.id for one in work])
-            for one in work:
-                failed = settle.settle(
-                    conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, run_id=run.id, now=now
-                )
-                run.failed += failed
-                run.processed += not failed
-            if any(one.changed_the_mirror for one in work):
-                silence.expect(conn, run.calendar.id, since=began, now=now)
-        if monotonic() > deadline:
-            break
+    takes = (mappings.LIVE,) if run.is_live else (mappings.LIVE, mappings.BACKFILL)
+    following: int | None = run.lane
+    while following is not None and following in takes and monotonic() < deadline:
+        run.lane = following
+        following = run.with_provider(lambda provider: _write_batch(run, provider))
+    return Outcome.DONE if following is None else Outcome.MORE
+
+
+def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
+    """Bring some mirrors up to date; returns the lane of what is due next, None if nothing is."""
+    work = _claim(run)
+    began = run.engine.now()
+    _write(provider, run.calendar, work)
     now = run.engine.now()
-    with run.engine.database.person(run.calendar.user_id) as conn:
+    with run.transaction(now) as conn:
+        standing = mappings.lock(conn, [one.mapping.id for one in work])
+        for one in work:
+            failed = settle.settle(
+                conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, run_id=run.id, now=now
+            )
+            run.failed += failed
+            run.processed += not failed
+        if any(one.changed_the_mirror for one in work):
+            silence.expect(conn, run.calendar.id, since=began, now=now)
         if run.processed:
             connections.mark_success(conn, run.connection.id, now=now)
         run.finish(conn)
-    return Outcome.MORE if work else Outcome.DONE
+        return mappings.has_due(conn, run.calendar.id, now=now)
 
 
 def _claim(run: Run) -> list[Work]:
-    """What is due now, rendered; live changes come first each time, so none waits behind a backfill (promise 11)."""
+    """What is due now in the lane that is next, rendered: no live change waits behind a backfill (promise 11)."""
     now = run.engine.now()
     with run.transaction(now) as conn:
-        due = mappings.due(conn, run.calendar.id, now=now, limit=BATCH)
+        due = mappings.due(conn, run.calendar.id, lane=run.lane, now=now, limit=BATCH[run.lane])
         work = writes.prepare(
             conn,
             run.calendar,

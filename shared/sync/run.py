@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING
 
 from shared.connections import store as connections
 from shared.control import gates
-from shared.core.errors import CursorExpiredError, KalendsError, PreconditionFailedError
+from shared.core.errors import (
+    CursorExpiredError,
+    KalendsError,
+    PreconditionFailedError,
+    QuotaSpentError,
+    RateLimitedError,
+)
 from shared.store import leases
 from shared.sync import links
-from shared.sync.store import calendars, runs
+from shared.sync.store import calendars, mappings, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
+AT_DISPATCH = 60.0
+"""Seconds until dispatch looks again. A backfill that is told to wait no longer than that keeps nobody else waiting."""
 
 
 class Outcome(StrEnum):
@@ -53,7 +61,8 @@ class Outcome(StrEnum):
 class Run:
     """One pull or push of a calendar, under its lease; counts what it has done so far.
 
-    `processed` and `failed` count events or mirrors, `requests` the provider's calls as far as they are known.
+    `lane` is that of the work at hand. `processed` and `failed` count events or mirrors, `requests` the provider's
+    calls as far as they are known.
     """
 
     engine: Engine
@@ -64,9 +73,15 @@ class Run:
     id: UUID
     correlation_id: str
     key: DataKey
+    lane: int
     processed: int = 0
     failed: int = 0
     requests: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a person waits for this, or it is a backfill."""
+        return self.lane == mappings.LIVE
 
     @contextmanager
     def transaction(self, now: datetime) -> Iterator[DatabaseConnection]:
@@ -88,12 +103,18 @@ class Run:
             error=error,
         )
 
-    def guarded(self, work: Callable[[CalendarProvider], Outcome]) -> Outcome:
-        """Do `work` with the connection's account, and record what goes wrong."""
+    def with_provider[Answer](self, work: Callable[[CalendarProvider], Answer]) -> Answer:
+        """Do repeatable work with the connection's account, as live work or as a backfill."""
+        return self.engine.with_provider(self.connection, work, live=self.is_live)
+
+    def guarded(self, work: Callable[[], Outcome]) -> Outcome:
+        """Do `work`, and record what goes wrong."""
         try:
-            return self.engine.with_provider(self.connection, work)
+            return work()
         except PreconditionFailedError:
             return Outcome.BUSY
+        except QuotaSpentError as error:
+            return self._park(error)
         except CursorExpiredError as error:
             with self.engine.database.person(self.calendar.user_id) as conn:
                 links.request_full_read(conn, self.calendar.id)
@@ -102,8 +123,16 @@ class Run:
         except KalendsError as error:
             if error.error_code.startswith("DATABASE."):
                 raise
+            if not self.is_live and isinstance(error, RateLimitedError) and (error.retry_after or 0) <= AT_DISPATCH:
+                return self._park(error)
             self._record(error)
             return Outcome.FAILED
+
+    def _park(self, error: KalendsError) -> Outcome:
+        """Nothing is wrong with the account: what is left waits for dispatch, and other work goes on meanwhile."""
+        with self.engine.database.person(self.calendar.user_id) as conn:
+            self.finish(conn, outcome="partial", error=f"{error.error_code}: {error.message}")
+        return Outcome.PARKED
 
     def _record(self, error: KalendsError) -> None:
         with self.engine.database.person(self.calendar.user_id) as conn:
@@ -135,6 +164,7 @@ def start(
     engine: Engine,
     *,
     task: Literal["pull", "push"],
+    lane: int,
     calendar: SyncedCalendar,
     connection: Connection,
     correlation_id: str,
@@ -161,4 +191,5 @@ def start(
         id=run_id,
         correlation_id=correlation_id,
         key=engine.data_key(conn, connection.id),
+        lane=lane,
     )

@@ -12,12 +12,14 @@ from shared.core.errors import (
     KalendsError,
     NotFoundError,
     PreconditionFailedError,
+    QuotaSpentError,
     RateLimitedError,
     TransientError,
 )
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, WriteOccurrence, Written
 from shared.sync import sightings, writes
 from shared.sync.differences import CANCELLED, Applied
+from shared.sync.run import AT_DISPATCH
 from shared.sync.store import journal, mappings, mirrors
 
 if TYPE_CHECKING:
@@ -156,6 +158,7 @@ def _failed(
     """Typed by what must be done: write anew, wait, or leave it until the source changes. Returns True: it failed."""
     mapping = work.mapping
     retry_at: datetime | None = None
+    counted = True
     match error:
         case PreconditionFailedError():
             retry_at = now
@@ -166,9 +169,11 @@ def _failed(
             # The provider lost an occurrence (Graph cannot bring a deleted one back): the rule is written anew.
             mappings.forget_root(conn, mapping, applied=replace(applied, root=None).to_json())
             retry_at = now + _wait(mapping.attempts)
-        case TransientError():
+        case RateLimitedError() | QuotaSpentError():
             asked = error.retry_after if isinstance(error, RateLimitedError) else None
-            retry_at = now + max(_wait(mapping.attempts), timedelta(seconds=asked or 0))
+            retry_at, counted = now + timedelta(seconds=asked or AT_DISPATCH), False
+        case TransientError():
+            retry_at = now + _wait(mapping.attempts)
         case _ if work.is_removal:
             # Not ours any more, or out of reach for good: it is left alone, and no longer counted as a mirror.
             mappings.save_gone(conn, mapping, done=True)
@@ -182,9 +187,10 @@ def _failed(
         code=error.error_code,
         message=error.message,
         retry_at=retry_at,
+        counted=counted,
         forget_etag=isinstance(error, PreconditionFailedError),
     )
-    if retry_at is None or mapping.attempts + 1 >= mirrors.SHOWN_AFTER:
+    if retry_at is None or (counted and mapping.attempts + 1 >= mirrors.SHOWN_AFTER):
         mirrors.mark_failed(
             conn,
             calendar,

@@ -24,7 +24,7 @@ class World(world.World):
     def __init__(self, database: Database, *, base: str, token: str) -> None:
         super().__init__(database)
         google = GoogleCalendar(access_token=token, api_endpoint=base)
-        self.engine = replace(self.engine, open_provider=lambda connection, *, refused=False: google)
+        self.engine = replace(self.engine, open_provider=lambda connection, *, refused=False, live=True: google)
         self._base, self._token = base, token
 
     def calendar(self, name: str) -> UUID:
@@ -56,7 +56,10 @@ class World(world.World):
         """The engine as another Lambda has it: connections of its own, to the database and to Google."""
         google = GoogleCalendar(access_token=self._token, api_endpoint=self._base)
         return replace(
-            self.engine, database=database, open_provider=lambda connection, *, refused=False: google, holder="another"
+            self.engine,
+            database=database,
+            open_provider=lambda connection, *, refused=False, live=True: google,
+            holder="another",
         )
 
     def _pull(self, calendar_id: UUID) -> Outcome:

@@ -28,7 +28,7 @@ class Tokens:
         with world.database.person(world.user_id) as conn:
             self.connection = connections.get(conn, world.connection_id)
 
-    def open(self, connection: connections.Connection, *, refused: bool = False) -> CalendarProvider:
+    def open(self, connection: connections.Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
         self.opened.append(refused)
         return self.world.provider
 

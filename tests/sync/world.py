@@ -53,7 +53,7 @@ class World:
             database=database,
             lanes=self.lanes,
             flags=dict.fromkeys(Operation, True),
-            open_provider=lambda connection, *, refused=False: self.provider,
+            open_provider=lambda connection, *, refused=False, live=True: self.provider,
             data_key=lambda conn, connection_id: self.key,
             webhook_secrets=lambda: SECRETS,
             webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",

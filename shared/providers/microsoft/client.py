@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.providers.microsoft import changes, channels, payloads, writes
 from shared.providers.microsoft.graph import Graph
 from shared.providers.microsoft.payloads import CalendarPayload, UserPayload
-from shared.providers.port import Account, RemoteCalendar
+from shared.providers.port import Account, RemoteCalendar, no_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Event, Unit
     from shared.calendar.span import Window
-    from shared.providers.port import Channel, Failed, Page, Write, Written
+    from shared.providers.port import Channel, Failed, Page, Turns, Write, Written
 
 _CALENDARS_PER_PAGE = 100
 
@@ -29,8 +29,8 @@ _CALENDARS_PER_PAGE = 100
 class MicrosoftCalendar:
     """One Microsoft account, for as long as its access token lives (port.CalendarProvider)."""
 
-    def __init__(self, *, access_token: str, graph_endpoint: str) -> None:
-        self._graph = Graph(access_token=access_token, endpoint=graph_endpoint)
+    def __init__(self, *, access_token: str, graph_endpoint: str, turns: Turns = no_waiting) -> None:
+        self._graph = Graph(access_token=access_token, endpoint=graph_endpoint, turns=turns)
 
     def account(self) -> Account:
         """Who this is. A mailbox has `mail`; a personal account may have its address only as userPrincipalName."""

@@ -15,14 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from shared.core.errors import KalendsError, TransientError
+from shared.core.errors import KalendsError, QuotaSpentError, TransientError
 from shared.providers.microsoft import errors
 from shared.providers.patience import Patience, may_pass
+from shared.providers.port import ENDLESS_PAGES, UNREADABLE, no_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from shared.providers.port import Turns
+
 BATCH = 20
+AT_ONCE = 4
+"""Requests of a batch that Graph runs at a time."""
+MAX_PAGES = 400
+"""A listing with more pages goes round in circles."""
 TIMEOUT = 15.0
 """Seconds; a notification or a lease never waits longer for one answer."""
 _PREFER = 'IdType="ImmutableId", outlook.timezone="UTC"'
@@ -79,7 +86,14 @@ class Answer:
 
 
 def _broken(what: str) -> TransientError:
-    return TransientError(f"Microsoft Graph did not answer with the JSON it promises for {what}. Try again later.")
+    return TransientError(
+        f"Microsoft Graph did not answer with the JSON it promises for {what}. Try again later.", code=UNREADABLE
+    )
+
+
+def endless(what: str) -> TransientError:
+    """A listing whose pages go round in circles, or on and on."""
+    return TransientError(f"Microsoft Graph did not come to an end of {what}. Try again later.", code=ENDLESS_PAGES)
 
 
 @cache
@@ -91,7 +105,8 @@ def connection() -> httpx.Client:
 class Graph:
     """Graph as one account. `calls` counts what Graph counts: every request, and each of a batch's."""
 
-    def __init__(self, *, access_token: str, endpoint: str) -> None:
+    def __init__(self, *, access_token: str, endpoint: str, turns: Turns = no_waiting) -> None:
+        self._turns = turns
         self._endpoint = endpoint.rstrip("/")
         self._authorization = f"Bearer {access_token}"
         self.calls = 0
@@ -102,12 +117,12 @@ class Graph:
         return self.send(Request(method="GET", path=path, what=what, headers=headers)).result()
 
     def pages(self, path: str, *, what: str, prefer: str = "") -> Iterator[dict[str, Any]]:
-        """Every item of a listing, page after page. Raises TransientError when the pages run in a circle."""
+        """Every item of a listing, page after page. Raises TransientError when the pages do not end."""
         seen: set[str] = set()
         following: str | None = path
         while following is not None:
-            if following in seen:
-                raise TransientError(f"Microsoft Graph repeats the pages of {what}. Try again later.")
+            if following in seen or len(seen) == MAX_PAGES:
+                raise endless(what)
             seen.add(following)
             page = self.get(following, what=what, prefer=prefer)
             yield from items(page, what=what)
@@ -118,20 +133,21 @@ class Graph:
         if link is None:
             return None
         if not isinstance(link, str) or not link.startswith(f"{self._endpoint}/"):
-            raise TransientError(f"Microsoft Graph sent a link to another place for {what}. Try again later.")
+            raise TransientError(
+                f"Microsoft Graph sent a link to another place for {what}. Try again later.", code=UNREADABLE
+            )
         return link.removeprefix(self._endpoint)
 
     def send(self, request: Request) -> Answer:
         """One request by itself; what passes is tried again for seconds.
 
-        Raises TransientError if there is no answer, or one that is not JSON.
+        Raises TransientError if there is no answer, or one that is not JSON; QuotaSpentError.
         """
         patience, repeats = Patience(), 0
         while True:
-            self.calls += 1
             refusal: KalendsError | None
             try:
-                answer = self._exchange(request)
+                (answer,) = self._round([request])
                 refusal = answer.error()
                 if refusal is None or not patience.grants([refusal], repeats=repeats):
                     return answer
@@ -144,8 +160,8 @@ class Graph:
         """Many requests, answers in their order; an error where none was obtained.
 
         Only items refused in passing are sent again, while `patience` lasts; then their refusal stands. Once Graph
-        cannot be reached or throttles a whole batch for longer, nothing further is sent. Raises ReauthRequiredError for
-        a dead token.
+        cannot be reached or throttles a whole batch for longer, or the quota is spent, nothing further is sent. Raises
+        ReauthRequiredError for a dead token, and QuotaSpentError if nothing was sent at all.
         """
         answers: list[Answer | KalendsError] = []
         patience = patience or Patience()
@@ -156,6 +172,10 @@ class Graph:
                     answers += self._chunk(chunk, patience)
                     continue
                 except TransientError as error:
+                    failure = error
+                except QuotaSpentError as error:
+                    if not answers:
+                        raise
                     failure = error
             answers += [failure] * len(chunk)
         for answer in answers:
@@ -174,22 +194,28 @@ class Graph:
                     raise
                 repeats += 1
                 continue
-            answers |= dict(zip(pending, found, strict=True))
-            untried = [index for index in pending if answers[index].status == HTTPStatus.FAILED_DEPENDENCY]
-            refusals = {index: answers[index].error() for index in pending if index not in untried}
+            sent, pending = pending[: len(found)], pending[len(found) :]
+            answers |= dict(zip(sent, found, strict=True))
+            untried = [index for index in sent if answers[index].status == HTTPStatus.FAILED_DEPENDENCY]
+            refusals = {index: answers[index].error() for index in sent if index not in untried}
             refused = {index: one for index, one in refusals.items() if one and may_pass(one, repeats=repeats)}
-            if len(untried) == len(pending) or (refused and not patience.grants(refused.values(), repeats=repeats)):
-                break
+            if len(untried) == len(sent) or (refused and not patience.grants(refused.values(), repeats=repeats)):
+                continue
             repeats += bool(refused)
-            pending = sorted([*refused, *untried])
+            pending = sorted([*refused, *untried, *pending])
         return [answers[index] for index in range(len(requests))]
 
     def _round(self, requests: Sequence[Request]) -> list[Answer]:
-        self.calls += len(requests)
-        if len(requests) == 1:
-            return [self._exchange(requests[0])]
+        """The answers to the first of these requests: to as many as had their turn, one at least."""
         serials = [request.serial for request in requests if request.serial is not None]
         in_order = len(serials) != len(set(serials))
+        with self._turns(len(requests), at_once=1 if in_order else min(AT_ONCE, len(requests))) as granted:
+            self.calls += granted
+            return self._together(requests[:granted], in_order=in_order)
+
+    def _together(self, requests: Sequence[Request], *, in_order: bool) -> list[Answer]:
+        if len(requests) == 1:
+            return [self._exchange(requests[0])]
         items = [_item(number, request, in_order=in_order) for number, request in enumerate(requests)]
         batch = Request(method="POST", path="/$batch", what=f"a batch of {len(requests)}", body={"requests": items})
         return _answers(self._exchange(batch), requests)

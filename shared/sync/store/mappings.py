@@ -164,19 +164,19 @@ def count_mirrors(conn: Connection, link_id: UUID) -> int:
     return int(row[0]) if row else 0
 
 
-def due(conn: Connection, target_calendar_id: UUID, *, now: datetime, limit: int) -> list[Mapping]:
-    """What is to be written to a calendar, live before backfill; links that are paused wait."""
+def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime, limit: int) -> list[Mapping]:
+    """What is to be written to a calendar in this lane; links that are paused wait."""
     with conn.cursor(row_factory=class_row(Mapping)) as cursor:
         return cursor.execute(
             f"""
             SELECT {", ".join("m." + name.strip() for name in COLUMNS.split(","))}
               FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
              WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state = 'open'
-               AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
-             ORDER BY m.lane, m.next_attempt_at NULLS FIRST, m.id
+               AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
+             ORDER BY m.next_attempt_at NULLS FIRST, m.id
              LIMIT %(limit)s
             """,  # noqa: S608
-            {"calendar": target_calendar_id, "now": now, "limit": limit},
+            {"calendar": target_calendar_id, "lane": lane, "now": now, "limit": limit},
         ).fetchall()
 
 
@@ -264,13 +264,23 @@ def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
 
 
 def save_failed(
-    conn: Connection, mapping: Mapping, *, code: str, message: str, retry_at: datetime | None, forget_etag: bool = False
+    conn: Connection,
+    mapping: Mapping,
+    *,
+    code: str,
+    message: str,
+    retry_at: datetime | None,
+    counted: bool = True,
+    forget_etag: bool = False,
 ) -> None:
-    """A write failed. With `retry_at` it is tried again then; without, the item is skipped until it changes."""
+    """A write failed. With `retry_at` it is tried again then; without, the item is skipped until it changes.
+
+    What is not `counted` was no attempt: a provider that throttles has not looked at it.
+    """
     conn.execute(
         """
         UPDATE event_mappings
-           SET attempts = attempts + 1, next_attempt_at = %(retry_at)s, last_error = %(message)s,
+           SET attempts = attempts + %(counted)s, next_attempt_at = %(retry_at)s, last_error = %(message)s,
                reason = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN %(code)s ELSE reason END,
                mirror_etag = CASE WHEN %(forget)s THEN NULL ELSE mirror_etag END,
                done = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN greatest(done, %(done)s) ELSE done END,
@@ -282,6 +292,7 @@ def save_failed(
             "message": message,
             "code": code,
             "forget": forget_etag,
+            "counted": int(counted),
             "done": mapping.requested,
             "id": mapping.id,
         },
