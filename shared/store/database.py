@@ -94,7 +94,8 @@ class Database:
     def _answers(conn: Connection) -> bool:
         """Whether the other side still holds the connection; costs no round trip: only a look at the socket."""
         try:
-            conn.pgconn.consume_input()
+            for _ in range(2):  # a server that stops says so before it hangs up: the first look sees only the words
+                conn.pgconn.consume_input()
         except psycopg.OperationalError:
             return False
         return conn.pgconn.status == psycopg.pq.ConnStatus.OK
