@@ -13,8 +13,8 @@ setup: ## fetch the tools and dependencies (every other target does it first; in
 run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes it; .env: real accounts)
 	@exec $(PYTHON) -m infra.local --env-file .env
 
-smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; the last line is JSON
-	@$(PYTHON) -m tests.smoke
+smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; FAULTS=1: in bad weather
+	@$(PYTHON) -m tests.smoke $(if $(FAULTS),--faults)
 
 test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows)
 	@$(PYTHON) -m tests.e2e.browser install

@@ -17,11 +17,13 @@ from infra import ROOT
 from infra.local import aws
 from tests.e2e import cloud as clouds
 from tests.smoke import privacy
+from tests.smoke.hard import HardRun
 from tests.smoke.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tests.e2e.cloud import Cloud
     from tests.smoke.privacy import Needles
     from tests.smoke.run import Report
 
@@ -36,8 +38,11 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=300, help="events on the Google side (default: %(default)s)")
     parser.add_argument("--changes", type=int, default=60, help="live changes, both ways (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of what is made up (default: %(default)s)")
+    parser.add_argument("--faults", action="store_true", help="in bad weather: faults, kills, an outage")
     parser.add_argument("--ready-file", type=Path, help="of a running local cloud; by default one is started")
     options = parser.parse_args()
+    if options.faults and options.ready_file:
+        parser.error("--faults kills workers and stops the database: it needs a cloud of its own, not --ready-file")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop what was started, as after Ctrl-C
     shutil.rmtree(KEPT, ignore_errors=True)
     KEPT.mkdir(parents=True)
@@ -46,15 +51,16 @@ def main() -> int:
         if options.ready_file:
             facts = json.loads(options.ready_file.read_text())
             directory = Path(facts["logs"]).parent
-            report, needles = attempt(facts, directory, options, say)
+            report, needles = attempt(plain(facts, options, say), directory, facts)
             time.sleep(3)  # the last lines of the Lambdas' logs arrive
         else:
             say("starting the local cloud")
             directory = stack.enter_context(clouds.folder())
-            with clouds.started(directory):
+            with clouds.started(directory) as cloud:
                 facts = json.loads((directory / "ready.json").read_text())
                 say(f"the local cloud is up: {facts['base_url']}")
-                report, needles = attempt(facts, directory, options, say)
+                run = hard(cloud, options, say) if options.faults else plain(facts, options, say)
+                report, needles = attempt(run, directory, facts)
         leaks = privacy.in_files(needles, directory / "logs")
         shutil.copytree(directory / "logs", KEPT / "logs", ignore_dangling_symlinks=True)
     report.leaked(leaks)
@@ -67,17 +73,24 @@ def main() -> int:
     return 1 if report.wrong else 0
 
 
-def attempt(
-    facts: Mapping[str, Any], directory: Path, options: argparse.Namespace, say: Callable[[str], None]
-) -> tuple[Report, Needles]:
+def plain(facts: Mapping[str, Any], options: argparse.Namespace, say: Callable[[str], None]) -> Run:
+    """The run as it goes in fair weather."""
+    return Run(facts, events=options.events, changes=options.changes, seed=options.seed, say=say)
+
+
+def hard(cloud: Cloud, options: argparse.Namespace, say: Callable[[str], None]) -> Run:
+    """The run in bad weather."""
+    return HardRun(cloud, events=options.events, changes=options.changes, seed=options.seed, say=say)
+
+
+def attempt(run: Run, directory: Path, facts: Mapping[str, Any]) -> tuple[Report, Needles]:
     """Do the run and look for leaks in queues and database; answers the report, and what else to look for."""
-    run = Run(facts, events=options.events, changes=options.changes, seed=options.seed, say=say)
     report = run.everything()
     needles = privacy.needles(directory, run.world.canaries.planted, run.kalends.secrets)
     in_queues, messages = privacy.in_queues(needles, aws.client("sqs", str(facts["aws_endpoint"])))
     dsn = privacy.superuser(directory, str(facts["dsn_owner"]))
     in_database = privacy.in_database(needles, dsn, KEPT / "database.sql")
-    say(f"looked for {len(needles)} private words and secrets in the database and {messages} messages")
+    run.say(f"looked for {len(needles)} private words and secrets in the database and {messages} messages")
     report.leaked([*in_queues, *in_database])
     return report, needles
 

@@ -72,13 +72,13 @@ def judge(lanes: Sequence[Lane], *, others: Sequence[Agenda] = ()) -> Verdict:
 def drive(lane: Lane, steps: Sequence[Step], *, say: Callable[[str], None]) -> Outcome:
     """Do one step after the other, each when the mirror of the one before is right."""
     outcome = Outcome()
-    known = _texts(lane.judge().findings)
+    known = texts(lane.judge().findings)
     in_a_row = 0
     for step in steps:
         if in_a_row == _GIVE_UP_AFTER:
             outcome.failures.append(f"{lane.name}: gave up before '{step.name}', nothing is mirrored any more")
             break
-        seconds, wrong = _time(lane, step, known)
+        seconds, wrong = timed(lane, step, known, patience=PATIENCE)
         if wrong:
             in_a_row += 1
             outcome.failures.append(f"{lane.name}: '{step.name}' is not right after {PATIENCE:.0f} s: {wrong[0]}")
@@ -91,7 +91,7 @@ def drive(lane: Lane, steps: Sequence[Step], *, say: Callable[[str], None]) -> O
     return outcome
 
 
-def _time(lane: Lane, step: Step, known: set[str]) -> tuple[float, list[str]]:
+def timed(lane: Lane, step: Step, known: set[str], *, patience: float) -> tuple[float, list[str]]:
     """Seconds from the moment the source accepted the change to the moment the target accepted the write that made
     the mirror right; or what is still wrong when patience ends."""
     before, heard = lane.source.simulator.last(), lane.target.simulator.last()
@@ -100,12 +100,12 @@ def _time(lane: Lane, step: Step, known: set[str]) -> tuple[float, list[str]]:
     if not changes:
         return 0.0, [f"the {lane.source.provider} simulator recorded no change"]
     accepted = datetime.fromisoformat(changes[-1]["at"])
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     written: list[datetime] = []
     while True:
         writes, heard = lane.target.writes(heard, wait=min(_POLL, max(0.0, deadline - time.monotonic())))
         written += _times(writes)
-        wrong = sorted(_texts(lane.judge().findings) - known)
+        wrong = sorted(texts(lane.judge().findings) - known)
         if not wrong and written:
             written += _times(lane.target.writes(heard)[0])  # what came while the oracle was looking
             return (max(written) - accepted).total_seconds(), []
@@ -120,7 +120,7 @@ def _times(writes: Sequence[Resource]) -> list[datetime]:
 
 def whisper(lane: Lane, steps: Sequence[Step], *, seconds: float) -> list[str]:
     """Do the first step and wait for its mirror; then the rest, which must write nothing for that long."""
-    _, wrong = _time(lane, steps[0], _texts(lane.judge().findings))
+    _, wrong = timed(lane, steps[0], texts(lane.judge().findings), patience=PATIENCE)
     if wrong:
         return [f"{lane.name}: '{steps[0].name}' is not mirrored: {wrong[0]}"]
     heard = lane.target.simulator.last()
@@ -154,5 +154,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, round(share * len(ordered) + 0.5) - 1)] if ordered else 0.0
 
 
-def _texts(findings: Sequence[Finding]) -> set[str]:
+def texts(findings: Sequence[Finding]) -> set[str]:
+    """Findings as sentences."""
     return {str(finding) for finding in findings}

@@ -43,11 +43,12 @@ class Report:
     steps: list[tuple[str, float]] = field(default_factory=list)
     status: Any = None
     simulators: dict[str, Any] = field(default_factory=dict)
+    hardship: dict[str, Any] = field(default_factory=dict)
 
     def line(self) -> str:
         """The last line of the run: one JSON object."""
         summary = {"ok": not self.wrong, "initial": self.initial, "live": self.live, **self.counts}
-        return json.dumps({**summary, "writes_after_quiet": self.writes_after_quiet})
+        return json.dumps({**summary, "writes_after_quiet": self.writes_after_quiet, **self.hardship})
 
     def leaked(self, places: list[str]) -> None:
         """Private words or secrets were found there."""
@@ -62,7 +63,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The accounts and calendars of one run."""
+    """The accounts and calendars of one run. `more` are lanes besides the three that every run has."""
 
     google_a: Agenda
     google_b: Agenda
@@ -70,32 +71,44 @@ class World:
     microsoft_b: Agenda
     canaries: Canaries
     titles: tuple[str, ...]
+    more: tuple[Lane, ...] = ()
 
     @property
     def agendas(self) -> tuple[Agenda, ...]:
-        """All four calendars."""
-        return self.google_a, self.google_b, self.microsoft_a, self.microsoft_b
+        """All calendars."""
+        four = (self.google_a, self.google_b, self.microsoft_a, self.microsoft_b)
+        return tuple({agenda.name: agenda for agenda in (*four, *self._others)}.values())
+
+    @property
+    def _others(self) -> tuple[Agenda, ...]:
+        return tuple(agenda for lane in self.more for agenda in (lane.source, lane.target))
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """All links."""
+        return self.masked, self.open, self.back, *self.more
 
     @property
     def masked(self) -> Lane:
         """Google A, of which Microsoft A sees only that somebody is busy."""
         words = (*self.canaries.planted, *self.titles)
-        return self._lane(self.google_a, self.microsoft_a, "busy", words)
+        return lane(self.google_a, self.microsoft_a, "busy", words)
 
     @property
     def open(self) -> Lane:
         """Microsoft B, of which Google B sees everything that is written."""
-        return self._lane(self.microsoft_b, self.google_b, "full", ())
+        return lane(self.microsoft_b, self.google_b, "full")
 
     @property
     def back(self) -> Lane:
         """From Microsoft A back to Google A: with `masked` it makes a ring."""
-        return self._lane(self.microsoft_a, self.google_a, "busy", ())
+        return lane(self.microsoft_a, self.google_a, "busy")
 
-    @staticmethod
-    def _lane(source: Agenda, target: Agenda, privacy: oracle.Privacy, words: tuple[str, ...]) -> Lane:
-        link = Link(source=source.name, target=target.name, privacy=privacy)
-        return Lane(link=link, source=source, target=target, words=words)
+
+def lane(source: Agenda, target: Agenda, privacy: oracle.Privacy, words: tuple[str, ...] = ()) -> Lane:
+    """A link as the oracle knows it, with its two ends."""
+    link = Link(source=source.name, target=target.name, privacy=privacy)
+    return Lane(link=link, source=source, target=target, words=words)
 
 
 class Run:
@@ -106,7 +119,7 @@ class Run:
         self._events = events
         self._changes = changes
         self._random = Random(seed)
-        self._say = say
+        self.say = say
         self.kalends = Kalends(base=str(facts["base_url"]))
         self.report = Report()
         self.world = self._make_world()
@@ -118,12 +131,7 @@ class Run:
         # Whether Lambdas start fast on a busy laptop is not Graph's to judge here: a slow webhook shows as latency.
         microsoft.call("PUT", "/faults", {"slow_answer_seconds": 120})
         try:
-            self.seed()
-            self.enter()
-            self.first_copy()
-            self.live_changes()
-            self.ring()
-            self.quiet_rounds()
+            self.happen()
         except (ProductError, TimeoutError, httpx.HTTPError) as error:
             self.report.wrong.append(f"the run ended early: {error}")
         finally:
@@ -133,6 +141,16 @@ class Run:
         except (ProductError, httpx.HTTPError) as error:
             self.report.wrong.append(f"no verdict: {error}")
         return self.report
+
+    def happen(self) -> None:
+        """Everything, in order."""
+        self.seed()
+        self.enter()
+        self.first_copy()
+        self.channels()
+        self.live_changes()
+        self.ring()
+        self.quiet_rounds()
 
     def seed(self) -> None:
         """Fill the calendars before anybody connects them."""
@@ -145,7 +163,7 @@ class Run:
                 for edit in shapes.edits(agenda.provider, plan):
                     agenda.edit(event, edit.original_start, edit.body)
                     edits += 1
-            self._say(f"{agenda.name}: {number} events, {edits} occurrences moved or cancelled")
+            self.say(f"{agenda.name}: {number} events, {edits} occurrences moved or cancelled")
         for agenda in (world.microsoft_a, world.google_b):
             plans = seeding.plans(10, now=now, random=self._random, canaries=Canaries(self._random, most=0))[-5:]
             # Whoever invites themselves from another calendar finds a copy in their primary one.
@@ -158,14 +176,15 @@ class Run:
         link = invitation(str(self._facts["aws_endpoint"]), email)
         self.kalends.enter(link, email=email, name="Smoke", password=password)
         self.kalends.sign_in(email=email, password=password)
-        for agendas in ((self.world.google_a, self.world.google_b), (self.world.microsoft_a, self.world.microsoft_b)):
+        for provider in ("google", "microsoft"):
+            agendas = [agenda for agenda in self.world.agendas if agenda.provider == provider]
             connection = self.kalends.connect(agendas[0].provider, agendas[0].owner)
             known = self.kalends.calendars(connection)
             for agenda in agendas:
                 if agenda.name not in known:
                     raise ProductError(f"the calendar {agenda.name!r} was not discovered, only {sorted(known)}")
                 self._calendars[agenda.name] = known[agenda.name]
-            self._say(f"{agendas[0].provider}: {agendas[0].owner} connected, {len(known)} calendars")
+            self.say(f"{agendas[0].provider}: {agendas[0].owner} connected, {len(known)} calendars")
 
     def first_copy(self) -> None:
         """Link the calendars and wait until all mirrors stand."""
@@ -190,8 +209,11 @@ class Run:
                 "mirrors": verdict.mirrors,
                 "seconds": round(seconds, 2),
             }
-            self._say(f"first copy: {verdict.mirrors} mirrors in {seconds:.1f} s, {len(verdict.findings)} wrong")
+            self.say(f"first copy: {verdict.mirrors} mirrors in {seconds:.1f} s, {len(verdict.findings)} wrong")
             self._findings(verdict, "after the first copy")
+
+    def channels(self) -> None:
+        """Every calendar is to have a push channel."""
         self.report.wrong += [
             f"{one['name']} has no push channel and is only polled: look for 'channel not opened' in the workers' logs"
             for one in self.kalends.status()["calendars"]
@@ -210,7 +232,7 @@ class Run:
                     lambda lane, share: live.drive(
                         lane,
                         stories.seen(lane.source, now=now, full=lane.link.privacy == "full", count=share),
-                        say=self._say,
+                        say=self.say,
                     ),
                     lanes,
                     shares,
@@ -259,12 +281,12 @@ class Run:
         ]
         self.report.writes_after_quiet = len(written)
         self.report.wrong += [f"a sync without any change wrote again: {write}" for write in written[:20]]
-        self._say(f"{ROUNDS} rounds without a change wrote {len(written)} times")
+        self.say(f"{ROUNDS} rounds without a change wrote {len(written)} times")
 
     def verdict(self) -> None:
         """Let the oracle judge everything, and count."""
         world = self.world
-        verdict = live.judge((world.masked, world.open, world.back))
+        verdict = live.judge(world.lanes)
         courtesy = [
             finding
             for agenda in (world.google_a, world.microsoft_a)
@@ -301,7 +323,7 @@ class Run:
     def _link(self, lane: Lane) -> None:
         source, target = self._calendars[lane.source.name], self._calendars[lane.target.name]
         self.kalends.link(source, target, privacy=lane.link.privacy)
-        self._say(f"{lane.name}: linked, {lane.link.privacy}")
+        self.say(f"{lane.name}: linked, {lane.link.privacy}")
 
     def _watch_settling(self) -> None:
         """Wait until nothing is left to do, and say how it goes."""
@@ -312,7 +334,7 @@ class Run:
             mirrors = sum(link["counts"]["mirrors"] for link in status["links"])
             line = f"  {mirrors} mirrors; {'; '.join(waiting) or 'settled'}"
             if line != told:
-                self._say(line)
+                self.say(line)
                 told = line
             if not waiting:
                 return

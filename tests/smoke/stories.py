@@ -55,7 +55,7 @@ class _Teller:
 
     def meeting(self) -> Iterator[Step]:
         """The life of a meeting."""
-        it = _Event(self._agenda, self._at(9, "A meeting"))
+        it = Event(self._agenda, self._at(9, "A meeting"))
         yield Step(name="create", do=it.make)
         yield Step(name="move", do=lambda: it.span(start=it.start + DAY + 2 * HOUR, end=it.end + DAY + 2 * HOUR))
         yield Step(name="resize", do=lambda: it.span(end=it.end + timedelta(minutes=45)))
@@ -70,7 +70,7 @@ class _Teller:
         """The life of a weekly series."""
         begin = self._time(10)
         rule = f"FREQ=WEEKLY;BYDAY={_weekday(begin)};COUNT=12"
-        it = _Event(self._agenda, Plan(title="Weekly", start=begin, end=begin + HOUR, zone=ZONES[2], rule=rule))
+        it = Event(self._agenda, Plan(title="Weekly", start=begin, end=begin + HOUR, zone=ZONES[2], rule=rule))
         shorter = replace(it.plan, rule=rule.replace("COUNT=12", "COUNT=8"))
         yield Step(name="create series", do=it.make)
         yield Step(name="move instance", do=lambda: it.edit(2, it.start + 14 * DAY + 3 * HOUR))
@@ -83,7 +83,7 @@ class _Teller:
 
     def days(self) -> Iterator[Step]:
         """A holiday that grows."""
-        it = _Event(self._agenda, Plan(title="Away", start=self._first, end=self._first + 3 * DAY))
+        it = Event(self._agenda, Plan(title="Away", start=self._first, end=self._first + 3 * DAY))
         yield Step(name="create all-day", do=it.make)
         yield Step(name="extend all-day", do=lambda: it.span(end=self._first + 5 * DAY))
         yield Step(name="move all-day", do=lambda: it.span(start=self._first + 7 * DAY, end=self._first + 12 * DAY))
@@ -91,7 +91,7 @@ class _Teller:
 
     def answers(self) -> Iterator[Step]:
         """An invitation that changes its mind."""
-        it = _Event(self._agenda, replace(self._at(11, "Invited"), guests=("Kim",), answer="accepted"))
+        it = Event(self._agenda, replace(self._at(11, "Invited"), guests=("Kim",), answer="accepted"))
         yield Step(name="create with guests", do=it.make)
         yield Step(name="make free", do=lambda: it.patch({"transparency": "transparent"}, {"showAs": "free"}))
         yield Step(name="make busy", do=lambda: it.patch({"transparency": "opaque"}, {"showAs": "busy"}))
@@ -100,7 +100,7 @@ class _Teller:
 
     def birthdays(self) -> Iterator[Step]:
         """An all-day series."""
-        it = _Event(
+        it = Event(
             self._agenda,
             Plan(title="Standby", start=self._first, end=self._first + DAY, rule="FREQ=DAILY;INTERVAL=2;COUNT=10"),
         )
@@ -111,7 +111,7 @@ class _Teller:
     def texts(self) -> Iterator[Step]:
         """What only a full mirror shows."""
         html = "<p>Agenda</p><ul><li>One &amp; <b>two</b></li></ul>"
-        it = _Event(self._agenda, replace(self._at(16, "Draft 🎨  "), description="First\r\nsecond line  "))
+        it = Event(self._agenda, replace(self._at(16, "Draft 🎨  "), description="First\r\nsecond line  "))
         yield Step(name="create with odd text", do=it.make)
         yield Step(name="rename", do=lambda: it.patch({"summary": "Final 🏁"}, {"subject": "Final 🏁"}))
         yield Step(
@@ -126,9 +126,9 @@ class _Teller:
     def oddities(self) -> Iterator[Step]:
         """What a busy mirror can trip over."""
         point = self._time(17)
-        instant = _Event(self._agenda, Plan(title="Point", start=point, end=point))
-        night = _Event(self._agenda, replace(self._at(22, "Night"), end=self._time(22) + 9 * HOUR, zone=ZONES[3]))
-        twin = _Event(self._agenda, replace(self._at(22, "Night"), end=self._time(22) + 9 * HOUR, zone=ZONES[3]))
+        instant = Event(self._agenda, Plan(title="Point", start=point, end=point))
+        night = Event(self._agenda, replace(self._at(22, "Night"), end=self._time(22) + 9 * HOUR, zone=ZONES[3]))
+        twin = Event(self._agenda, replace(self._at(22, "Night"), end=self._time(22) + 9 * HOUR, zone=ZONES[3]))
         yield Step(name="create without length", do=instant.make)
         yield Step(name="create over midnight", do=night.make)
         yield Step(name="create a twin", do=twin.make)
@@ -137,7 +137,7 @@ class _Teller:
 
     def whispers(self, words: tuple[str, ...]) -> Iterator[Step]:
         """Texts and trifles that a busy mirror does not show."""
-        it = _Event(self._agenda, self._at(13, "Quiet"))
+        it = Event(self._agenda, self._at(13, "Quiet"))
         title, text, place = words
         yield Step(name="create", do=it.make)
         yield Step(name="rename", do=lambda: it.patch({"summary": title}, {"subject": title}))
@@ -155,7 +155,7 @@ class _Teller:
         return Plan(title=title, start=self._time(hour), end=self._time(hour) + HOUR, zone=ZONES[0])
 
 
-class _Event:
+class Event:
     """An event under way: its plan as it stands, and how to change it at either provider."""
 
     def __init__(self, agenda: Agenda, plan: Plan) -> None:
