@@ -16,6 +16,7 @@ from functions.api.routes import (
     events,
     held,
     links,
+    me,
     session,
     status,
     sync,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-ROUTERS = (session, tokens, connections, calendars, links, sync, status, events, changes, held, admin, document)
+ROUTERS = (session, me, tokens, connections, calendars, links, sync, status, events, changes, held, admin, document)
 
 
 @observed

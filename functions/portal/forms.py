@@ -36,7 +36,7 @@ def read(visit: Visit, *, public: bool) -> dict[str, str]:
 
 
 def public_page(template: str, visit: Visit, /, *, status: int = 200, **values: Any) -> Response:
-    """A page with a form for somebody who has not signed in."""
+    """A page with a form for somebody who has not signed in, which may ask their browser for its time zone."""
     application = visit.application
     known = visit.request.cookies.get(COOKIE, "")
     token = known or opaque.new()
@@ -49,6 +49,7 @@ def public_page(template: str, visit: Visit, /, *, status: int = 200, **values: 
         status=status,
         cookies=(cookie,),
         real_accounts=application.settings.warns_of_real_accounts,
+        scripted=True,
         form_token=sessions.csrf_token(application.session_secrets(), token),
         **values,
     )

@@ -10,7 +10,7 @@ from functions import visitor
 from functions.http import Request, Response, respond
 from functions.observability import add_facts, observed
 from functions.portal import forms, problems, rendering
-from functions.portal.views import accounts, calendars, decisions, links, new_link, overview, tokens, welcome
+from functions.portal.views import accounts, calendars, decisions, links, new_link, overview, profile, tokens, welcome
 from functions.visit import Visit
 from shared.control import gates
 from shared.core import clock
@@ -75,6 +75,10 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/tokens", tokens.show),
     Page("POST", "/tokens", tokens.create),
     Page("POST", "/tokens/{token_id}/revoke", tokens.revoke),
+    Page("GET", "/profile", profile.show),
+    Page("POST", "/profile", profile.change),
+    Page("POST", "/profile/password", profile.change_password),
+    Page("POST", "/profile/sessions", profile.end_other_sessions),
 )
 # fmt: on
 

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from shared.calendar.span import Span
 
 HERE = Path(__file__).parent
-ASSETS = {"kalends.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+ASSETS = {
+    "kalends.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "zone.js": "text/javascript; charset=utf-8",
+}
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = {"content-security-policy": POLICY, "referrer-policy": "same-origin"}
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 PROVIDERS = {"google": "Google", "microsoft": "Microsoft"}
 
@@ -36,12 +39,16 @@ def page(
     status: int = 200,
     cookies: tuple[str, ...] = (),
     real_accounts: bool = False,
+    scripted: bool = False,
     **values: Any,
 ) -> Response:
     """A page. Templates know `signed_in`, `path`, `csrf` for their forms, `now`, and what they are given.
 
-    `real_accounts` warns strangers; to a visit's page it is said where it is so.
+    `real_accounts` warns strangers; to a visit's page it is said where it is so. `scripted` lets zone.js, and no other
+    script, run.
     """
+    policy = f"{POLICY}; script-src 'self'" if scripted else POLICY
+    headers = {"content-security-policy": policy, "referrer-policy": "same-origin"}
     known = visit is not None and visit.visitor is not None
     text = (
         environment()
@@ -52,10 +59,11 @@ def page(
             csrf=(visit.csrf_token() if visit and known else None) or "",
             now=visit.now if visit else None,
             real_accounts=visit.application.settings.warns_of_real_accounts if visit else real_accounts,
+            scripted=scripted,
             **values,
         )
     )
-    return Response(status=status, body=text, content_type="text/html; charset=utf-8", headers=HEADERS, cookies=cookies)
+    return Response(status=status, body=text, content_type="text/html; charset=utf-8", headers=headers, cookies=cookies)
 
 
 def asset(name: str) -> Response | None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from psycopg.rows import class_row
+
+from shared.audit import record
 from shared.core.errors import ForbiddenError
 from shared.crypto import opaque, signatures
 
@@ -32,6 +35,17 @@ class Session:
     role: Role
     token_hash: bytes
     renewed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A live session as its person sees it. `token_hash` tells which one asks, and goes no further."""
+
+    id: UUID
+    token_hash: bytes
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
 
 
 def start(conn: Connection, *, user_id: UUID, now: datetime) -> str:
@@ -69,6 +83,38 @@ def find(conn: Connection, token: str, *, now: datetime) -> Session | None:
 def end(conn: Connection, token: str) -> None:
     """Sign out; a session that is already gone is success."""
     conn.execute("DELETE FROM sessions WHERE token_hash = %s", (opaque.digest(token),))
+
+
+def list_sessions(conn: Connection, *, user_id: UUID, now: datetime) -> list[Listed]:
+    """Where a person is signed in, last seen first."""
+    with conn.cursor(row_factory=class_row(Listed)) as cursor:
+        return cursor.execute(
+            """
+            SELECT id, token_hash, created_at, last_seen_at, expires_at FROM sessions
+             WHERE user_id = %s AND expires_at > %s ORDER BY last_seen_at DESC, id DESC
+            """,
+            (user_id, now),
+        ).fetchall()
+
+
+def end_others(conn: Connection, *, user_id: UUID, keep: bytes | None, actor: str, now: datetime) -> int:
+    """Sign a person out everywhere but in the session with the hash `keep` (None: everywhere); how many ended.
+
+    API tokens go on: each is revoked by itself.
+    """
+    ended = conn.execute(
+        "DELETE FROM sessions WHERE user_id = %s AND expires_at > %s AND token_hash IS DISTINCT FROM %s",
+        (user_id, now, keep),
+    ).rowcount
+    record.record(
+        conn,
+        user_id=user_id,
+        actor=actor,
+        action="session.others_ended",
+        entity=f"person:{user_id}",
+        metadata={"ended": ended},
+    )
+    return ended
 
 
 def csrf_token(secrets: Sequence[bytes], token: str) -> str:

@@ -48,8 +48,8 @@ def sign_in(
     by_email = signatures.sign(secrets[0], f"sign-in:email:{email}")
     by_address = signatures.sign(secrets[0], f"sign-in:address:{address}")
     with database.everyone() as conn:
-        _count_attempt(conn, by_email, limit=FAILURES_PER_EMAIL, now=now)
-        _count_attempt(conn, by_address, limit=FAILURES_PER_ADDRESS, now=now)
+        count_attempt(conn, by_email, limit=FAILURES_PER_EMAIL, now=now)
+        count_attempt(conn, by_address, limit=FAILURES_PER_ADDRESS, now=now)
         row = conn.execute("SELECT id, password_hash FROM profiles WHERE email = %s", (email,)).fetchone()
     user_id, encoded = row or (None, None)
     accepted = passwords.verify(encoded, password[: people.PASSWORD_LENGTH.stop])
@@ -74,7 +74,7 @@ def sign_in(
     return SignedIn(user_id=user_id, token=token)
 
 
-def _count_attempt(conn: Connection, subject: str, *, limit: int, now: datetime) -> None:
+def count_attempt(conn: Connection, subject: str, *, limit: int, now: datetime) -> None:
     """Count an attempt of `subject`. Raises RateLimitedError when it has failed too often; that one does not count."""
     conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (subject,))
     conn.execute("DELETE FROM sign_in_attempts WHERE subject = %s AND attempted_at <= %s", (subject, now - WINDOW))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Kalends
 
-LISTS = {"list", "status", "events", "changes", "gates", "doctor", "show", "now"}
+LISTS = {"list", "status", "events", "changes", "gates", "doctor", "show", "now", "sessions"}
 """Commands that show what there is, by their last word."""
 
 
@@ -41,6 +41,7 @@ def test_these_are_the_commands() -> None:
         *("login", "logout", "connect", "status", "events", "changes", "doctor", "sync now"),
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
+        *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),
         *("held list", "held approve", "held discard", "tokens list", "tokens create", "tokens revoke"),
         *("ops migrate", "ops admin-link", "ops doctor", "ops gates", "ops gate", "ops stop-channels"),
     }

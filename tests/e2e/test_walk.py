@@ -96,6 +96,10 @@ def test_an_event_crosses_from_google_to_microsoft_as_the_preview_said(cloud: Cl
     page.get_by_role("button", name="Come in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Two steps to calendars in step")
     narrow.append(("first overview", fits_a_phone(page)))
+    page.get_by_role("link", name="Profile").click()
+    expect(page.get_by_label("Your time zone")).to_have_value("Europe/Zurich")  # as the browser has it
+    narrow.append(("profile", fits_a_phone(page)))
+    picture(page, "profile")
     page.get_by_role("button", name="Sign out").click()
     page.goto(f"{cloud.base_url}/signin")
     narrow.append(("sign in", fits_a_phone(page)))

@@ -1,6 +1,6 @@
-"""Signing in and out, and who is signed in."""
+"""Signing in and out."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response, content_types
@@ -33,17 +33,6 @@ class SignedIn(Out):
     csrf_token: str
 
 
-class Me(Out):
-    """Who asks. `csrf_token` is null for an API token, which needs none."""
-
-    id: UUID
-    email: str
-    name: str
-    role: Literal["user", "operator", "admin"]
-    timezone: str
-    csrf_token: str | None = None
-
-
 @router.post("/api/session", status_code=201, tags=TAGS)
 def sign_in(visit: Here, body: Credentials) -> Response[SignedIn]:
     """Sign in with e-mail address and password; the session comes in a cookie."""
@@ -70,14 +59,6 @@ def sign_out(visit: Here) -> Response[None]:
     """Sign out: the session ends at once, everywhere."""
     end(visit)
     return Response(status_code=204, headers={"Set-Cookie": visitor.no_session_cookie(visit.application)})
-
-
-@router.get("/api/me", tags=TAGS)
-def who_am_i(visit: Here) -> Me:
-    """Who is signed in."""
-    with visit.mine() as conn:
-        person = people.get(conn, visit.principal.user_id)
-    return Me.model_validate(person).model_copy(update={"csrf_token": visit.csrf_token()})
 
 
 def end(visit: Visit) -> None:

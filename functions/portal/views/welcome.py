@@ -9,7 +9,7 @@ from functions.http import Response, see_other
 from functions.portal import rendering
 from functions.portal.forms import public_page
 from shared.core.errors import ConflictError, InvalidError, RateLimitedError, UnauthenticatedError
-from shared.identity import invitations, sessions
+from shared.identity import invitations, people, sessions
 from shared.identity import sign_in as gatekeeper
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def accept(visit: Visit, form: Form, token: str) -> Response:
         return public_page("welcome.html", visit, status=409, email=email, fixed=False, name=name, fields=fields)
     with database.everyone() as conn:
         session = sessions.start(conn, user_id=person.id, now=visit.now)
+        people.suggest_timezone(conn, person.id, form.get("timezone", ""), now=visit.now)
     return see_other("/", cookies=(visitor.session_cookie(session, visit.application),))
 
 
@@ -68,6 +69,8 @@ def sign_in(visit: Visit, form: Form) -> Response:
         )
     except (UnauthenticatedError, RateLimitedError) as error:
         return public_page("signin.html", visit, status=error.status, email=email, problem=error.message, onward=onward)
+    with visit.application.database.everyone() as conn:
+        people.suggest_timezone(conn, entered.user_id, form.get("timezone", ""), now=visit.now)
     return see_other(onward, cookies=(visitor.session_cookie(entered.token, visit.application),))
 
 

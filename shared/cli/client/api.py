@@ -52,6 +52,14 @@ class Api:
         """Make something, once, even where an answer is lost on its way."""
         return self._send("POST", path, body=body, headers={"Idempotency-Key": str(uuid4())})
 
+    def patch(self, path: str, body: Item) -> Any:
+        """Change something."""
+        return self._send("PATCH", path, body=body)
+
+    def put(self, path: str, body: Item) -> Any:
+        """Put something in the place of what is there."""
+        return self._send("PUT", path, body=body)
+
     def delete(self, path: str, *, csrf: str = "", version: int | None = None, **query: Any) -> Any:
         """Delete something; with `version`, only as it was read."""
         headers = {"X-CSRF-Token": csrf} if csrf else {}
