@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 from psycopg.rows import class_row
 
-from shared.core.errors import ConflictError, KalendsError, NotFoundError, RateLimitedError, ReauthRequiredError
+from shared.core.errors import (
+    ConflictError,
+    KalendsError,
+    NotFoundError,
+    QuotaSpentError,
+    RateLimitedError,
+    ReauthRequiredError,
+)
 from shared.store import outbox
 
 if TYPE_CHECKING:
@@ -120,8 +127,10 @@ def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsE
 
     A later `backoff_until`, such as one set by hand, is never shortened. Calendars that fail together while the
     connection already backs off climb the ladder once. A refused grant needs the person, not time: the connection
-    waits in `needs_reauth`, and `connection.needs_reauth` is published once.
+    waits in `needs_reauth`, and `connection.needs_reauth` is published once. A quota that is spent is no failure.
     """
+    if isinstance(error, QuotaSpentError):
+        return
     if isinstance(error, ReauthRequiredError):
         _require_reauthorization(conn, connection_id, error, now)
         return

@@ -1,0 +1,206 @@
+"""Live before backfill (promise 11), also where a provider throttles: what backfill is told silences nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core import clock
+from shared.core.errors import QuotaSpentError, RateLimitedError
+from shared.providers.port import Failed
+from shared.sync import dispatch, links, pull, push
+from shared.sync.run import Outcome
+from shared.sync.store import calendars, mappings
+from tests.sync.world import World, event
+
+
+@pytest.fixture
+def world(database):
+    return World(database)
+
+
+def planned(world, *, events=60):
+    """A calendar and one that is to hold its mirrors, everything read and nothing written yet."""
+    source, target = world.calendar("a"), world.calendar("b")
+    for number in range(events):
+        world.put(source, event(f"old{number:03}", hours=24 + number))
+    with world.database.person(world.user_id) as conn:
+        links.create(conn, user_id=world.user_id, source_calendar_id=source, target_calendar_id=target)
+        calendars.request(conn, [source, target])
+    for one in (source, target):
+        assert pull.pull(world.engine, one, user_id=world.user_id, correlation_id="test") is Outcome.DONE
+    clear(world)
+    return source, target
+
+
+def clear(world):
+    for lane in (world.lanes.pull, world.lanes.push, world.lanes.backfill):
+        lane.messages.clear()
+
+
+def pushed(world, calendar_id):
+    return push.push(world.engine, calendar_id, user_id=world.user_id, correlation_id="test")
+
+
+def changed(world, calendar_id, event_id):
+    """A person adds an event, and the notification is followed."""
+    world.put(calendar_id, event(event_id))
+    with world.database.person(world.user_id) as conn:
+        calendars.request(conn, [calendar_id])
+    pull.pull(world.engine, calendar_id, user_id=world.user_id, correlation_id="test")
+
+
+def standing(world):
+    return world.rows("SELECT status, error_count, backoff_until FROM external_calendar_connections")
+
+
+def lane_of(world):
+    rows = world.rows("SELECT lane, count(*) FROM event_mappings WHERE requested > done GROUP BY lane ORDER BY lane")
+    return dict(rows)
+
+
+def refusing(world, error, *, live):
+    """From now on the account cannot be opened for one of the lanes."""
+
+    def open_provider(connection, *, refused=False, live=True, lane=live):
+        if live is lane:
+            raise error
+        return world.provider
+
+    world.engine = replace(world.engine, open_provider=open_provider)
+
+
+def test_a_backfill_looks_for_live_work_between_its_batches(world):
+    source, target = planned(world)
+    written = []
+    wrote = world.provider.write
+
+    def write(calendar_id, writes):
+        if not written:
+            changed(world, source, "new")
+        written.append(len(writes))
+        return wrote(calendar_id, writes)
+
+    world.provider.write = write
+
+    pushed(world, target)
+
+    assert written == [push.BATCH[mappings.BACKFILL], 1, 20, 20]
+
+
+def test_a_worker_for_live_work_leaves_the_backfill_to_its_own_queue(world):
+    source, target = planned(world)
+    changed(world, source, "new")
+    clear(world)
+
+    pushed(world, target)
+
+    assert lane_of(world) == {mappings.BACKFILL: 60}
+    assert [len(lane.messages) for lane in (world.lanes.push, world.lanes.backfill)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "error", [QuotaSpentError("spent"), RateLimitedError("throttled", retry_after=3), RateLimitedError("throttled")]
+)
+def test_what_a_backfill_is_refused_keeps_no_live_change_waiting(world, error):
+    source, target = planned(world)
+    refusing(world, error, live=False)
+
+    assert pushed(world, target) is Outcome.PARKED
+    assert standing(world) == [("active", 0, None)]
+    assert not world.lanes.backfill.messages, "it would be asked for again and again"
+    changed(world, source, "new")
+    assert pushed(world, target) is Outcome.MORE
+
+    assert lane_of(world) == {mappings.BACKFILL: 60}
+    assert len(world.mirrors(target)) == 1
+
+
+def test_a_backfill_that_was_parked_goes_on_with_the_next_dispatch(world):
+    _, target = planned(world)
+    whole = world.engine
+    refusing(world, QuotaSpentError("spent"), live=False)
+    pushed(world, target)
+    world.engine = whole
+
+    dispatch.dispatch(world.engine, correlation_id="test", now=clock.now())
+    world.run()
+
+    assert len(world.mirrors(target)) == 60
+
+
+def test_live_work_that_comes_while_a_backfill_is_being_parked_gets_a_message(world):
+    source, target = planned(world)
+
+    def open_provider(connection, *, refused=False, live=True):
+        if not live:
+            raise QuotaSpentError("spent")
+        return world.provider
+
+    def park(connection, *, refused=False, live=True):
+        world.engine = replace(world.engine, open_provider=open_provider)
+        changed(world, source, "new")
+        clear(world)
+        raise QuotaSpentError("spent")
+
+    world.engine = replace(world.engine, open_provider=park)
+
+    pushed(world, target)
+
+    assert [message.calendar_id for message in world.lanes.push.messages] == [target]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_spent_quota_is_nobodys_failure_and_never_asked_for_at_once(world, live):
+    source, target = planned(world)
+    if live:
+        changed(world, source, "new")
+        clear(world)
+    refusing(world, QuotaSpentError("spent"), live=live)
+
+    assert pushed(world, target) is Outcome.PARKED
+
+    assert standing(world) == [("active", 0, None)]
+    assert not world.lanes.push.messages
+    assert world.rows("SELECT count(*) FROM event_mappings WHERE attempts > 0 OR reason IS NOT NULL") == [(0,)]
+
+
+def test_a_full_read_that_is_throttled_waits_by_itself(world):
+    source, _ = planned(world)
+    with world.database.person(world.user_id) as conn:
+        links.request_full_read(conn, source)
+    refusing(world, RateLimitedError("throttled", retry_after=5), live=False)
+
+    assert pull.pull(world.engine, source, user_id=world.user_id, correlation_id="test") is Outcome.PARKED
+
+    assert standing(world) == [("active", 0, None)]
+    assert not world.lanes.backfill.messages
+    dispatched = dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=2))
+    assert dispatched.backfills > 0
+
+
+def test_a_long_wait_that_a_provider_asks_of_a_backfill_is_kept_by_all(world):
+    _, target = planned(world)
+    refusing(world, RateLimitedError("throttled", retry_after=600), live=False)
+
+    assert pushed(world, target) is Outcome.FAILED
+
+    ((_, _, until),) = standing(world)
+    assert until > clock.now() + timedelta(seconds=590)
+
+
+def test_a_throttled_write_waits_as_long_as_asked_and_counts_as_no_attempt(world):
+    _, target = planned(world, events=1)
+    world.provider.write = lambda calendar_id, writes: [
+        Failed(error=RateLimitedError("throttled", retry_after=7)) for _ in writes
+    ]
+    before = clock.now()
+
+    pushed(world, target)
+
+    ((attempts, due_at),) = world.rows("SELECT attempts, next_attempt_at FROM event_mappings")
+    assert attempts == 0
+    assert before + timedelta(seconds=7) <= due_at <= clock.now() + timedelta(seconds=7)
+    assert world.rows("SELECT count(*) FROM external_calendar_events WHERE sync_status = 'FAILED'") == [(0,)]
