@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from infra import alerts
 from infra.catalogue import CATALOGUE, Schedule
 from infra.stages import STAGES
 
@@ -84,7 +85,7 @@ def monthly(cloud: Cloud, people: int, load: Load) -> dict[str, float]:
     disk = max(cloud.database.storage, 12 * changes * load.event_kilobytes / 1e6)
     zones = 2 if cloud.database.two_zones else 1
     traffic = (pulls + pushes) * load.traffic_kilobytes / 1e6
-    alarms = 2 * len(CATALOGUE) + 9
+    alarms = sum(len(tuple(alerts.subjects(rule))) for rule in alerts.rules())
     return {
         "NAT": cloud.network.nat_gateways * NAT_GATEWAY_PRICE
         + (traffic * NAT_PRICE_PER_GB if cloud.network.nat_gateways else 0),

@@ -31,9 +31,13 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """The PostgreSQL server. `connections` is its max_connections; storage (GB) grows by itself up to `max_storage`."""
+    """The PostgreSQL server. `connections` is its max_connections; storage (GB) grows by itself up to `max_storage`.
+
+    `memory` (GB) is what instances of that kind have.
+    """
 
     instance: str
+    memory: int
     two_zones: bool
     backup_days: int
     connections: int
@@ -91,13 +95,13 @@ _PROD = Stage(
     workers=MappingProxyType({"pull": 10, "push": 10, "backfill": 4}),
     cloud=Cloud(
         network=Network(nat_gateways=2, endpoint_zones=2),
-        database=Database(instance="t4g.medium", two_zones=True, backup_days=35, connections=200),
+        database=Database(instance="t4g.medium", memory=4, two_zones=True, backup_days=35, connections=200),
         monthly_budget=400,
     ),
 )
 _ONE_ZONE = Cloud(
     network=Network(nat_gateways=1, endpoint_zones=1),
-    database=Database(instance="t4g.micro", two_zones=False, backup_days=7, connections=80),
+    database=Database(instance="t4g.micro", memory=1, two_zones=False, backup_days=7, connections=80),
     monthly_budget=150,
 )
 _STAGING = replace(_PROD, name="staging", log_retention_days=30, cloud=_ONE_ZONE)

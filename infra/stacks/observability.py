@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, CfnParameter, Duration, Stack
@@ -13,37 +12,25 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 
-from infra.catalogue import CATALOGUE, Http, Queue
+from infra import ROOT, alerts
+from infra.catalogue import CATALOGUE, Queue
 from infra.constructs.closed import close_unless_deployable
 from infra.constructs.key import encryption_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
-    from infra.catalogue import Function, Trigger
+    from infra.alerts import Rule
     from infra.stacks.application import Application
     from infra.stages import Cloud, Stage
 
 _PERIOD = Duration.minutes(5)
-_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-_BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """When an alarm sounds: `metric` beyond `threshold` in each of `periods` of five minutes."""
-
-    name: str
-    meaning: str
-    metric: cloudwatch.IMetric
-    threshold: float
-    periods: int = 1
-    beyond: cloudwatch.ComparisonOperator = _ABOVE
-    silence_is_bad: bool = False
-    """Whether missing values sound it too: a database always has some, a queue or function at rest has none."""
+_BEYOND = {
+    "above": cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+    "below": cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+}
+_SILENCE = {"good": cloudwatch.TreatMissingData.NOT_BREACHING, "bad": cloudwatch.TreatMissingData.BREACHING}
 
 
 class Observability(Stack):
@@ -67,101 +54,55 @@ class Observability(Stack):
         ).value_as_string
         topic = self._topic(encryption_key(self, stage=stage, meaning="alarms on their way"))
         topic.add_subscription(subscriptions.EmailSubscription(email))
-        for rule in self._rules(cloud):
-            self._alarm(rule, topic)
+        for rule in alerts.rules():
+            for name in alerts.subjects(rule):
+                self._alarm(rule, name, topic, cloud)
         self._dashboard()
         self._budget(stage, cloud, email)
         close_unless_deployable(self, stage)
 
-    def _rules(self, cloud: Cloud) -> Iterator[Rule]:
-        for line in CATALOGUE:
-            yield from self._function_rules(line)
-            if isinstance(line.trigger, Queue):
-                yield Rule(
-                    name=f"{line.trigger.name}-dead-letters",
-                    meaning="Messages failed as often as they may. docs/operations.md says how to look and redrive.",
-                    metric=self._queue(f"{line.trigger.name}-dead", "ApproximateNumberOfMessagesVisible", "Maximum"),
-                    threshold=0,
-                )
-        yield from self._api_rules()
-        yield from self._database_rules(cloud)
-
-    def _function_rules(self, line: Function) -> Iterator[Rule]:
-        yield Rule(
-            name=f"{line.name}-errors",
-            meaning=f"{line.handler} crashed or ran out of time or memory; its log group has the trace.",
-            metric=self._function(line.name, "Errors"),
-            threshold=_tolerated(line.trigger),
-        )
-        yield Rule(
-            name=f"{line.name}-throttles",
-            meaning=f"Lambda refused to run {line.handler}: the account's concurrency is used up.",
-            metric=self._function(line.name, "Throttles"),
-            threshold=0,
-        )
-
-    def _api_rules(self) -> Iterator[Rule]:
-        rate = cloudwatch.MathExpression(
-            expression="IF(requests > 0, 100 * failed / requests, 0)",
-            using_metrics={"failed": self._api("5xx", "Sum"), "requests": self._api("Count", "Sum")},
-            label="5xx, % of requests",
-            period=_PERIOD,
-        )
-        yield Rule(
-            name="api-5xx", meaning="More than 5 % of requests fail by our fault.", metric=rate, threshold=5, periods=2
-        )
-        for percentile, milliseconds in (("p95", 2_000), ("p99", 8_000)):
-            yield Rule(
-                name=f"api-latency-{percentile}",
-                meaning=f"Requests take long: {percentile} above {milliseconds} ms for a quarter of an hour.",
-                metric=self._api("Latency", percentile),
-                threshold=milliseconds,
-                periods=3,
-            )
-
-    def _database_rules(self, cloud: Cloud) -> Iterator[Rule]:
-        size = cloud.database
-        yield Rule(
-            name="database-cpu",
-            meaning="The database's processor is over 80 % for a quarter of an hour, or the database is gone.",
-            metric=self._database("CPUUtilization", "Average"),
-            threshold=80,
-            periods=3,
-            silence_is_bad=True,
-        )
-        yield Rule(
-            name="database-storage",
-            meaning="Less than a fifth of the first disk is free; it grows by itself, but not beyond its maximum.",
-            metric=self._database("FreeStorageSpace", "Minimum"),
-            threshold=0.2 * size.storage * 1024**3,
-            beyond=_BELOW,
-        )
-        yield Rule(
-            name="database-connections",
-            meaning="Four fifths of the database's connections are in use.",
-            metric=self._database("DatabaseConnections", "Maximum"),
-            threshold=0.8 * size.connections,
-        )
-
-    def _alarm(self, rule: Rule, topic: sns.ITopic) -> None:
+    def _alarm(self, rule: Rule, name: str, topic: sns.ITopic, cloud: Cloud) -> None:
+        called = rule.name.format(name=name)
         alarm = cloudwatch.Alarm(
             self,
-            "".join(word.title() for word in rule.name.split("-")),
-            alarm_name=f"{self._prefix}-{rule.name}",
-            alarm_description=rule.meaning,
-            metric=rule.metric,
-            threshold=rule.threshold,
+            "".join(word.title() for word in called.split("-")),
+            alarm_name=f"{self._prefix}-{called}",
+            alarm_description=f"[{rule.severity}] {rule.meaning.format(name=name)}. "
+            f"What to do: {alerts.HANDBOOK.relative_to(ROOT)}#{rule.do}",
+            metric=self._watched(rule, name),
+            threshold=_threshold(rule, cloud),
             evaluation_periods=rule.periods,
-            comparison_operator=rule.beyond,
-            treat_missing_data=(
-                cloudwatch.TreatMissingData.BREACHING
-                if rule.silence_is_bad
-                else cloudwatch.TreatMissingData.NOT_BREACHING
-            ),
+            comparison_operator=_BEYOND[rule.beyond],
+            treat_missing_data=_SILENCE[rule.silence],
         )
         tell = actions.SnsAction(topic)
         alarm.add_alarm_action(tell)
         alarm.add_ok_action(tell)
+
+    def _watched(self, rule: Rule, name: str) -> cloudwatch.IMetric:
+        period = Duration.minutes(rule.period)
+        metric = self._metric(rule, name, rule.metric).with_(period=period)
+        if rule.per is None:
+            return metric
+        return cloudwatch.MathExpression(
+            expression="IF(whole > 0, 100 * part / whole, 0)",
+            using_metrics={"part": metric, "whole": self._metric(rule, name, rule.per).with_(period=period)},
+            label=rule.condition,
+            period=period,
+        )
+
+    def _metric(self, rule: Rule, name: str, metric: str) -> cloudwatch.Metric:
+        match rule.each:
+            case "function":
+                return self._function(name, metric, rule.statistic)
+            case "queue":
+                return self._queue(name, metric, rule.statistic)
+            case "dead_letters":
+                return self._queue(f"{name}-dead", metric, rule.statistic)
+            case "api":
+                return self._api(metric, rule.statistic)
+            case "database":
+                return self._database(metric, rule.statistic)
 
     def _topic(self, key: kms.Key) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", topic_name=f"{self._prefix}-alarms", master_key=key, enforce_ssl=True)
@@ -209,9 +150,16 @@ class Observability(Stack):
             _graph("Requests and failures", *(self._api(metric, "Sum") for metric in ("Count", "4xx", "5xx"))),
             _graph("API latency, ms", *(self._api("Latency", part) for part in ("p50", "p95", "p99"))),
             _graph(
-                "Database",
+                "Database: processor, %, and connections",
                 self._database("CPUUtilization", "Average"),
                 self._database("DatabaseConnections", "Maximum"),
+            ),
+        )
+        board.add_widgets(
+            _graph(
+                "Database: free memory and disk, bytes",
+                self._database("FreeableMemory", "Minimum"),
+                self._database("FreeStorageSpace", "Minimum"),
             ),
         )
 
@@ -252,10 +200,16 @@ class Observability(Stack):
         return _metric("AWS/RDS", metric, statistic, DBInstanceIdentifier=self._prefix)
 
 
-def _tolerated(trigger: Trigger) -> int:
-    """Crashes in five minutes that need no person: a queue delivers again, a browser asks again, a schedule may be
-    nightly."""
-    return 2 if isinstance(trigger, Queue | Http) else 0
+def _threshold(rule: Rule, cloud: Cloud) -> float:
+    """In the metric's unit: RDS counts memory and disk in bytes."""
+    size = cloud.database
+    whole = {
+        None: 100.0,
+        "connections": size.connections,
+        "storage": size.storage * 1024**3,
+        "memory": size.memory * 1024**3,
+    }
+    return whole[rule.percent_of] * rule.threshold / 100
 
 
 def _metric(namespace: str, name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:

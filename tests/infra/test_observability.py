@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.catalogue import CATALOGUE
+from infra import alerts
+from infra.catalogue import CATALOGUE, Http, Queue
 from infra.stages import STAGES
 from tests.infra.conftest import ON_AWS, read
 
@@ -41,39 +43,81 @@ def test_every_dead_letter_queue_of_the_application_has_an_alarm_at_the_first_me
     assert {(a["Threshold"], a["ComparisonOperator"]) for a in found.values()} == {(0, "GreaterThanThreshold")}
 
 
+def test_every_other_queue_has_an_alarm_on_what_waits(observability: Template) -> None:
+    queues = read(observability.stage).of_type("AWS::SQS::Queue")
+    live = {queue["QueueName"] for name, queue in queues.items() if "DeadLetters" not in name}
+
+    found = alarms(observability, "ApproximateAgeOfOldestMessage", "QueueName")
+
+    assert set(found) == live
+
+
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
-def test_every_function_of_the_catalogue_has_an_alarm(observability: Template, metric: str) -> None:
-    functions = read(observability.stage).functions()
-    names = {functions[line.handler]["FunctionName"] for line in CATALOGUE}
+def test_every_function_of_the_templates_has_an_alarm(observability: Template, metric: str) -> None:
+    ours = read(observability.stage).of_type("AWS::Lambda::Function").values()
+    hosted = read(observability.stage, "Data").of_type("AWS::SecretsManager::RotationSchedule").values()
+    names = {function["FunctionName"] for function in ours}
+    names |= {rotation["HostedRotationLambda"]["RotationLambdaName"] for rotation in hosted}
 
     found = alarms(observability, metric, "FunctionName")
 
+    assert len(ours) == len(CATALOGUE) + 1
     assert set(found) == names
 
 
-def test_api_is_watched_for_failures_and_latency(observability: Template) -> None:
+def test_nothing_fails_in_silence_where_no_second_try_is_near(observability: Template) -> None:
+    found = alarms(observability, "Errors", "FunctionName")
+
+    tolerated = {
+        line.name: found[f"kalends-{observability.stage}-{line.name}"]["Threshold"]
+        for line in CATALOGUE
+        if not isinstance(line.trigger, Http | Queue)
+    }
+
+    assert set(tolerated.values()) == {0}
+
+
+def test_every_api_of_the_templates_is_watched_for_failures_and_latency(observability: Template) -> None:
+    apis = read(observability.stage).of_type("AWS::ApiGatewayV2::Api")
     watching = observability.of_type("AWS::CloudWatch::Alarm").values()
 
-    statistics = {alarm["ExtendedStatistic"] for alarm in watching if alarm.get("MetricName") == "Latency"}
+    latency = [alarm for alarm in watching if alarm.get("MetricName") == "Latency"]
     (rate,) = (alarm for alarm in watching if "Metrics" in alarm)
+    counted = [m["MetricStat"]["Metric"] for m in rate["Metrics"] if "MetricStat" in m]
 
-    assert statistics == {"p95", "p99"}
-    assert {m["MetricStat"]["Metric"]["MetricName"] for m in rate["Metrics"] if "MetricStat" in m} == {"5xx", "Count"}
+    assert len(apis) == 1
+    assert {alarm["ExtendedStatistic"] for alarm in latency} == {"p95", "p99"}
+    assert {metric["MetricName"] for metric in counted} == {"5xx", "Count"}
+    watched = {json.dumps(one["Dimensions"]) for one in (*latency, *counted)}
+    assert len(watched) == 1
+    assert next(iter(apis)) in watched.pop()
 
 
-def test_database_is_watched(observability: Template) -> None:
+def test_every_database_of_the_templates_is_watched(observability: Template) -> None:
     cloud = STAGES[observability.stage].cloud
     assert cloud
     (server,) = read(observability.stage, "Data").of_type("AWS::RDS::DBInstance").values()
 
     found = {
         metric: alarms(observability, metric, "DBInstanceIdentifier")[server["DBInstanceIdentifier"]]
-        for metric in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
+        for metric in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections", "FreeableMemory")
     }
 
     assert found["FreeStorageSpace"]["ComparisonOperator"] == "LessThanThreshold"
+    assert found["FreeStorageSpace"]["Threshold"] == 0.2 * int(server["AllocatedStorage"]) * 1024**3
+    assert found["FreeableMemory"]["ComparisonOperator"] == "LessThanThreshold"
+    assert found["FreeableMemory"]["Threshold"] < 0.1 * cloud.database.memory * 1024**3
     assert found["DatabaseConnections"]["Threshold"] == 0.8 * cloud.database.connections
     assert found["CPUUtilization"]["TreatMissingData"] == "breaching"
+
+
+def test_every_alarm_says_how_urgent_it_is_and_where_it_is_written_what_to_do(observability: Template) -> None:
+    descriptions = [a["AlarmDescription"] for a in observability.of_type("AWS::CloudWatch::Alarm").values()]
+
+    parts = [re.fullmatch(r"\[(now|today)\] .+\. What to do: docs/alarms\.md#([a-z-]+)", one) for one in descriptions]
+
+    assert all(parts)
+    assert {part[2] for part in parts if part} == {rule.do for rule in alerts.rules()}
 
 
 def test_every_alarm_sends_an_encrypted_message_to_a_person(observability: Template) -> None:
