@@ -23,6 +23,7 @@ type Need = Literal[
     "pull_queue",
     "push_queue",
     "backfill_queue",  # send to these queues
+    "dead_letters",  # look through the dead letters of all queues and delete them
     "event_bus",  # publish domain events
     "internet",  # reach the providers; no IAM, but an egress rule once the functions stand in a VPC
 ]
@@ -89,7 +90,7 @@ _SIGN_IN: Needs = ("database", "key_ring", "session", "oauth_clients")
 _CONNECT: Needs = (*_SIGN_IN, "backfill_queue", "internet")
 _TOKENS: Needs = ("database", "key_ring", "oauth_clients", "internet")
 _QUEUEING: Needs = ("database", *_LANES)
-_DISPATCH: Needs = (*_QUEUEING, "event_bus")
+_DISPATCH: Needs = (*_QUEUEING, "dead_letters", "event_bus")
 _WEB: Needs = (*_SIGN_IN, "webhook_signing", *_LANES, "internet")
 _HOOK: Needs = ("database", "pull_queue", "backfill_queue")
 _WINDOWS: Needs = (*_QUEUEING, "key_ring")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared import providers
 from shared.aws.bus import EventBridge
-from shared.aws.queues import SqsQueue
+from shared.aws.queues import SqsDeadLetters, SqsQueue
 from shared.aws.secrets import SecretsManager
 from shared.control import gates, quotas
 from shared.core import clock
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.aws.bus import EventBus
-    from shared.aws.queues import Queue
+    from shared.aws.queues import DeadLetters, Queue
     from shared.aws.secrets import SecretStore
     from shared.connections.apps import ClientSecrets, OAuthApp
     from shared.connections.store import Connection
@@ -97,6 +97,11 @@ class App:
     def backfill_queue(self) -> Queue:
         """Calendars to read in full."""
         return SqsQueue(self.settings.backfill_queue_url)
+
+    @cached_property
+    def dead_letters(self) -> list[DeadLetters]:
+        """What none of the workers could do, by queue."""
+        return [SqsDeadLetters(url) for url in self.settings.dead_letter_queue_urls.split(",") if url]
 
     @cached_property
     def event_bus(self) -> EventBus:

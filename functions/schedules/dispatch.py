@@ -1,4 +1,5 @@
-"""Sends a message for everything that is due and has none on its way, and publishes the outbox. Runs each minute."""
+"""Sends a message for everything that is due and has none on its way, publishes the outbox, and clears the dead
+letters of an outage that is over. Runs each minute."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from functions.observability import observed
 from shared.aws.bus import BusEntry
 from shared.core import ids
 from shared.store import outbox
-from shared.sync import dispatch
+from shared.sync import dead_letters, dispatch
 from shared.wiring import app
 
 if TYPE_CHECKING:
@@ -35,4 +36,5 @@ def _dispatch(now: datetime) -> dict[str, int]:
             ),
             now=now,
         )
-    return {**sent.counts(), **relayed}
+    cleared = dead_letters.clear(running.database, running.dead_letters, now=now)
+    return {**sent.counts(), **relayed, **cleared.counts()}

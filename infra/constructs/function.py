@@ -20,7 +20,7 @@ from infra import catalogue
 from infra.constructs.log_group import log_group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_events as events
     from aws_cdk import aws_kms as kms
@@ -55,6 +55,7 @@ _JOIN_A_NETWORK = [
 
 ROTATED: tuple[Need, ...] = ("database", "database_operator")
 """The secrets that the need `database_rotation` is about."""
+_CLEAR = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
 _ROTATE = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
 
 QUEUES: Mapping[Need, QueueName] = {"pull_queue": "pull", "push_queue": "push", "backfill_queue": "backfill"}
@@ -71,6 +72,7 @@ class Surroundings:
     key: kms.IKey
     secrets: Mapping[Need, secretsmanager.ISecret]
     queues: Mapping[Need, sqs.IQueue]
+    dead_letters: Sequence[sqs.IQueue]
     bus: events.IEventBus
     variables: Mapping[str, str]
     network: Network | None
@@ -150,6 +152,12 @@ class Handler(Construct):
             self.function.add_environment(f"{need.upper()}_URL", queue.queue_url)
             self._allow(["sqs:SendMessage"], queue.queue_arn)
             self._allow(["kms:Decrypt", "kms:GenerateDataKey"], around.key.key_arn, through="sqs")
+        elif need == "dead_letters":
+            urls = [queue.queue_url for queue in around.dead_letters]
+            self.function.add_environment("DEAD_LETTER_QUEUE_URLS", ",".join(urls))
+            for queue in around.dead_letters:
+                self._allow(_CLEAR, queue.queue_arn)
+            self._allow(["kms:Decrypt"], around.key.key_arn, through="sqs")
         elif need == "event_bus":
             self.function.add_environment("EVENT_BUS_NAME", around.bus.event_bus_name)
             self._allow(["events:PutEvents"], around.bus.event_bus_arn)

@@ -84,6 +84,7 @@ class Application(Stack):
             key=self._key,
             secrets={need: given.get(need) or secret(self, need, stage=stage, key=self._key) for need in SECRETS},
             queues={need: self._queues[name].queue for need, name in QUEUES.items()},
+            dead_letters=[work.dead_letters for work in self._queues.values()],
             bus=events.EventBus(self, "Bus", event_bus_name=f"kalends-{stage.name}"),
             variables=self._variables(),
             network=data.network if data else None,

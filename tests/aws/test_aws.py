@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra.local import aws
 from shared.aws import secrets, session
 from shared.aws.bus import BusEntry, EventBridge
-from shared.aws.queues import SqsQueue
+from shared.aws.queues import SqsDeadLetters, SqsQueue
 from shared.aws.secrets import SecretsManager
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError, NotFoundError, TransientError
 from shared.core.messages import SyncMessage
@@ -148,6 +148,32 @@ class TestSecrets:
     def test_one_that_is_not_configured_is_a_setting_to_correct(self) -> None:
         with pytest.raises(InvalidError, match="not set"):
             SecretsManager().get("")
+
+
+class TestDeadLetters:
+    def test_they_are_read_once_and_deleted_or_seen_again_at_once(self, sqs: SQSClient, queue_url: str) -> None:
+        for number in range(23):
+            sqs.send_message(QueueUrl=queue_url, MessageBody=f"letter {number}")
+        dead = SqsDeadLetters(queue_url)
+
+        letters = dead.read(100)
+        nobody = dead.read(100)
+        dead.delete([one for one in letters if one.body != "letter 7"])
+        dead.put_back([one for one in letters if one.body == "letter 7"])
+
+        assert sorted(one.body for one in letters) == sorted(f"letter {number}" for number in range(23))
+        assert nobody == []
+        assert [one.body for one in dead.read(100)] == ["letter 7"]
+
+    def test_no_more_than_asked_for_are_read_but_for_the_rest_of_a_batch(self, sqs: SQSClient, queue_url: str) -> None:
+        for number in range(25):
+            sqs.send_message(QueueUrl=queue_url, MessageBody=str(number))
+
+        assert 5 <= len(SqsDeadLetters(queue_url).read(5)) <= 10
+
+    def test_a_queue_that_does_not_exist_is_named(self, queue_url: str) -> None:
+        with pytest.raises(NotFoundError, match="queue missing"):
+            SqsDeadLetters(queue_url.rpartition("/")[0] + "/missing").read(1)
 
 
 def test_events_reach_the_bus_and_each_refused_one_is_told(embedded_aws: str, sqs: SQSClient, queue_url: str) -> None:

@@ -37,6 +37,11 @@ GRANTS: dict[str, set[tuple[str, str]]] = {
     "pull_queue": {("sqs:SendMessage", "PullWorkQueue"), ("kms:GenerateDataKey", "Key")},
     "push_queue": {("sqs:SendMessage", "PushWorkQueue"), ("kms:GenerateDataKey", "Key")},
     "backfill_queue": {("sqs:SendMessage", "BackfillWorkQueue"), ("kms:GenerateDataKey", "Key")},
+    "dead_letters": {
+        (f"sqs:{action}", f"{name}WorkDeadLetters")
+        for name in ("Pull", "Push", "Backfill")
+        for action in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
+    },
     "event_bus": {("events:PutEvents", "Bus")},
     "internet": set(),
 }
@@ -52,6 +57,7 @@ VARIABLES = {
     "pull_queue": {"PULL_QUEUE_URL"},
     "push_queue": {"PUSH_QUEUE_URL"},
     "backfill_queue": {"BACKFILL_QUEUE_URL"},
+    "dead_letters": {"DEAD_LETTER_QUEUE_URLS"},
     "event_bus": {"EVENT_BUS_NAME"},
     "internet": set(),
 }
