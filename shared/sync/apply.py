@@ -131,7 +131,7 @@ def plan_roots(
                 (deletions if wish.wanted == "absent" else wishes).append(wish)
         hold_id = None
         if deletions:
-            tally[link.id] += sum(known[wish.source_event_id].mirror_event_id is not None for wish in deletions)
+            tally[link.id] += sum(known[wish.source_event_id].may_have_mirror for wish in deletions)
             mirrors = mappings.count_mirrors(conn, link.id)
             if guard.must_hold(tally[link.id], mirrors=mirrors):
                 hold_id = held.hold(conn, link, deletions=len(deletions), mirrors=mirrors, run_id=run_id)

@@ -381,3 +381,21 @@ def test_mirrors_made_by_a_killed_worker_stand_in_the_journal_though_their_delet
     assert world.rows("SELECT operation, count(*), count(DISTINCT mirror_event_id) FROM sync_journal GROUP BY 1") == [
         ("insert", 8, 8)
     ]
+
+
+def test_mirrors_that_a_killed_worker_may_have_made_count_when_many_are_to_be_deleted(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b)
+    for number in range(8):
+        world.put(a, event(f"e{number}", hours=number + 24))
+    with monkeypatch.context() as killing, pytest.raises(KilledError):
+        killing.setattr("shared.sync.settle.settle", kill)
+        world.look(a)
+        world.run()
+
+    for number in range(8):
+        world.server.remove("a", f"e{number}")
+    world.look(a)
+    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
+
+    assert world.rows("SELECT deletions, mirrors FROM held_changes") == [(8, 8)]

@@ -58,6 +58,11 @@ class Mapping:
         """Whether something is still to be written."""
         return self.requested > self.done
 
+    @property
+    def may_have_mirror(self) -> bool:
+        """Whether a mirror is known, or may stand at the provider though whoever made it never came to say so."""
+        return self.mirror_event_id is not None or self.tried
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -157,9 +162,9 @@ def want(
 
 
 def count_mirrors(conn: Connection, link_id: UUID) -> int:
-    """How many mirrors a link has at its target."""
+    """How many mirrors a link has at its target, or may have."""
     row = conn.execute(
-        "SELECT count(*) FROM event_mappings WHERE link_id = %s AND mirror_event_id IS NOT NULL", (link_id,)
+        "SELECT count(*) FROM event_mappings WHERE link_id = %s AND (mirror_event_id IS NOT NULL OR tried)", (link_id,)
     ).fetchone()
     return int(row[0]) if row else 0
 
