@@ -161,6 +161,13 @@ CREATE TABLE leases (
 COMMENT ON TABLE leases IS 'One writer per resource. The token rises with each claim and fences the rows it guards.';
 GRANT SELECT, INSERT, UPDATE, DELETE ON leases TO kalends_runtime, kalends_operator;
 
+CREATE TABLE heartbeats (
+  name text PRIMARY KEY,
+  at   timestamptz NOT NULL
+);
+COMMENT ON TABLE heartbeats IS 'When a schedule last did its work: a gap tells of an outage.';
+GRANT SELECT, INSERT, UPDATE ON heartbeats TO kalends_operator;
+
 CREATE TABLE quotas (
   subject    text PRIMARY KEY,
   calls      double precision NOT NULL,

@@ -7,6 +7,7 @@ what brings everything back after an outage: the truth is in the database, and t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.control import gates
@@ -25,21 +26,25 @@ PER_PERSON = 20
 """Calendars of one person in one round: nobody starves anybody else (promise 11)."""
 LIMIT = 2_000
 KEEP_DELIVERIES = "7 days"
+OUTAGE = timedelta(minutes=2, seconds=30)
+"""So long without a round means more than a missed minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatched:
-    """How many messages went to which lane, and how many channels were given up because they said nothing."""
+    """How many messages went to which lane, how many channels were given up because they said nothing, and how many
+    calendars an outage makes look for what was not heard."""
 
     pulls: int
     pushes: int
     backfills: int
     silent_channels: int = 0
+    caught_up: int = 0
 
     def counts(self) -> dict[str, int]:
         """For the log."""
-        silent = {"silent_channels": self.silent_channels}
-        return {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills, **silent}
+        sent = {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills}
+        return {**sent, "silent_channels": self.silent_channels, "caught_up": self.caught_up}
 
 
 def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatched:
@@ -51,6 +56,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         channels.leave(conn, list(engine.addresses().values()))
         listening = gates.is_open(conn, gates.Operation.WEBHOOK, settings_flags=engine.flags)
         silent = silence.judge(conn, now=now) if listening else 0
+        caught_up = catch_up(conn) if _was_away(conn, now=now) else 0
         _request_polls(conn, now=now)
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
@@ -67,7 +73,13 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
     engine.lanes.pull.send(live)
     engine.lanes.push.send(writes)
     engine.lanes.backfill.send(backfill)
-    return Dispatched(pulls=len(live), pushes=len(writes), backfills=len(backfill), silent_channels=silent)
+    return Dispatched(
+        pulls=len(live),
+        pushes=len(writes),
+        backfills=len(backfill),
+        silent_channels=silent,
+        caught_up=caught_up,
+    )
 
 
 def catch_up(conn: Connection) -> int:
@@ -79,6 +91,19 @@ def catch_up(conn: Connection) -> int:
          WHERE EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
         """
     ).rowcount
+
+
+def _was_away(conn: Connection, *, now: datetime) -> bool:
+    """Whether there was an outage until now: webhooks were answered 5xx, and providers do not repeat for ever."""
+    row = conn.execute(
+        """
+        INSERT INTO heartbeats (name, at) VALUES ('dispatch', %(now)s)
+        ON CONFLICT (name) DO UPDATE SET at = greatest(heartbeats.at, excluded.at)
+        RETURNING old.at < %(now)s - %(outage)s
+        """,
+        {"now": now, "outage": OUTAGE},
+    ).fetchone()
+    return row is not None and row[0] is True
 
 
 def _message(task: str, row: tuple[UUID, UUID, object], correlation_id: str) -> SyncMessage:
