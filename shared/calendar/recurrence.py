@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from itertools import chain, islice
+from math import lcm
 from typing import TYPE_CHECKING, Literal
 
 from dateutil import rrule
@@ -180,9 +181,9 @@ def _rule_starts(span: Span, rule: Rule, window: Window) -> Iterator[Start]:
     ends = (window.end, None if rule.until is None else _moved(span, rule.until).starts_at())
     high = min((clock.wall(end) + _SLACK for end in ends if end is not None), default=None)
     if rule.count is None:
-        moments = _moments(rule, _skip_ahead(rule, clock.first, low))
+        moments = _moments(rule, _skip_ahead(rule, clock.first, low), low)
     else:
-        moments = _count(_moments(rule, clock.first), rule.count, clock.first)
+        moments = _count(_moments(rule, clock.first, low), rule.count, clock.first)
     for number, moment in enumerate(moments):
         if high is not None and moment >= high:
             return
@@ -208,14 +209,15 @@ def _skip_ahead(rule: Rule, first: datetime, low: datetime) -> datetime:
     """A later beginning of the same rule, at least one whole period before `low`: old series cost no more than new."""
     period = _PERIODS.get(rule.frequency)
     if period is None:
-        return first
+        months = lcm(12 * _CYCLE, rule.interval * (12 if rule.frequency == "YEARLY" else 1))
+        return first.replace(year=first.year + months // 12 * max(0, (low.year - first.year - 1) * 12 // months))
     step = period * rule.interval
     return first + step * max(0, (low - first) // step - 1)
 
 
-def _moments(rule: Rule, begin: datetime) -> Iterator[datetime]:
-    """What the rule makes from `begin` on, endlessly, on the wall clock."""
-    shift = (_LAST_YEAR - _ROOM - begin.year) // _CYCLE * _CYCLE
+def _moments(rule: Rule, begin: datetime, low: datetime) -> Iterator[datetime]:
+    """What the rule makes from `begin` on, until long after `low`, on the wall clock."""
+    shift = (_LAST_YEAR - _ROOM - low.year) // _CYCLE * _CYCLE
     try:
         for moment in _dateutil(rule, begin.replace(year=begin.year + shift)):
             yield moment.replace(year=moment.year - shift)

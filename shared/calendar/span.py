@@ -92,8 +92,9 @@ def occurrence_key(original_start: Start) -> str:
     It is the suffix Google gives to instance ids (`<master>_20260301T090000Z`).
     """
     if isinstance(original_start, datetime):
-        return original_start.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return original_start.strftime("%Y%m%d")
+        moment = original_start.astimezone(UTC)
+        return f"{moment.year:04}{moment:%m%dT%H%M%SZ}"
+    return f"{original_start.year:04}{original_start:%m%d}"  # %Y has fewer digits before the year 1000
 
 
 def parse_occurrence_key(key: str) -> Start:

@@ -222,6 +222,30 @@ def test_the_span_of_an_occurrence_is_found_by_its_key() -> None:
     assert recurrence.occurrence_span(root.span, root.recurrence, "no key") is None
 
 
+@pytest.mark.parametrize("year", [1583, 1604, 1700, 1899, 1900, 2000, 2024])
+@pytest.mark.parametrize("rule", ["FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=1;BYMONTH=3;BYMONTHDAY=1", "FREQ=MONTHLY"])
+def test_a_birthday_without_a_year_is_this_year_too(year: int, rule: str) -> None:
+    """Outlook and Apple write 1604 where nobody told the year."""
+    root = all_day(date(year, 3, 1), f"RRULE:{rule}")
+    window = Window(start=datetime(2026, 2, 20, tzinfo=UTC), end=datetime(2026, 3, 10, tzinfo=UTC))
+
+    (found,) = recurrence.occurrences(Unit(root=root), window)
+
+    assert found.original_start == date(2026, 3, 1)
+
+
+def test_intervals_of_years_and_months_keep_their_step_over_centuries() -> None:
+    window = Window(start=datetime(2000, 1, 1, tzinfo=UTC), end=datetime(2030, 1, 1, tzinfo=UTC))
+
+    def years(rule: str) -> list[int]:
+        found = recurrence.occurrences(Unit(root=all_day(date(1604, 3, 1), rule)), window)
+        return [one.original_start.year for one in found]
+
+    assert years("RRULE:FREQ=YEARLY;INTERVAL=7") == [year for year in range(1604, 2030, 7) if year >= 2000]
+    assert years("RRULE:FREQ=MONTHLY;INTERVAL=36") == [year for year in range(1604, 2030, 3) if year >= 2000]
+    assert years("RRULE:FREQ=YEARLY;COUNT=400") == [2000, 2001, 2002, 2003]
+
+
 def test_an_old_daily_series_is_not_too_long() -> None:
     since_1990 = timed(datetime(1990, 1, 1, 9, tzinfo=BERLIN), "RRULE:FREQ=DAILY;UNTIL=20590101")
 

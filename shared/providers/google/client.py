@@ -226,7 +226,7 @@ class GoogleCalendar:
             if not isinstance(following, str) or following == page_token:
                 break
             page_token = following
-        raise errors.unreadable("pages without end", during=during)
+        raise errors.endless(during=during)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +259,7 @@ class _Place:
         if token is None:
             return None
         if not isinstance(token, str) or token == self.page_token or self.number >= MAX_PAGES:
-            raise errors.unreadable("pages without end", during=_LISTING)
+            raise errors.endless(during=_LISTING)
         return json.dumps([self.sync_token, self.time_min, token, self.number + 1])
 
 

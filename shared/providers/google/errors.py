@@ -28,6 +28,7 @@ from shared.core.errors import (
     ReauthRequiredError,
     TransientError,
 )
+from shared.providers.port import ENDLESS_PAGES, UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,8 @@ def translate(error: Exception, *, during: str) -> KalendsError:
         return error
     if isinstance(error, HttpError) and not isinstance(error, BatchError):  # which has no answer
         return refusal(int(error.resp.status), error.resp, error.content, during=during)
+    if isinstance(error, ValueError):  # that is how the client library meets what is no JSON
+        return unreadable("no JSON", during=during)
     if isinstance(error, NO_ANSWER):
         return TransientError(f"Google gave no usable answer to {during} ({type(error).__name__}). It is tried again.")
     raise error
@@ -94,7 +97,14 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes, *, during: 
 
 def unreadable(what: str, *, during: str) -> TransientError:
     """An answer that arrived as a success but is not what the API promises."""
-    return TransientError(f"Google's answer to {during} has {what}. It is tried again.")
+    return TransientError(f"Google's answer to {during} has {what}. It is tried again.", code=UNREADABLE)
+
+
+def endless(*, during: str) -> TransientError:
+    """A listing whose pages go round in circles, or on and on."""
+    return TransientError(
+        f"Google's answer to {during} does not come to an end. It is tried again.", code=ENDLESS_PAGES
+    )
 
 
 def json_object(content: bytes, *, during: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import httpx
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 
 from shared.core.errors import InvalidError, KalendsError, RateLimitedError, ReauthRequiredError, TransientError
-from shared.providers.port import Tokens
+from shared.providers.port import UNREADABLE, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +135,7 @@ class GoogleAuthorizer:
             try:
                 return dict(call(session))
             except (httpx.HTTPError, ValueError) as error:
-                raise _no_answer(type(error).__name__) from None
+                raise _no_answer(type(error).__name__, is_readable=isinstance(error, httpx.HTTPError)) from None
 
 
 def _refusal(response: httpx.Response) -> str | None:
@@ -163,7 +163,7 @@ def _tokens(answer: dict[str, Any], *, now: datetime) -> Tokens:
     # Set for an app in Testing mode and for people who allow access for a while only.
     grant_lifetime = answer.get("refresh_token_expires_in")
     if not isinstance(access_token, str) or not isinstance(lifetime, int) or not isinstance(scope, str):
-        raise _no_answer("an answer without a usable token")
+        raise _no_answer("an answer without a usable token", is_readable=False)
     return Tokens(
         access_token=access_token,
         refresh_token=refresh_token if isinstance(refresh_token, str) else None,
@@ -173,5 +173,6 @@ def _tokens(answer: dict[str, Any], *, now: datetime) -> Tokens:
     )
 
 
-def _no_answer(what: str) -> TransientError:
-    return TransientError(f"Google's sign-in gave no usable answer ({what}). It is tried again.")
+def _no_answer(what: str, *, is_readable: bool = True) -> TransientError:
+    code = None if is_readable else UNREADABLE
+    return TransientError(f"Google's sign-in gave no usable answer ({what}). It is tried again.", code=code)

@@ -21,7 +21,6 @@ from shared.core.errors import (
     ForbiddenError,
     InvalidError,
     KalendsError,
-    TransientError,
 )
 from shared.providers.microsoft import graph as wire
 from shared.providers.microsoft import payloads, queries, reading, series
@@ -39,6 +38,8 @@ LARGEST_PAGE = 1000
 """Graph's largest page of events."""
 MAX_PAGES = 1000
 """A round of changes with more pages than this goes round in circles."""
+SPARSE, SPARSE_WEIGHS = 10, 5
+"""Graph sends pages with few items or none, but not hundreds: one with fewer than its own default counts as several."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,24 +72,26 @@ def read_page(
         raise CursorExpiredError(f"{error.message} A full read follows.") from None
     following = graph.relative(answer.get("@odata.nextLink"), what=what)
     last = graph.relative(answer.get("@odata.deltaLink"), what=what)
-    goes_in_circles = following is not None and (following == link or number == MAX_PAGES)
+    items = wire.items(answer, what=what)
+    number += SPARSE_WEIGHS if len(items) < SPARSE else 1
+    goes_in_circles = following is not None and (following == link or number > MAX_PAGES)
     if (following is None) == (last is None) or goes_in_circles:
-        raise TransientError(f"Microsoft Graph did not come to an end of {what}. Try again later.")
-    hints = _hints(wire.items(answer, what=what))
+        raise wire.endless(what)
+    hints = _hints(items)
     changes = _look_up(graph, calendar_id, hints)
     return Page(
         changes=tuple(changes),
         skipped=tuple(hints.skipped),
-        next_page=None if following is None else f"{number + 1} {following}",
+        next_page=None if following is None else f"{number} {following}",
         cursor=last,
         requests=graph.calls - calls,
     )
 
 
 def _place(*, cursor: str | None, page: str | None) -> tuple[int, str | None]:
-    """The number of the page to read, and its address: a cursor is the path of a deltaLink, a page token is a number
-    and the path of a nextLink. Raises CursorExpiredError for anything else."""
-    number, _, link = page.partition(" ") if page is not None else ("1", "", cursor)
+    """How many pages were read, and the address of the next: a cursor is the path of a deltaLink, a page token is a
+    number and the path of a nextLink. Raises CursorExpiredError for anything else."""
+    number, _, link = page.partition(" ") if page is not None else ("0", "", cursor)
     if link is not None and not (number.isdecimal() and link.startswith("/")):
         raise CursorExpiredError("The cursor is not one of Microsoft Graph's: a full read follows.")
     return int(number), link

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from shared.core.errors import InvalidError, KalendsError, RateLimitedError, ReauthRequiredError, TransientError
 from shared.providers.microsoft.errors import retry_after
 from shared.providers.microsoft.graph import connection
-from shared.providers.port import Tokens
+from shared.providers.port import UNREADABLE, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,9 +136,9 @@ class MicrosoftAuthorizer:
         try:
             answer = _Answer.model_validate(dict(call(session)))
         except ValidationError:
-            raise _no_answer("an answer without a usable token") from None
+            raise _no_answer("an answer without a usable token", is_readable=False) from None
         except (httpx.HTTPError, ValueError) as error:
-            raise _no_answer(type(error).__name__) from None
+            raise _no_answer(type(error).__name__, is_readable=isinstance(error, httpx.HTTPError)) from None
         return Tokens(
             access_token=answer.access_token,
             refresh_token=answer.refresh_token,
@@ -181,5 +181,6 @@ def _grant_over(reason: str) -> KalendsError:
     return ReauthRequiredError(f"Microsoft no longer accepts the grant (invalid_token, {reason}). {advice}")
 
 
-def _no_answer(what: str) -> TransientError:
-    return TransientError(f"Microsoft's sign-in gave no usable answer ({what}). It is tried again.")
+def _no_answer(what: str, *, is_readable: bool = True) -> TransientError:
+    code = None if is_readable else UNREADABLE
+    return TransientError(f"Microsoft's sign-in gave no usable answer ({what}). It is tried again.", code=code)

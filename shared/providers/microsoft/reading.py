@@ -151,6 +151,10 @@ def _span(payload: EventPayload, zone: str) -> Span:
             # Midnight to midnight in whatever zone: the dates are what was meant.
             return AllDaySpan(start=payload.start.date_time.date(), end=payload.end.date_time.date())
         return TimedSpan(start=_moment(payload.start), end=_moment(payload.end), zone=zone)
+    except OverflowError:
+        raise InvalidError(
+            "Microsoft Graph sent an event in a year that no calendar has.", code="PROVIDER.PAYLOAD"
+        ) from None
     except ValueError:
         raise InvalidError(
             "Microsoft Graph sent an event that ends before it starts.", code="PROVIDER.PAYLOAD"

@@ -119,6 +119,13 @@ def test_an_event_with_guests_has_no_etag_so_that_every_write_looks_first() -> N
     assert read(attendees=[guest]).etag is None
 
 
+def test_an_event_after_the_last_year_is_refused_by_name() -> None:
+    late = {"dateTime": "9999-12-31T23:00:00.0000000", "timeZone": "Pacific Standard Time"}
+
+    with pytest.raises(InvalidError, match="year"):
+        read(start=late, end=late)
+
+
 def test_reading_twice_gives_the_same_event() -> None:
     assert read() == read()
 
