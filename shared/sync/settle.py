@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.calendar import codec
 from shared.connections.store import LADDER
 from shared.core.errors import (
+    ForbiddenError,
     KalendsError,
     NotFoundError,
     PreconditionFailedError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from shared.sync.store.mappings import Mapping
     from shared.sync.writes import Work
 
+REMOVAL_ATTEMPTS = 4
+"""So often a mirror that may not be touched is tried to be removed; then it is left alone."""
 OCCURRENCE_ATTEMPTS = 4
 """So often a series is written anew because one of its occurrences was not found; then it is left until it changes."""
 
@@ -174,6 +177,8 @@ def _failed(
             retry_at, counted = now + timedelta(seconds=asked or AT_DISPATCH), False
         case TransientError():
             retry_at = now + _wait(mapping.attempts)
+        case ForbiddenError() if not work.is_removal or mapping.attempts < REMOVAL_ATTEMPTS:
+            retry_at = now + _wait(mapping.attempts)  # a right may come back, and be denied by mistake for a moment
         case _ if work.is_removal:
             # Not ours any more, or out of reach for good: it is left alone, and no longer counted as a mirror.
             mappings.save_gone(conn, mapping, done=True)
