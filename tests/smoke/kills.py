@@ -136,7 +136,7 @@ def _carry_out(attempt: Attempt, cloud: int) -> bool:
         raise KillError(f"the hold of an {attempt.kind} at {attempt.simulator.provider} ended before the kill")
     if hold["state"] != "held":
         return False
-    victim = _owner(cloud, port=hold["port"], server=int(urlsplit(attempt.simulator.base).port or 0))
+    victim = owner(cloud, port=hold["port"], server=int(urlsplit(attempt.simulator.base).port or 0))
     attempt.victim = f"process {victim.pid}"
     victim.send_signal(signal.SIGKILL)
     victim.wait(5)
@@ -144,7 +144,7 @@ def _carry_out(attempt: Attempt, cloud: int) -> bool:
     return True
 
 
-def _owner(cloud: int, *, port: int, server: int) -> psutil.Process:
+def owner(cloud: int, *, port: int, server: int) -> psutil.Process:
     """The process below `cloud` whose end of a connection to `server` has this port. Raises KillError."""
     for process in psutil.Process(cloud).children(recursive=True):
         try:
