@@ -7,7 +7,7 @@ lease keeps a second worker out, and whoever gives it up looks once more, so no 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,14 @@ PROVEN_PER_CALL = 200
 """So many events missing from a full read are asked for one by one in one call."""
 SLACK_AHEAD = timedelta(days=30)
 """A full read looks so much further than the widest window, so that windows may move before it is repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the pages of one run add up to: its deletions by link, and the calendars that have something due now."""
+
+    deletions: Counter[UUID] = field(default_factory=Counter)
+    targets: set[UUID] = field(default_factory=set)
 
 
 def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
@@ -62,22 +70,23 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
-    tally: Counter[UUID] = Counter()
-    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally)))
+    found = Found()
+    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, found)))
     if outcome is Outcome.DONE and calendar.lacks_channel:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
+        pushes = lanes.due_pushes(conn, found.targets, now=engine.now())
+    lanes.send_pushes(engine, user_id, pushes, correlation_id=correlation_id)
     # Only now: who was turned away while the lease was being given back has marked the calendar before this.
     with engine.database.person(user_id) as conn:
-        again = calendars.get(conn, calendar_id)
-    if outcome not in (Outcome.FAILED, Outcome.PARKED) and (again.requested > again.done or again.needs_full_sync):
+        is_due = calendars.is_due(conn, calendar_id)
+    if is_due and outcome not in (Outcome.FAILED, Outcome.PARKED):
         lanes.ask_pull(engine, user_id, [calendar_id], correlation_id=correlation_id)
     return outcome
 
 
-def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Outcome:
-    """`tally` counts the deletions of this run by link, over all its pages."""
+def _read(run: Run, provider: CalendarProvider, found: Found) -> Outcome:
     full = run.calendar.needs_full_sync
     asked = run.engine.now()
     window = _window(run, now=asked)
@@ -90,13 +99,13 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Outcome
         )
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
-        _save(run, page, window, tally, asked=asked)
+        _save(run, page, window, found, asked=asked)
         if page.cursor is not None:
             return Outcome.DONE
     return Outcome.MORE
 
 
-def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: datetime) -> None:
+def _save(run: Run, page: Page, window: Window, found: Found, *, asked: datetime) -> None:
     """Everything that follows from a page, and the cursor that stands behind it, in one transaction. The calendar is
     proved current as of when it was `asked` for."""
     now = run.engine.now()
@@ -111,7 +120,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
             key=run.key,
             secrets=run.engine.webhook_secrets(),
             run_id=run.id,
-            tally=tally,
+            tally=found.deletions,
             lane=lane,
             now=now,
         )
@@ -132,7 +141,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
     if not saved:
         raise PreconditionFailedError(f"Calendar {calendar.id} was reset while it was read: it is read anew.")
     run.calendar = replace(calendar, page_token=page.next_page)
-    lanes.ask_push(run.engine, calendar.user_id, applied.targets, correlation_id=run.correlation_id, now=now)
+    found.targets.update(applied.targets)
 
 
 def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Window) -> Page:

@@ -71,6 +71,14 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
     return calendar
 
 
+def is_due(conn: Connection, calendar_id: UUID) -> bool:
+    """Whether somebody asks for a look at the calendar that no pull has begun for."""
+    row = conn.execute(
+        "SELECT requested > done OR needs_full_sync FROM calendar_sync_state WHERE calendar_id = %s", (calendar_id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def request(conn: Connection, calendar_ids: Sequence[UUID]) -> None:
     """Ask for a look at these calendars: a pull that starts after this transaction will see to it."""
     conn.execute(
@@ -80,6 +88,8 @@ def request(conn: Connection, calendar_ids: Sequence[UUID]) -> None:
 
 def mark_queued(conn: Connection, calendar_ids: Sequence[UUID], task: str, *, now: datetime) -> list[UUID]:
     """Which of these calendars need a message on the `task` lane ("pull" or "push"); notes that they get one."""
+    if not calendar_ids:
+        return []
     column = {"pull": "pull_queued_at", "push": "push_queued_at"}[task]
     rows = conn.execute(
         f"""

@@ -117,6 +117,8 @@ def upsert(
 
 def remove(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> list[Changed]:
     """Mark events as gone, on proof only; forgets their text. Overrides of a series that is gone go with it."""
+    if not event_ids:
+        return []
     with conn.cursor(row_factory=class_row(Changed)) as cursor:
         return cursor.execute(
             """
