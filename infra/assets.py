@@ -1,12 +1,19 @@
-"""Zip files for Lambda, named after their sources: the same sources give the same name on every machine."""
+"""Zip files for Lambda, named after their sources: the same sources give the same name on every machine.
+
+What was made is kept for the next time, but not for ever: `held` names what a running cloud still reads.
+"""
 
 from __future__ import annotations
 
 import compileall
+import fcntl
 import hashlib
 import os
+import re
 import shutil
+import time
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
@@ -17,13 +24,19 @@ from typing import TYPE_CHECKING
 from infra import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BYTECODE = MAGIC_NUMBER.hex()
 """The bytecode this Python writes: all of 3.13 read each other's."""
 
+KEPT = 3
+"""So many of each kind stay, however old: whoever goes back and forth between two states builds neither anew."""
+UNUSED_SECONDS = 3600.0
+"""Whatever was asked for since then stays: somebody may be reading it."""
+
 _BUILD = ROOT / "build" / "assets"
 _CODE = ("functions", "shared", "migrations")
+_NAME = re.compile(r"(.+)-[0-9a-f]{40}((?:\.zip)?)")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -94,15 +107,67 @@ def package(content: Path) -> Asset:
     return Asset(_made(content.with_name(f"{content.name}.zip"), make), content.name.rpartition("-")[2])
 
 
+@contextmanager
+def held(made: Path) -> Iterator[None]:
+    """Keep a folder made here from being cleared away for the length of the block, or until this process ends."""
+    handle = os.open(made, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _made(final: Path, make: Callable[[Path], Path]) -> Path:
-    """`final`, made unless it is there, and never half."""
-    if not final.exists():
+    """`final`, made unless it is there, and never half. Asking for it is what keeps it young."""
+    try:
+        os.utime(final)
+    except FileNotFoundError:
         final.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=final.parent, prefix=".") as workplace:
             finished = make(Path(workplace))
             if not final.exists():  # another process may have been quicker
                 finished.rename(final)
+        os.utime(final)
+        prune(final.parent)
     return final
+
+
+def prune(build: Path = _BUILD, *, now: float | None = None) -> None:
+    """Clear away what nobody has asked for in an hour and nobody holds, but for the newest of each kind."""
+    asked_for_by = (time.time() if now is None else now) - UNUSED_SECONDS
+    kinds: dict[str, list[Path]] = {}
+    for path in build.iterdir():
+        if match := _NAME.fullmatch(path.name):
+            kinds.setdefault("".join(match.groups()), []).append(path)
+        elif path.name.startswith("."):  # a workplace whose process was killed
+            _clear(path, unless_asked_for_since=asked_for_by)
+    for paths in kinds.values():
+        for path in sorted(paths, key=_asked_for_at, reverse=True)[KEPT:]:
+            _clear(path, unless_asked_for_since=asked_for_by)
+
+
+def _clear(path: Path, *, unless_asked_for_since: float) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # another process clears, too
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _asked_for_at(path) < unless_asked_for_since:
+            with TemporaryDirectory(dir=path.parent, prefix=".") as away:  # gone at once, or not at all
+                path.rename(Path(away) / "gone")
+    except (BlockingIOError, FileNotFoundError):  # somebody holds it, or was quicker
+        pass
+    finally:
+        os.close(handle)
+
+
+def _asked_for_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def compile_tree(folder: Path, *, mounted_at: str, keep_sources: bool) -> None:

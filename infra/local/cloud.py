@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from infra import ROOT, synth
+from infra import ROOT, assets, layer, synth
 from infra.local import accounts, aws, lambda_logs, ports, postgres, providers, proxy, vault
 from infra.local.console import StartError, say, step
 from infra.local.deployer import STACK, Deployer
@@ -102,6 +102,7 @@ def start(options: Options, stack: ExitStack) -> Running:
         else providers.simulated(base_url=base_url, directory=directory, preferred=near[1:3], stack=stack)
     )
     _synthesize()
+    stack.enter_context(assets.held(layer.tree("host")))  # every Lambda reads its dependencies there
     gateway = ports.available(near[3])
     endpoint = f"http://{ports.LOOPBACK}:{gateway}"
     with step("embedded AWS") as current:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 
-from infra import ROOT
+from infra import ROOT, layer
 from infra.catalogue import CATALOGUE
 from infra.local import ports, postgres
 from tests.e2e import cloud as clouds
@@ -111,6 +112,15 @@ def test_roles_of_the_database_can_sign_in_and_only_the_owner_owns(cloud: Cloud)
         "dsn_owner": ("kalends_owner", True),
         "dsn_operator": ("kalends_operator", False),
     }
+
+
+def test_running_cloud_holds_the_layer_that_its_lambdas_read(cloud: Cloud) -> None:
+    handle = os.open(layer.tree("host"), os.O_RDONLY)
+
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    os.close(handle)
 
 
 def test_second_cloud_in_the_same_folder_is_refused(cloud: Cloud) -> None:
