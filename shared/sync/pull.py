@@ -7,7 +7,7 @@ lease keeps a second worker out, and whoever gives it up looks once more, so no 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -33,14 +33,6 @@ PROVEN_PER_CALL = 200
 """So many events missing from a full read are asked for one by one in one call."""
 SLACK_AHEAD = timedelta(days=30)
 """A full read looks so much further than the widest window, so that windows may move before it is repeated."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What the pages of one run add up to: its deletions by link, and the calendars that have something due now."""
-
-    deletions: Counter[UUID] = field(default_factory=Counter)
-    targets: set[UUID] = field(default_factory=set)
 
 
 def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
@@ -70,14 +62,12 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
-    found = Found()
-    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, found)))
+    tally: Counter[UUID] = Counter()
+    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally)))
     if outcome is Outcome.DONE and calendar.lacks_channel:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
-        pushes = lanes.due_pushes(conn, found.targets, now=engine.now())
-    lanes.send_pushes(engine, user_id, pushes, correlation_id=correlation_id)
     # Only now: who was turned away while the lease was being given back has marked the calendar before this.
     with engine.database.person(user_id) as conn:
         is_due = calendars.is_due(conn, calendar_id)
@@ -86,7 +76,8 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     return outcome
 
 
-def _read(run: Run, provider: CalendarProvider, found: Found) -> Outcome:
+def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Outcome:
+    """`tally` counts the deletions of this run by link, over all its pages."""
     full = run.calendar.needs_full_sync
     asked = run.engine.now()
     window = _window(run, now=asked)
@@ -99,13 +90,13 @@ def _read(run: Run, provider: CalendarProvider, found: Found) -> Outcome:
         )
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
-        _save(run, page, window, found, asked=asked)
+        _save(run, page, window, tally, asked=asked)
         if page.cursor is not None:
             return Outcome.DONE
     return Outcome.MORE
 
 
-def _save(run: Run, page: Page, window: Window, found: Found, *, asked: datetime) -> None:
+def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: datetime) -> None:
     """Everything that follows from a page, and the cursor that stands behind it, in one transaction. The calendar is
     proved current as of when it was `asked` for."""
     now = run.engine.now()
@@ -120,7 +111,7 @@ def _save(run: Run, page: Page, window: Window, found: Found, *, asked: datetime
             key=run.key,
             secrets=run.engine.webhook_secrets(),
             run_id=run.id,
-            tally=found.deletions,
+            tally=tally,
             lane=lane,
             now=now,
         )
@@ -141,7 +132,8 @@ def _save(run: Run, page: Page, window: Window, found: Found, *, asked: datetime
     if not saved:
         raise PreconditionFailedError(f"Calendar {calendar.id} was reset while it was read: it is read anew.")
     run.calendar = replace(calendar, page_token=page.next_page)
-    found.targets.update(applied.targets)
+    # At once: after the last page there may be a channel to open.
+    lanes.ask_push(run.engine, calendar.user_id, applied.targets, correlation_id=run.correlation_id, now=now)
 
 
 def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Window) -> Page:
