@@ -80,7 +80,7 @@ def read(conn: Connection, connection_id: UUID) -> Grant:
 def save(
     conn: Connection, connection_id: UUID, key: DataKey, tokens: Tokens, *, granted_at: datetime | None = None
 ) -> None:
-    """Seal and store a grant; without a new refresh token the old one stays. `granted_at`: the person gave it just now."""
+    """Seal and store a grant; without a new refresh token the old one stays. `granted_at`: the person just gave it."""
     refresh_token = tokens.refresh_token
     conn.execute(
         """

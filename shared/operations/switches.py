@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.control import gates
-from shared.sync import dispatch, silence
+from shared.sync import dispatch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,6 +20,5 @@ def set_gate(database: Database, operation: Operation, *, opened: bool, actor: s
     with database.everyone() as conn:
         gate = gates.set_gate(conn, operation, opened=opened, actor=actor, reason=reason, now=now)
         if opened:
-            silence.excuse(conn, now=now)
-            dispatch.catch_up(conn)
+            dispatch.catch_up(conn, now=now)
     return gate

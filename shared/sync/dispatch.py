@@ -54,9 +54,10 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
             if not gates.is_open(conn, operation, settings_flags=engine.flags):
                 return Dispatched(pulls=0, pushes=0, backfills=0)
         channels.leave(conn, list(engine.addresses().values()))
+        caught_up = catch_up(conn, now=now) if _was_away(conn, now=now) else 0
         listening = gates.is_open(conn, gates.Operation.WEBHOOK, settings_flags=engine.flags)
         silent = silence.judge(conn, now=now) if listening else 0
-        caught_up = catch_up(conn) if _was_away(conn, now=now) else 0
+    with engine.database.everyone() as conn:  # its own: channels are locked before anything else, and not for long
         _request_polls(conn, now=now)
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
@@ -82,9 +83,10 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
     )
 
 
-def catch_up(conn: Connection) -> int:
+def catch_up(conn: Connection, *, now: datetime) -> int:
     """Ask for a look at every linked calendar: notifications may have been refused for a while. Needs a transaction
     across people. Dispatch spreads the work: so many calendars a person and in all each minute."""
+    silence.excuse(conn, now=now)
     return conn.execute(
         """
         UPDATE calendar_sync_state s SET requested = requested + 1
