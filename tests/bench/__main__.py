@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME...]` measures and keeps; `--write-docs` writes docs/performance.md from what is kept."""
+"""`python -m tests.bench` measures everything and writes docs/performance.md; with names only these, and no page."""
 
 from __future__ import annotations
 
@@ -54,35 +54,27 @@ BENCHMARKS: dict[str, Callable[[Surroundings], Sequence[Row]]] = {
     "webhook": lambda on: handlers.warm(on.server),
     "cold": lambda _: handlers.cold(),
     "latency": lambda on: latency.quiet(on.lane),
+    "backfill": lambda on: latency.busy(on.lane),
 }
-LONG: dict[str, Callable[[Surroundings], Sequence[Row]]] = {"backfill": lambda on: latency.busy(on.lane)}
-"""Minutes each; only with --long or by name."""
 
 
 def main() -> None:
     """Run what is asked for, one after the other; each is kept as soon as it is measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    names = [*BENCHMARKS, *LONG]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(names)} (default: all short)")
-    parser.add_argument("--long", action="store_true", help=f"also {', '.join(LONG)}, which takes minutes")
-    parser.add_argument("--write-docs", action="store_true", help="measure nothing, write docs/performance.md")
-    options = parser.parse_args()
-    if unknown := set(options.names) - set(names):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    if options.write_docs:
-        if not table.FILE.exists():
-            parser.error("nothing is measured yet: run python -m tests.bench first")
-        table.write_docs(names)
-        return
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(BENCHMARKS)}")
+    names = parser.parse_args().names
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop what was started, as after Ctrl-C
-    every = {**BENCHMARKS, **LONG}
-    for group in _groups(options.names or [*BENCHMARKS, *(LONG if options.long else ())]):
+    for group in _groups(names or [*BENCHMARKS]):
         with ExitStack() as stack:
             on = Surroundings(stack)
             for name in group:
-                rows = every[name](on)
+                rows = BENCHMARKS[name](on)
                 print(table.shown(rows), flush=True)
                 table.save({name: rows})
+    if not names:
+        table.write_docs([*BENCHMARKS])
 
 
 def _groups(names: Sequence[str]) -> list[list[str]]:

@@ -24,7 +24,7 @@ MOST_MILLISECONDS = 8
 
 
 def measure(
-    server: Server, google: Google, *, events: int = 10_000, few: int = 1_000, runs: int = 2, turns: int = 7
+    server: Server, google: Google, *, events: int = 10_000, few: int = 1_000, runs: int = 2, turns: int = 15
 ) -> list[Row]:
     """Three readers in turn, `runs` times; the best run of each counts. The smaller calendar shows what size costs."""
     large, small = google.calendar("large", events=events), google.calendar("small", events=few)

@@ -132,8 +132,8 @@ _INTRODUCTION = """\
 # Performance
 
 `make bench` measures Kalends beside a peer and beside what the machine allows, in turn in the same run, and writes
-`build/bench.json`; `.venv/bin/python -m tests.bench --write-docs` writes this page from it, and `--long` measures also
-what takes minutes. Nothing here is a test: times drift with the machine, so compare within a row.
+`build/bench.json` and this page; it takes about four minutes. `.venv/bin/python -m tests.bench read` measures one of
+its parts and leaves the page alone. Nothing here is a test: times drift with the machine, so compare within a row.
 
 This run: {cores} cores, {system}, Python {python}, everything over loopback. Real providers add their own latency."""
 
@@ -150,4 +150,9 @@ What the rows mean:
 - *Webhook* is the whole handler, from the event of API Gateway to its answer, with a queue that answers at once.
 - *Latency* is from the moment the source's provider accepted a person's change to the moment the target's provider
   accepted the mirror, by the simulators' own clocks, on the whole local cloud with its Lambdas, queues and database
-  on the same cores."""
+  on the same cores.
+- *While 10,000 events are copied*: both copies go into one Outlook mailbox, which Graph lets make four calls at a time
+  and 10,000 in ten minutes. A copy of 10,000 events alone needs them all, and as many again to see its own writes, so
+  it lasts for half an hour, which is Graph's doing; what people change meanwhile goes first. *Refused* counts the calls
+  that Graph answered 429.
+- *Ten changes* is the median of a warm worker: statements that are repeated are prepared, from the sixth time on."""
