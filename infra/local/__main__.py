@@ -27,7 +27,7 @@ def main() -> int:
     arguments = _parse()
     try:
         if arguments.forget:
-            _forget(arguments.directory or SIMULATED)
+            _forget(arguments.directory)
         else:
             _serve(arguments)
     except StartError as error:
@@ -36,13 +36,12 @@ def main() -> int:
     return 0
 
 
-def _forget(directory: Path) -> None:
-    """Forget one cloud's data while none runs: what is built, and deleted next, serves them all."""
+def _forget(directory: Path | None) -> None:
+    """Forget a cloud's data. Without `directory` all that is built is deleted next, so that no cloud may run."""
     with ExitStack() as stack:
-        for other in {SIMULATED, REAL} - {directory}:
-            if other.exists():
-                stack.enter_context(cloud.locked(other))
-        cloud.forget(directory)
+        if directory is None and REAL.exists():
+            stack.enter_context(cloud.locked(REAL))
+        cloud.forget(directory or SIMULATED)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
