@@ -60,7 +60,11 @@ def read(file: Path, environment: Mapping[str, str] = os.environ) -> RealAccount
     Raises StartError naming every variable that is missing or wrong, never a value. Nothing is put into the
     environment, which every child process would inherit.
     """
-    given = {**dotenv_values(file, interpolate=False), **environment}
+    try:
+        in_file = dotenv_values(file, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"{file} cannot be read: {type(error).__name__}. Correct it, or take it away.") from None
+    given = {**in_file, **environment}
     values = {name: (given.get(name) or "").strip() for name in VARIABLES}
     if not any(values[name] for pair in CREDENTIALS.values() for name in pair):
         return None

@@ -76,6 +76,12 @@ def test_an_empty_variable_of_the_environment_takes_the_files_away(file: Path) -
     assert accounts.read(file, dict.fromkeys(GOOGLE, "")) is None
 
 
+def test_a_file_that_is_no_text_is_named(file: Path) -> None:
+    file.write_bytes(b"GOOGLE_CLIENT_SECRET=\xff\xfe")
+
+    assert "cannot be read: UnicodeDecodeError" in refused(file)
+
+
 def test_a_provider_without_credentials_is_not_offered_and_says_why(file: Path) -> None:
     found = accounts.read(file, GOOGLE)
 
