@@ -1,0 +1,240 @@
+"""The oracle is worth something only if it sees what is broken: each test breaks one promise of the engine, as a
+developer might by mistake, and some history within the first 200 must name that promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.calendar import mask
+from shared.calendar.event import Text
+from shared.core.errors import InvalidError
+from shared.providers.port import Delete, Removed, Update, Upserted
+from shared.store import leases
+from shared.sync import apply, guard, marker, pull, push, settle
+from shared.sync.store import calendars, events, journal, mappings
+from tests.simulation import history, store
+from tests.simulation.oracle.judging import PROMISES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.simulation.store import Store
+
+SEEDS = range(1, 201)
+
+pytestmark = pytest.mark.xdist_group("simulation")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Store]:
+    with store.serve() as one:
+        yield one
+
+
+@pytest.fixture
+def caught(served: Store) -> Callable[[str], bool]:
+    def caught(kind: str) -> bool:
+        """Whether a history finds this kind of thing; tells which was the first."""
+        for seed in SEEDS:
+            for finding in history.run(served, seed).findings:
+                if finding.startswith(f"{kind}: "):
+                    print(f"promise {PROMISES[kind]}: seed {seed} finds {finding}")
+                    return True
+        return False
+
+    return caught
+
+
+# 1. Delete only on proof.
+
+
+def test_a_listing_whose_gaps_count_as_deletions_is_caught(caught, monkeypatch):
+    def unasked(run, provider, page, window):
+        shown = {change.event.id for change in page.changes if isinstance(change, Upserted)}
+        with run.engine.database.person(run.calendar.user_id) as conn:
+            missing = [one for one in events.unseen(conn, run.calendar, limit=200) if one not in shown]
+        return replace(page, changes=(*page.changes, *(Removed(event_id=one) for one in missing)))
+
+    monkeypatch.setattr(pull, "_prove_missing", unasked)
+
+    assert caught("unproved delete")
+
+
+def test_mass_deletions_that_wait_for_nobody_are_caught(caught, monkeypatch):
+    monkeypatch.setattr(guard, "must_hold", lambda deletions, *, mirrors: False)
+
+    assert caught("not held")
+
+
+# 2. Exactly one mirror.
+
+
+def test_a_creation_that_forgets_that_it_was_tried_before_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(mappings, "mark_tried", lambda conn, mapping_ids: None)
+
+    assert caught("duplicate")
+
+
+# 3. Fixpoint.
+
+
+def test_a_mirror_that_is_not_known_again_after_it_was_written_is_caught(caught, monkeypatch):
+    save = mappings.save_written
+    monkeypatch.setattr(mappings, "save_written", lambda *given, **named: save(*given, **{**named, "observed": {}}))
+
+    assert caught("rewritten")
+
+
+def test_a_full_read_that_has_everything_written_again_is_caught(caught, monkeypatch):
+    compare = settle.writes.differences.compare
+    want = mappings.want
+
+    def wanted(conn, *, wishes, **named):
+        return want(conn, wishes=[replace(wish, touched=True) for wish in wishes], **named)
+
+    def compared(mirror, applied):
+        return compare(mirror, replace(applied, root=None))
+
+    monkeypatch.setattr(mappings, "want", wanted)
+    monkeypatch.setattr(settle.writes.differences, "compare", compared)
+
+    assert caught("write after quiet")
+
+
+# 4. Never mirror a mirror.
+
+
+def test_mirrors_that_nobody_recognises_by_their_marker_are_caught(caught, monkeypatch):
+    monkeypatch.setattr(marker, "verify", lambda secrets, text, *, calendar_id: None)
+
+    assert caught("mirror of a mirror")
+
+
+# 5. The cursor moves only with what it covers.
+
+
+def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
+    save = pull._save
+
+    def early(run, page, window, tally, *, asked):
+        with run.transaction(run.engine.now()) as conn:
+            calendars.save_page(conn, run.calendar, next_page=page.next_page, cursor=page.cursor, now=asked)
+        save(run, page, window, tally, asked=asked)
+
+    monkeypatch.setattr(pull, "_save", early)
+
+    assert caught("lost")
+
+
+# 6. One writer.
+
+
+def test_a_lease_that_nobody_looks_at_again_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(leases, "guard", lambda conn, lease, *, now, duration: None)
+
+    assert caught("two writers")
+
+
+# 7. No notification is lost.
+
+
+def test_a_pull_that_answers_whatever_was_asked_for_meanwhile_is_caught(caught, monkeypatch):
+    save = calendars.save_page
+
+    def cleared(conn, calendar, **named):
+        saved = save(conn, calendar, **named)
+        if named["cursor"] is not None:
+            calendars.forget_requests(conn, calendar.id)
+        return saved
+
+    monkeypatch.setattr(calendars, "save_page", cleared)
+
+    assert caught("notification lost")
+
+
+def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monkeypatch):
+    get = calendars.get
+
+    def forgetful(conn, calendar_id):
+        calendar = get(conn, calendar_id)
+        return replace(calendar, covered=calendar.requested)
+
+    monkeypatch.setattr(calendars, "get", forgetful)
+
+    assert caught("notification lost")
+
+
+# 8. Masked text never leaves.
+
+
+def test_a_mask_that_hides_the_title_only_is_caught(caught, monkeypatch):
+    def half(text, mask):
+        return Text(title=mask.busy_title, location=text.location)
+
+    monkeypatch.setattr(mask, "_text", half)
+    monkeypatch.setattr(mask.Mask, "needs_text", True)
+
+    assert caught("leak")
+
+
+# 9. No guest is ever notified: updates are in place.
+
+
+def test_a_series_that_is_deleted_and_made_anew_is_caught(caught, monkeypatch):
+    write = push._write
+
+    def anew(provider, calendar, work):
+        for one in work:
+            update = one.root_write
+            if isinstance(update, Update) and update.appearance.recurrence:
+                provider.write(calendar.remote_id, [Delete(event_id=update.event_id, marker=update.marker)])
+                one.mapping = replace(one.mapping, mirror_event_id=None)
+        write(provider, calendar, work)
+
+    monkeypatch.setattr(push, "_write", anew)
+
+    assert caught("replaced")
+
+
+# 10. One bad item skips one item.
+
+
+def test_an_item_that_spoils_its_page_is_caught(caught, monkeypatch):
+    apply_page = apply.page
+
+    def strict(conn, calendar, page, **named):
+        if page.skipped:
+            raise InvalidError("The page holds something that nobody can read.", code="EVENT.TIME")
+        return apply_page(conn, calendar, page, **named)
+
+    monkeypatch.setattr(apply, "page", strict)
+
+    assert caught("spoiled")
+
+
+def test_an_item_that_is_skipped_without_a_word_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(events, "mark_skipped", lambda conn, calendar, event_id, reason: None)
+
+    assert caught("not recorded")
+
+
+# 12. Every write is journalled.
+
+
+def test_updates_that_stand_in_no_journal_are_caught(caught, monkeypatch):
+    append = journal.append
+
+    def creations_only(conn, mapping, *, operation, **named):
+        if operation == "insert":
+            append(conn, mapping, operation=operation, **named)
+
+    monkeypatch.setattr(journal, "append", creations_only)
+
+    assert caught("not journalled")
+
+
+def test_each_promise_that_is_judged_has_its_test():
+    assert set(PROMISES.values()) == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12}
