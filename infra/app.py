@@ -8,6 +8,7 @@ import aws_cdk as cdk
 
 from infra.stacks.application import Application
 from infra.stacks.data import Data
+from infra.stacks.firewall import Firewall
 from infra.stacks.observability import Observability
 from infra.stages import STAGES
 
@@ -30,6 +31,8 @@ def app(stage: Stage, *, outdir: Path | None = None) -> cdk.App:
     application = Application(app, stage, data)
     if stage.cloud:
         Observability(app, stage, stage.cloud, application)
+    if stage.has_front:
+        application.add_stack_dependency(Firewall(app, stage))
     for name, value in {"application": "kalends", "stage": stage.name}.items():
         cdk.Tags.of(app).add(name, value)
     return app

@@ -25,6 +25,7 @@ type Need = Literal[
     "backfill_queue",  # send to these queues
     "dead_letters",  # look through the dead letters of all queues and delete them
     "event_bus",  # publish domain events
+    "origin",  # check that a request came through CloudFront: what answers HTTP needs it in a stage with a front
     "internet",  # reach the providers; no IAM, but an egress rule once the functions stand in a VPC
 ]
 

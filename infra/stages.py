@@ -51,6 +51,8 @@ class Cloud:
 
     network: Network
     database: Database
+    front: bool
+    """Whether CloudFront with a firewall stands before the API; it needs a domain (FRONT_PRICE in `infra/cost.py`)."""
     monthly_budget: int
     """Dollars; an e-mail is sent when they are spent by 80 %, or are forecast to be spent."""
 
@@ -78,6 +80,11 @@ class Stage:
     cloud: Cloud | None
 
     @property
+    def has_front(self) -> bool:
+        """Whether CloudFront stands before the API, and the API answers nobody else."""
+        return self.cloud is not None and self.cloud.front
+
+    @property
     def closed_because(self) -> str:
         """What is said to whoever deploys a stage that is not deployable."""
         return f"Stage {self.name} may not be deployed yet: see infra/stages.py."
@@ -96,12 +103,14 @@ _PROD = Stage(
     cloud=Cloud(
         network=Network(nat_gateways=2, endpoint_zones=2),
         database=Database(instance="t4g.medium", memory=4, two_zones=True, backup_days=35, connections=200),
+        front=True,
         monthly_budget=400,
     ),
 )
 _ONE_ZONE = Cloud(
     network=Network(nat_gateways=1, endpoint_zones=1),
     database=Database(instance="t4g.micro", memory=1, two_zones=False, backup_days=7, connections=80),
+    front=False,
     monthly_budget=150,
 )
 _STAGING = replace(_PROD, name="staging", log_retention_days=30, cloud=_ONE_ZONE)

@@ -23,6 +23,7 @@ from functions.api.routes import (
     tokens,
 )
 from functions.api.routing import new_resolver
+from functions.front import fronted
 from functions.http import Request, Response, respond
 from functions.observability import add_facts, observed
 from shared.core import clock
@@ -36,6 +37,7 @@ ROUTERS = (session, me, tokens, connections, calendars, links, sync, status, eve
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """JSON, or a problem (RFC 9457) with a stable `code`."""
     return respond(event, lambda request: _answer(request, event, context))

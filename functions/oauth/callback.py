@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from functions import visitor
+from functions.front import fronted
 from functions.http import Request, Response, json_response, respond, see_other
 from functions.observability import observed
 from functions.portal import problems
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """303 to the connections, or 200 with the connection; 400 and 403 with a code that says what to do."""
     return respond(event, _finish, refuse=problems.refuse)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from functions import visitor
+from functions.front import fronted
 from functions.http import Request, Response, json_response, respond, see_other
 from functions.observability import observed
 from functions.portal import problems
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """200 with the address or 303 to it; 403 while connecting is switched off, 401 for nobody, 400, 404."""
     return respond(event, _start, refuse=problems.refuse)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from functions import visitor
+from functions.front import fronted
 from functions.http import Request, Response, respond
 from functions.observability import add_facts, observed
 from functions.portal import forms, problems, rendering
@@ -84,6 +85,7 @@ PAGES: tuple[Page, ...] = (
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """HTML; what goes wrong is a page that says what to do next."""
     return respond(event, _answer, refuse=problems.refuse)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from functions.front import fronted
 from functions.observability import observed
 from functions.webhooks.answers import answer
 from shared.sync.notifications import Notification
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """204 for a notification that proves its origin, 404 for any other, 403 while webhooks are switched off."""
     return answer(event, _read)

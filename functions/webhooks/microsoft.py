@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from functions.front import fronted
 from functions.http import Request, Response
 from functions.observability import observed
 from functions.webhooks.answers import answer
@@ -22,6 +23,7 @@ LONGEST_TOKEN = 2_048
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """202 if anything in the batch proves its origin, 404 if nothing does, 200 with the token for a handshake."""
     request = Request.of({**event, "body": None})

@@ -39,6 +39,7 @@ SECRETS: Mapping[Need, str] = {
     "session": "SESSION_SECRET_ID",
     "oauth_clients": "OAUTH_CLIENTS_SECRET_ID",
     "webhook_signing": "WEBHOOK_SECRET_ID",
+    "origin": "ORIGIN_SECRET_ID",
 }
 """The needs that are a secret to read, and the variable that names it."""
 
@@ -132,6 +133,8 @@ class Handler(Construct):
         )
         for need in line.needs:
             self._provide(need, around)
+        if around.stage.has_front and isinstance(line.trigger, catalogue.Http):
+            self._provide("origin", around)
 
     def _provide(self, need: Need, around: Surroundings) -> None:
         if need in SECRETS:

@@ -37,4 +37,4 @@ def rotate(stack: Stack, secret: secretsmanager.ISecret, *, by: lambda_.Function
         ),
         rotate_immediately_on_update=False,
     )
-    schedule.add_dependency(allowed)
+    schedule.add_resource_dependency(allowed)

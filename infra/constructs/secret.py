@@ -34,6 +34,7 @@ _SECRETS: dict[Need, tuple[str, str, str]] = {
     "session": ("Signs session cookies", '{"previous":null}', "current"),
     "oauth_clients": ('{"google":{"client_id","client_secret"},"microsoft":{the same}}', "{}", "unset"),
     "webhook_signing": ("Signs the tokens that providers send back", '{"previous":null}', "current"),
+    "origin": ("CloudFront shows it to the API, which answers nobody else", '{"previous":null}', "current"),
 }
 
 

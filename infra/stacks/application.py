@@ -13,6 +13,7 @@ from infra.catalogue import CATALOGUE, Http, Invoke, Queue, Rotation, Schedule
 from infra.constructs.api import Api
 from infra.constructs.closed import close_unless_deployable
 from infra.constructs.domain import Domain
+from infra.constructs.front import Front
 from infra.constructs.function import QUEUES, ROTATED, SECRETS, Handler, Surroundings
 from infra.constructs.key import encryption_key
 from infra.constructs.migration import Migration
@@ -82,7 +83,11 @@ class Application(Stack):
                 compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
             ),
             key=self._key,
-            secrets={need: given.get(need) or secret(self, need, stage=stage, key=self._key) for need in SECRETS},
+            secrets={
+                need: given.get(need) or secret(self, need, stage=stage, key=self._key)
+                for need in SECRETS
+                if need != "origin" or stage.has_front
+            },
             queues={need: self._queues[name].queue for need, name in QUEUES.items()},
             dead_letters=[work.dead_letters for work in self._queues.values()],
             bus=events.EventBus(self, "Bus", event_bus_name=f"kalends-{stage.name}"),
@@ -92,7 +97,10 @@ class Application(Stack):
         handlers = {line.name: self._function(line) for line in CATALOGUE}
         if data:  # on a laptop the local cloud migrates, and its proxy has the address
             self._migrate_before(handlers, code=code)
-            Domain(self, self._api)
+            if stage.has_front:
+                Front(self, self._api, stage=stage, origin=self._around.secrets["origin"])
+            else:
+                Domain(self, self._api)
         self.api_id = self._api.api.api_id
         CfnOutput(self, "ApiId", value=self.api_id)
         CfnOutput(self, "ApiUrl", value=self._api.api.api_endpoint)

@@ -53,7 +53,7 @@ class Template:
         ]
 
 
-type StackName = Literal["Data", "Application", "Observability"]
+type StackName = Literal["Data", "Application", "Observability", "Firewall"]
 ON_AWS: tuple[StageName, ...] = ("dev", "staging", "prod")
 
 

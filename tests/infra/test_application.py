@@ -14,7 +14,8 @@ from shared.core.config import Settings
 from tests.infra.conftest import read
 
 if TYPE_CHECKING:
-    from infra.catalogue import Function
+    from infra.catalogue import Function, Need
+    from infra.stages import Stage
     from tests.infra.conftest import Template
 
 # What each need means, written down a second time on purpose: (action, kind of resource, part of its logical id).
@@ -43,6 +44,7 @@ GRANTS: dict[str, set[tuple[str, str]]] = {
         for action in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
     },
     "event_bus": {("events:PutEvents", "Bus")},
+    "origin": {("secretsmanager:GetSecretValue", "SecretOrigin")},
     "internet": set(),
 }
 VARIABLES = {
@@ -59,6 +61,7 @@ VARIABLES = {
     "backfill_queue": {"BACKFILL_QUEUE_URL"},
     "dead_letters": {"DEAD_LETTER_QUEUE_URLS"},
     "event_bus": {"EVENT_BUS_NAME"},
+    "origin": {"ORIGIN_SECRET_ID"},
     "internet": set(),
 }
 COMMON = {
@@ -76,6 +79,11 @@ JOINING = {
         "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses",
     )
 }  # fmt: skip
+
+
+def needs(stage: Stage, line: Function) -> set[Need]:
+    """What a function needs in a stage."""
+    return {*line.needs, "origin"} if stage.has_front and isinstance(line.trigger, Http) else set(line.needs)
 
 
 def logical(resource: Any) -> str:
@@ -103,7 +111,7 @@ def granted(template: Template, line: Function) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("line", CATALOGUE, ids=lambda line: line.name)
 def test_role_holds_exactly_the_declared_needs(template: Template, line: Function) -> None:
     construct = line.name.title().replace("-", "")
-    declared = set.union(TRACING, *(GRANTS[need] for need in line.needs))
+    declared = set.union(TRACING, *(GRANTS[need] for need in needs(STAGES[template.stage], line)))
     declared |= {(action, f"{construct}Logs") for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
     declared |= {("kms:Decrypt", "Key")}  # every function reads a secret
     if STAGES[template.stage].cloud:
@@ -147,7 +155,7 @@ def test_environment_is_the_contract_and_satisfies_the_settings(
 
     settings = Settings()
 
-    assert set(variables) == COMMON.union(*(VARIABLES[need] for need in line.needs))
+    assert set(variables) == COMMON.union(*(VARIABLES[need] for need in needs(STAGES[template.stage], line)))
     assert settings.stage == template.stage
     assert settings.google_api_endpoint == "https://www.googleapis.com/"
 
@@ -248,7 +256,8 @@ def test_key_rotates_and_secrets_use_it(template: Template) -> None:
 
     assert key["EnableKeyRotation"] is True
     assert all("KmsKeyId" in secret for secret in secrets.values())
-    assert len(secrets) == (4 if STAGES[template.stage].cloud else 7)  # the others stand beside the database
+    beside_the_database = 3 if STAGES[template.stage].cloud else 0
+    assert len(secrets) == 7 - beside_the_database + STAGES[template.stage].has_front
 
 
 @pytest.mark.parametrize("stage", ["staging", "prod"])
