@@ -11,11 +11,10 @@ from shared import providers
 from shared.aws.bus import EventBridge
 from shared.aws.queues import SqsDeadLetters, SqsQueue
 from shared.aws.secrets import SecretsManager
-from shared.control import gates, quotas
+from shared.control import gates
 from shared.core import clock
 from shared.core.errors import InvalidError
 from shared.crypto import signatures
-from shared.providers.port import no_waiting
 from shared.store.conninfo import DatabaseSecret
 from shared.store.database import Database
 
@@ -177,10 +176,12 @@ class App:
         self._given[connection.id] = token
         return providers.connect(connection.provider, access_token=token, endpoints=self.endpoints, turns=turns)
 
-    def _turns(self, connection: Connection, *, live: bool) -> Turns:
-        """When the account may be called. Raises QuotaSpentError when this work may not call it now."""
+    def _turns(self, connection: Connection, *, live: bool) -> Turns | None:
+        """When the account may be called; None: at any time. Raises QuotaSpentError when this work may not call it."""
         if connection.provider != "microsoft":
-            return no_waiting
+            return None
+        from shared.control import quotas
+
         quota = quotas.Quota(
             database=self.database,
             user_id=connection.user_id,

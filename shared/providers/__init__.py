@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from shared.core.errors import InvalidError
-from shared.providers.port import no_waiting
 
 if TYPE_CHECKING:
     from shared.providers.port import Authorizer, CalendarProvider, Turns
@@ -39,8 +38,8 @@ class OAuthClient:
         return f"OAuthClient(client_id={self.client_id!r})"
 
 
-def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns = no_waiting) -> CalendarProvider:
-    """The account behind `access_token`; `turns` says when a provider that minds may be called.
+def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns | None = None) -> CalendarProvider:
+    """The account behind `access_token`; `turns` says when a provider that minds may be called, at once without.
 
     Raises InvalidError for a provider Kalends does not speak to.
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.providers.microsoft import changes, channels, payloads, writes
 from shared.providers.microsoft.graph import Graph
 from shared.providers.microsoft.payloads import CalendarPayload, UserPayload
-from shared.providers.port import Account, RemoteCalendar, no_waiting
+from shared.providers.port import Account, RemoteCalendar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ _CALENDARS_PER_PAGE = 100
 class MicrosoftCalendar:
     """One Microsoft account, for as long as its access token lives (port.CalendarProvider)."""
 
-    def __init__(self, *, access_token: str, graph_endpoint: str, turns: Turns = no_waiting) -> None:
+    def __init__(self, *, access_token: str, graph_endpoint: str, turns: Turns | None = None) -> None:
         self._graph = Graph(access_token=access_token, endpoint=graph_endpoint, turns=turns)
 
     def account(self) -> Account:

@@ -105,8 +105,8 @@ def connection() -> httpx.Client:
 class Graph:
     """Graph as one account. `calls` counts what Graph counts: every request, and each of a batch's."""
 
-    def __init__(self, *, access_token: str, endpoint: str, turns: Turns = no_waiting) -> None:
-        self._turns = turns
+    def __init__(self, *, access_token: str, endpoint: str, turns: Turns | None = None) -> None:
+        self._turns = turns or no_waiting
         self._endpoint = endpoint.rstrip("/")
         self._authorization = f"Bearer {access_token}"
         self.calls = 0
