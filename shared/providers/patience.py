@@ -17,7 +17,7 @@ from shared.core.errors import ForbiddenError, KalendsError, RateLimitedError, T
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-REPEATS = 4
+REPEATS, FORBIDDEN_REPEATS = 4, 2
 FIRST_WAIT = 0.25
 """Seconds, doubled with each repeat; half to all of it, so that those who failed together do not come back together."""
 SECONDS = 12.0
@@ -25,8 +25,8 @@ SECONDS = 12.0
 
 
 def may_pass(answer: object, *, repeats: int) -> bool:
-    """Whether the same request may be answered otherwise at once. A refused access is asked about a second time."""
-    return isinstance(answer, TransientError) or (isinstance(answer, ForbiddenError) and repeats == 0)
+    """Whether the same request may be answered otherwise at once. A refused access is asked about again, but less."""
+    return isinstance(answer, TransientError) or (isinstance(answer, ForbiddenError) and repeats < FORBIDDEN_REPEATS)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError, RateLimitedError, TransientError
-from shared.providers.patience import REPEATS, SECONDS, Patience
+from shared.providers.patience import FORBIDDEN_REPEATS, REPEATS, SECONDS, Patience
 
 if TYPE_CHECKING:
     from tests.providers.conftest import Clock
@@ -50,7 +50,7 @@ def test_nothing_is_repeated_after_a_time_out(clock: Clock) -> None:
     assert not patience.grants([TransientError("no answer")], repeats=0)
 
 
-@pytest.mark.parametrize(("error", "times"), [(InvalidError("no"), 0), (ForbiddenError("no"), 1)])
+@pytest.mark.parametrize(("error", "times"), [(InvalidError("no"), 0), (ForbiddenError("no"), FORBIDDEN_REPEATS)])
 def test_what_time_does_not_mend_is_not_waited_for(clock: Clock, error: KalendsError, times: int) -> None:
     patience, repeats = Patience(), 0
 
