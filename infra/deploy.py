@@ -6,15 +6,18 @@ the environment.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from infra import ROOT, npm, synth
 from infra.stages import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from infra.stages import Stage
 
@@ -45,11 +48,32 @@ def stage_for(action: str, name: str) -> Stage:
     return stage
 
 
-def command(action: str, stage: Stage, options: Sequence[str] = ()) -> list[str]:
-    """What is run: the pinned CDK on the stage's templates, all stacks in their order."""
+def command(action: str, stage: Stage, options: Sequence[str] = (), *, stack: str | None = None) -> list[str]:
+    """What is run: the pinned CDK on the stage's templates, all stacks in their order or the one named."""
     cdk = [str(npm.NODE), str(npm.HOME / "node_modules" / "aws-cdk" / "bin" / "cdk")]
-    which = ["--all"] if action in ("deploy", "destroy") else []  # the others mean all anyway
+    which = [stack] if stack else ["--all"] if action in ("deploy", "destroy") else []  # the others mean all anyway
     return [*cdk, action, "--app", str(synth.assembly(stage.name)), *which, "--no-notices", *options]
+
+
+def firewall_parameters(stage: Stage, outputs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What the application is told of the firewall, which stands in another region; `outputs` by stack name."""
+    found = outputs[f"kalends-{stage.name}-firewall"]
+    return [
+        word
+        for name in ("CertificateArn", "WebAclArn")
+        for word in ("--parameters", f"kalends-{stage.name}:{name}={found[name]}")
+    ]
+
+
+def deploy_firewall(stage: Stage, options: Sequence[str]) -> list[str]:
+    """Deploy the stack `firewall` before the others; answers what they are to be told. Exits with CDK's own status."""
+    with TemporaryDirectory() as folder:
+        outputs = Path(folder) / "outputs.json"
+        line = command("deploy", stage, [*options, "--outputs-file", str(outputs)], stack="Firewall")
+        done = subprocess.run(line, cwd=ROOT, check=False)  # noqa: S603 - our own tool
+        if done.returncode:
+            sys.exit(done.returncode)
+        return firewall_parameters(stage, json.loads(outputs.read_text()))
 
 
 def stop_channels(stage: str) -> bool:
@@ -72,6 +96,8 @@ def main() -> None:
         sys.exit(str(refusal))
     if not synth.is_current(stage.name):
         synth.synthesize(stage)
+    if action == "deploy" and stage.has_front:
+        options += deploy_firewall(stage, options)
     stopped = action == "destroy" and stop_channels(stage.name)
     done = subprocess.run(command(action, stage, options), cwd=ROOT, check=False)  # noqa: S603 - our own tool
     if stopped and done.returncode:

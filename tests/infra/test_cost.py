@@ -36,6 +36,26 @@ def test_without_nat_its_whole_price_is_saved() -> None:
     assert saved == pytest.approx(cost.NAT_GATEWAY_PRICE)
 
 
+def test_a_front_costs_what_the_vendor_says_and_takes_over_what_pages_send() -> None:
+    cloud = cloud_of("prod")
+    without = replace(cloud, front=False)
+
+    costs, others = (cost.monthly(one, 0, cost.Load()) for one in (cloud, without))
+
+    assert costs["CloudFront and firewall"] == pytest.approx(10.0)
+    assert others["CloudFront and firewall"] == 0
+    assert (
+        cost.monthly(without, 100, cost.Load())["data to the internet"]
+        > (cost.monthly(cloud, 100, cost.Load())["data to the internet"])
+    )
+
+
+def test_every_rule_of_the_firewall_is_paid() -> None:
+    (acl,) = read("prod", "Firewall").of_type("AWS::WAFv2::WebACL").values()
+
+    assert len(acl["Rules"]) == cost.FIREWALL_RULES
+
+
 def test_slower_functions_cost_more_and_nothing_else_does() -> None:
     fast, slow = (cost.monthly(cloud_of("prod"), 200, cost.Load(push_ms=ms)) for ms in (100, 1_000))
 
@@ -55,12 +75,12 @@ def test_what_is_counted_is_what_the_templates_hold() -> None:
         for kind in ("AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::CloudWatch::Alarm", "AWS::EC2::VPCEndpoint")
     }
 
-    alarms = cost.monthly(cloud_of("dev"), 0, cost.Load())["keys, secrets, alarms"]
+    alarms = cost.monthly(cloud_of("dev"), 0, cost.Load())["keys, secrets, alarms, dashboard"]
 
     assert counted["AWS::KMS::Key"] == cost.KEYS
     assert counted["AWS::SecretsManager::Secret"] == cost.SECRETS
     assert counted["AWS::EC2::VPCEndpoint"] == cost.ENDPOINTS == len(network.ENDPOINTS)
-    assert alarms == pytest.approx(cost.KEYS + 0.4 * cost.SECRETS + 0.1 * counted["AWS::CloudWatch::Alarm"])
+    assert alarms == pytest.approx(3 + cost.KEYS + 0.4 * cost.SECRETS + 0.1 * counted["AWS::CloudWatch::Alarm"])
 
 
 def test_the_handbook_shows_what_the_script_prints() -> None:

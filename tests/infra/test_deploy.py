@@ -59,6 +59,22 @@ def test_comparing_names_no_stacks_because_the_command_line_knows_no_such_option
     assert "--all" not in deploy.command("diff", STAGES["dev"])
 
 
+def test_firewall_goes_first_and_the_application_is_told_of_it() -> None:
+    outputs = {"kalends-prod-firewall": {"WebAclArn": "arn:acl", "CertificateArn": "arn:certificate"}}
+
+    first = deploy.command("deploy", STAGES["prod"], stack="Firewall")
+    told = deploy.firewall_parameters(STAGES["prod"], outputs)
+
+    asked = read("prod").body["Parameters"]
+    assert first[2:] == ["deploy", "--app", str(synth.assembly("prod")), "Firewall", "--no-notices"]
+    assert told == [
+        *("--parameters", "kalends-prod:CertificateArn=arn:certificate"),
+        *("--parameters", "kalends-prod:WebAclArn=arn:acl"),
+    ]
+    assert {"CertificateArn", "WebAclArn"} < set(asked)
+    assert set(outputs["kalends-prod-firewall"]) == set(read("prod", "Firewall").body["Outputs"])
+
+
 def test_lock_pins_one_release_and_names_no_registry() -> None:
     lock = json.loads((ROOT / "infra/cdk/package-lock.json").read_text())
 
