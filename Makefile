@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke test check bench synth bootstrap deploy diff destroy clean forget
+.PHONY: help setup run smoke simulate test check bench synth bootstrap deploy diff destroy clean forget
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes
 
 smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; FAULTS=1: in bad weather
 	@$(PYTHON) -m tests.smoke $(if $(FAULTS),--faults)
+
+simulate: setup ## the whole sync on a virtual clock in bad weather: SEEDS=200 histories; one is replayed by ARGS="--seed n --trace"
+	@$(PYTHON) -m tests.simulation --seeds "$(or $(SEEDS),200)" $(ARGS)
 
 test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows)
 	@$(PYTHON) -m tests.e2e.browser install

@@ -93,7 +93,7 @@ def page(
     if lane == mappings.BACKFILL:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
-    if sightings.observe(conn, found.mirrors.values(), run_id=run_id, now=now):
+    if sightings.observe(conn, found.mirrors.values(), run_id=run_id, is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
     return Outcome(
         items=len(page.changes) + len(page.skipped),

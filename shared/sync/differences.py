@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from shared.calendar.mirror import Appearance, Mirror
 
 CANCELLED = "cancelled"
-"""Stands for the fingerprint of an occurrence that is gone."""
+"""Stands for the fingerprint of an occurrence that we took out."""
+SEEN_CANCELLED = "seen cancelled"
+"""The same of one that a pull found to be gone: taking it out once more is harmless, and if that was done by a worker
+who was killed, it is recorded at last (promise 12)."""
+GONE = frozenset({CANCELLED, SEEN_CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +70,12 @@ def compare(mirror: Mirror, applied: Applied) -> Differences:
     if mirror.root.recurrence:
         for key in applied.overrides.keys() - looks.keys():
             one = mask.as_the_rule_has_it(mirror.root, key)
-            if one is not None or applied.overrides[key] != CANCELLED:
+            if one is not None or applied.overrides[key] not in GONE:
                 looks[key] = one
     wanted = {key: CANCELLED if one is None else one.fingerprint() for key, one in looks.items()}
     shape = _shape(mirror.root)
     fingerprint = mirror.root.fingerprint()
-    returned = any(applied.overrides.get(key) == CANCELLED != now for key, now in wanted.items())
+    returned = any(applied.overrides.get(key) in GONE and now != CANCELLED for key, now in wanted.items())
     reshaped = applied.root is None or applied.shape != shape or returned
 
     occurrences = {key: one for key, one in looks.items() if reshaped or applied.overrides.get(key) != wanted[key]}

@@ -19,7 +19,7 @@ from shared.core.errors import (
 )
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, WriteOccurrence, Written
 from shared.sync import sightings, writes
-from shared.sync.differences import CANCELLED, Applied
+from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
 from shared.sync.store import journal, mappings, mirrors
 
@@ -102,7 +102,7 @@ def _written(
             overrides[write.key] = work.differences.applied.overrides[write.key]
     applied = replace(work.differences.applied, overrides=overrides if errors else work.differences.applied.overrides)
     # What is cancelled where the rule has no place stays as it is, and Google shows it again in every full read.
-    left = {key for key, was in previous.overrides.items() if was == CANCELLED} - applied.overrides.keys()
+    left = {key for key, was in previous.overrides.items() if was in GONE} - applied.overrides.keys()
     observed |= dict.fromkeys(left, CANCELLED)
     applied = _undone(applied, work, standing)
     mappings.save_written(
@@ -139,7 +139,7 @@ def _undone(applied: Applied, work: Work, standing: Mapping) -> Applied:
     forgotten = {
         key: was
         for key, was in seen.overrides.items()
-        if was == "" or was != before.get(key) or (was == CANCELLED != applied.overrides.get(key))
+        if (applied.overrides.get(key) != CANCELLED if was in GONE else was == "" or was != before.get(key))
     }
     return replace(
         applied,

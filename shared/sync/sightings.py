@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared.calendar import codec
 from shared.calendar.span import occurrence_key
 from shared.store import outbox
-from shared.sync.differences import CANCELLED, Applied
+from shared.sync.differences import CANCELLED, SEEN_CANCELLED, Applied
 from shared.sync.store import journal, mappings
 
 if TYPE_CHECKING:
@@ -50,11 +50,14 @@ class Sight:
                 self.seen |= observed(one, key=key)
 
 
-def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, now: datetime) -> bool:
+def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full: bool, now: datetime) -> bool:
     """Compare our mirrors with what was left of them; returns whether one must be written again.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
+
+    The pages of a full read show what was when the first of them began, again and again if it begins anew: what they
+    show is put right, and does not count as somebody's rewriting.
     """
     again = False
     for sight in sights:
@@ -70,7 +73,7 @@ def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, now: dat
         if not differing and not sight.is_gone:
             continue
         applied = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
-        if sight.is_gone or mapping.is_due or mapping.state != "open":
+        if sight.is_gone or is_full or mapping.is_due or mapping.state != "open":
             # Where a write is under way, perhaps this is what it wrote, and perhaps what it must put right.
             mappings.disturb(conn, mapping.id, applied=applied.to_json(), etag=None if sight.is_gone else sight.etag)
             again = again or mapping.state == "open"
@@ -88,7 +91,8 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event, *, run_id: UUID) -> 
 
 def forget(applied: Applied, differing: dict[str, str], *, everything: bool = False) -> Applied:
     """What still stands of a mirror after somebody else changed these places, or all of it."""
-    places = {place: CANCELLED if checksum == CANCELLED else "" for place, checksum in differing.items() if place}
+    seen = {CANCELLED: SEEN_CANCELLED}
+    places = {place: seen.get(checksum, "") for place, checksum in differing.items() if place}
     kept = dict.fromkeys(applied.overrides, "") if everything else applied.overrides
     return replace(applied, root=None if everything or "" in differing else applied.root, overrides={**kept, **places})
 

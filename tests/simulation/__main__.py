@@ -11,12 +11,14 @@ from tests.simulation import running
 def main() -> int:
     """0 if every promise held."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=50, help="how many histories")
+    parser.add_argument("--seeds", type=int, default=200, help="how many histories")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, help="this history alone")
     parser.add_argument("--trace", action="store_true", help="print it: virtual time, who, what")
     given = parser.parse_args()
+    if given.seeds < 1 or given.processes < 1:
+        parser.error("--seeds and --processes are numbers from 1 on")
     if given.seed is not None:
         return running.replay(given.seed, trace=given.trace)
     return running.several(range(given.first, given.first + given.seeds), processes=given.processes)

@@ -399,3 +399,37 @@ def test_mirrors_that_a_killed_worker_may_have_made_count_when_many_are_to_be_de
     pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
 
     assert world.rows("SELECT deletions, mirrors FROM held_changes") == [(8, 8)]
+
+
+def test_an_occurrence_taken_out_by_a_killed_worker_stands_in_the_journal(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b)
+    world.put(a, occurrence(series, 2, span=None, status=Status.CANCELLED))
+    with monkeypatch.context() as killing, pytest.raises(KilledError):
+        killing.setattr("shared.sync.settle.settle", kill)
+        world.look(a)
+        world.run()
+    with world.database.everyone() as conn:
+        conn.execute("UPDATE leases SET until = '-infinity'")
+
+    world.look(b)
+    world.run()
+
+    assert world.rows("SELECT operation FROM sync_journal ORDER BY id") == [("insert",), ("cancel_occurrence",)]
+
+
+def test_a_mirror_that_full_reads_show_as_it_was_again_and_again_is_not_frozen(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+
+    for number in range(4):
+        world.put(b, replace(mirror, text=Text(title=f"mine {number}")))
+        world.server.expire_cursors()
+        world.look(b)
+        world.run()
+
+    assert world.rows("SELECT state FROM event_mappings") == [("open",)]
+    assert [one.text for one in world.mirrors(b)] == [Text(title="Busy")]

@@ -146,14 +146,23 @@ def _was_shown(
 
 
 def _frozen_without_cause(history: History) -> Iterator[Finding]:
+    """A mirror is frozen only after others changed it again and again. A change counts until it has been put right:
+    that may be long after it was made."""
     period = PERIOD + (WRONG_CLOCK if history.skewed else 0.0)
     for at, tag in history.frozen:
+        entries = [entry for entry in history.journal if entry["tag"] == tag]
         meddled = sum(
-            entry["by"] == "person" and entry["tag"] == tag and at - period <= entry["at"] <= at
-            for entry in history.journal
+            entry["by"] == "person" and entry["at"] <= at and _righted(entry, entries[number + 1 :]) >= at - period
+            for number, entry in enumerate(entries)
         )
         if meddled < REWRITES:
             yield Finding(kind="rewritten", what=f"the mirror of {tag} was frozen after {meddled} changes by others")
+
+
+def _righted(change: Item, later: list[dict[str, Any]]) -> float:
+    """When Kalends next wrote what somebody had changed."""
+    ours = (entry["at"] for entry in later if entry["by"] == "kalends" and entry["id"] == change["id"])
+    return next(ours, float("inf"))
 
 
 def _too_soon(history: History) -> Iterator[Finding]:

@@ -1,0 +1,43 @@
+"""Whole histories in `make test`: a few new ones and every one that once found something. `make simulate` lives more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation import history, running, store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.store import Store
+
+pytestmark = pytest.mark.xdist_group("simulation")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Store]:
+    with store.serve() as one:
+        yield one
+
+
+@pytest.mark.parametrize("seed", running.kept())
+def test_a_history_that_once_broke_a_promise_keeps_them_all(served, seed):
+    assert history.run(served, seed).findings == []
+
+
+def test_histories_keep_every_promise_in_bad_weather(served):
+    reports = [history.run(served, seed) for seed in range(1, 21)]
+
+    assert [one.findings for one in reports if one.findings] == []
+    assert sum(sum(one.faults.values()) for one in reports) > 100 * len(reports)
+    assert all(one.links and one.writes for one in reports if one.mirrors)
+
+
+def test_a_seed_is_a_history_step_by_step(served):
+    first, second = history.run(served, 7, keep_trace=True), history.run(served, 7, keep_trace=True)
+
+    assert first.lines == second.lines
+    assert first.digest == second.digest
+    assert len(first.lines) > 100
