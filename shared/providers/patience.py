@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 REPEATS, FORBIDDEN_REPEATS = 4, 2
 FIRST_WAIT = 0.25
 """Seconds, doubled with each repeat; half to all of it, so that those who failed together do not come back together."""
-SECONDS = 12.0
-"""From the beginning of a call: less than a time-out, after which nothing is repeated, and well inside a lease."""
+SECONDS = 8.0
+"""From the beginning of a call: less than a time-out, after which nothing is repeated, and well inside a lease; five
+calendars that wait so long one after the other still fit into a worker's minute."""
 
 
 def may_pass(answer: object, *, repeats: int) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.smoke.live import Lane, Outcome
     from tests.smoke.stories import Step
 
-IMPATIENCE = 8.0
+IMPATIENCE = 6.0
 """Seconds after which a change is not waited for any longer: its notification may be lost, or the account backs off."""
 RECOVERY = 420.0
 """Seconds from fair weather until nothing is left to do."""
