@@ -12,7 +12,7 @@ from shared.providers import PROVIDERS
 from shared.store import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from shared.connections.apps import ClientSecrets
     from shared.control.gates import Flags
@@ -47,9 +47,13 @@ class Finding:
     code: str | None = None
 
 
-def examine(installation: Installation) -> list[Finding]:
-    """Run every check; one that fails does not stop the others."""
-    return [_run(name, check, installation) for name, check in CHECKS.items()]
+VITAL = ("database", "key_ring")
+"""The checks without which nothing can be served."""
+
+
+def examine(installation: Installation, *, only: Collection[str] | None = None) -> list[Finding]:
+    """Run every check, or `only` these; one that fails does not stop the others."""
+    return [_run(name, check, installation) for name, check in CHECKS.items() if only is None or name in only]
 
 
 def _run(name: str, check: Callable[[Installation], str], installation: Installation) -> Finding:

@@ -10,13 +10,14 @@ from psycopg.rows import class_row
 
 from shared.control import gates
 from shared.core.errors import KalendsError
-from shared.sync import lanes, pull, push
+from shared.sync import lanes, pull, push, windows
 from shared.sync.store import calendars
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from shared.calendar.span import Window
     from shared.sync.context import Engine
 
 BUDGET = 20.0
@@ -38,10 +39,13 @@ def run(
     connection_id: UUID | None,
     correlation_id: str,
     now: datetime,
+    window: Window | None = None,
 ) -> dict[str, Any]:
     """Pull and push every linked calendar of the chosen connections that are enabled and not in backoff.
 
-    `provider_id` is a person (runbook 004). Answers the runbook's summary; `errors` names connections and codes.
+    `provider_id` is a person (runbook 004). What changed is always read, wherever it lies; with a `window` every event
+    that touches it is planned again as well, and what failed of those is tried at once. Answers the runbook's summary;
+    `errors` names connections and codes.
     """
     started = monotonic()
     with engine.database.everyone() as conn:
@@ -65,7 +69,8 @@ def run(
     errors: list[dict[str, Any]] = []
     for one in due:
         try:
-            failed = _run_connection(engine, one, correlation_id, now, left=BUDGET - (monotonic() - started))
+            left = BUDGET - (monotonic() - started)
+            failed = _run_connection(engine, one, correlation_id, now, window=window, left=left)
         except KalendsError as error:
             failed = error.error_code
         if failed:
@@ -74,9 +79,19 @@ def run(
     return _summary(started, processed=len(due), errors=errors, **counts)
 
 
-def _run_connection(engine: Engine, due: _Due, correlation_id: str, now: datetime, *, left: float) -> str | None:
+def _run_connection(
+    engine: Engine, due: _Due, correlation_id: str, now: datetime, *, window: Window | None, left: float
+) -> str | None:
     with engine.database.person(due.user_id) as conn:
         calendars.request(conn, due.calendar_ids)
+    targets: set[UUID] = set()
+    if window is not None:
+        for calendar_id in due.calendar_ids:
+            targets |= windows.look_again(
+                engine, calendar_id, window, user_id=due.user_id, correlation_id=correlation_id, now=now
+            )
+    # A target may belong to another connection, which is perhaps not run.
+    lanes.ask_push(engine, due.user_id, sorted(targets), correlation_id=correlation_id, now=now)
     if left <= 0:
         lanes.ask_pull(engine, due.user_id, due.calendar_ids, correlation_id=correlation_id)
         lanes.ask_push(engine, due.user_id, due.calendar_ids, correlation_id=correlation_id, now=now)

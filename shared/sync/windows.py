@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from shared.calendar.span import Window
     from shared.sync.context import Engine
 
 BATCH = 500
@@ -32,6 +33,41 @@ def advance(engine: Engine, *, correlation_id: str, now: datetime) -> dict[str, 
         else:
             planned += _plan(engine, link_id, user_id=user_id, correlation_id=correlation_id, now=now)
     return {"links": len(rows), "planned": planned, "reread": reread}
+
+
+def look_again(
+    engine: Engine, calendar_id: UUID, window: Window, *, user_id: UUID, correlation_id: str, now: datetime
+) -> set[UUID]:
+    """Plan every event of a source calendar that touches `window`, as if it had just been read, and try what failed of
+    them; answers the calendars that have something to be written."""
+    targets: set[UUID] = set()
+    after = ""
+    while True:
+        with engine.database.person(user_id) as conn:
+            of_source = links.of_source(conn, calendar_id)
+            roots = events.roots_touching(conn, calendar_id, window, after_id=after, limit=BATCH) if of_source else []
+            if not roots:
+                return targets
+            calendar = calendars.get(conn, calendar_id)
+            run_id = runs.start(
+                conn, kind="pull", user_id=user_id, calendar_id=calendar_id, correlation_id=correlation_id, now=now
+            )
+            targets |= apply.plan_roots(
+                conn,
+                calendar,
+                of_source,
+                roots,
+                touched=set(),
+                key=engine.data_key(conn, calendar.connection_id),
+                run_id=run_id,
+                tally=Counter(),
+                lane=mappings.LIVE,
+                now=now,
+            )
+            mappings.retry_failed(conn, calendar_id, roots)
+            targets |= {link.target_calendar_id for link in of_source}
+            runs.finish(conn, run_id, outcome="success", processed=0, failed=0, requests=0, now=now)
+        after = roots[-1]
 
 
 def _reread_if_short(engine: Engine, link_id: UUID, *, user_id: UUID, now: datetime) -> bool:

@@ -64,3 +64,20 @@ def test_a_closed_job_gate_answers_403(root: Caller, database: Database) -> None
 
     assert (answer.status_code, answer.json()["gate"]) == (403, "CALENDAR_JOBS_ENABLED")
     assert root.get("/api/links").status_code == 200
+
+
+def test_a_run_may_name_a_window_that_has_a_length_and_a_zone(root: Caller, world: World) -> None:
+    world.link(world.calendar("home"), world.calendar("work"))
+    window = {"start": "2026-03-01T00:00:00Z", "end": "2026-04-01T00:00:00Z"}
+
+    answers = [
+        root.post(RUN, {"window": one}).status_code
+        for one in (
+            window,
+            {"start": window["end"], "end": window["start"]},
+            window | {"end": "2026-04-01T00:00:00"},
+            {"start": window["start"]},
+        )
+    ]
+
+    assert answers == [200, 400, 400, 400]

@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from shared.calendar.span import Window
 from shared.control.gates import Operation, set_gate
 from shared.core import clock
-from shared.core.errors import TransientError
+from shared.core.errors import InvalidError, TransientError
+from shared.providers.port import Failed
 from shared.sync import jobs
 from tests.sync.world import World, event
 
@@ -80,3 +82,36 @@ def test_what_does_not_fit_into_the_time_is_queued(world, monkeypatch):
     world.run()
 
     assert len(world.mirrors(world.target)) == 2
+
+
+def test_with_a_window_what_failed_in_it_is_tried_at_once_and_the_rest_waits(world):
+    def refuse(calendar_id, writes):
+        return [Failed(error=InvalidError("The provider will never accept this.")) for _ in writes]
+
+    write = world.provider.write
+    soon = world.put(world.source, event("e2", hours=30))
+    late = world.put(world.source, event("e3", hours=24 * 20))
+    world.provider.write = refuse
+    world.look(world.source)
+    world.run()
+    world.provider.write = write
+    assert len(world.mirrors(world.target)) == 1
+
+    run(world, window=Window(start=soon.span.start, end=late.span.start))
+    world.run()
+
+    assert {one.span for one in world.mirrors(world.target)} == {event("e1").span, soon.span}
+
+    run(world, window=Window(start=late.span.start, end=late.span.end))
+    world.run()
+
+    assert len(world.mirrors(world.target)) == 3
+
+
+def test_with_a_window_nothing_is_written_that_stands_already(world):
+    world.server.writes.clear()
+
+    run(world, window=Window(start=event("e1").span.start, end=event("e1").span.end))
+    world.run()
+
+    assert world.server.writes == []

@@ -1,11 +1,15 @@
 """For administrators: what is misconfigured, and the job runner on demand (runbook 004, S4-32 to S4-34)."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
+
+from pydantic import AwareDatetime, model_validator
 
 from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import In, Out
+from shared.calendar.span import Window
 from shared.operations import checks
 
 router = new_router()
@@ -28,11 +32,29 @@ class Diagnosis(Out):
     checks: list[Finding]
 
 
+class RunWindow(In):
+    """From `start` (inclusive) to `end` (exclusive)."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("a window ends after it starts")
+        return self
+
+
 class RunRequest(In):
-    """Whose connections to run: a person's (`provider_id`), one (`connection_id`), or all."""
+    """Whose connections to run: a person's (`provider_id`), one (`connection_id`), or all.
+
+    What changed is always read. With a `window` every event that touches it is planned again, and what failed of those
+    is tried at once.
+    """
 
     provider_id: UUID | None = None
     connection_id: UUID | None = None
+    window: RunWindow | None = None
 
 
 class RunError(Out):
@@ -77,8 +99,10 @@ def run_jobs(visit: Here, body: RunRequest) -> RunAnswer:
     """Run the jobs of the chosen connections now and sum up what happened. What does not fit into 20 s is queued."""
     from shared.sync import jobs  # it brings the whole engine, which no other route needs
 
+    window = Window(start=body.window.start, end=body.window.end) if body.window else None
     summary = jobs.run(
         visit.engine,
+        window=window,
         provider_id=body.provider_id,
         connection_id=body.connection_id,
         correlation_id=visit.request.id,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.calendar.event import Event
+    from shared.calendar.span import Window
     from shared.crypto.keyring import DataKey
     from shared.store.database import Connection
     from shared.sync.store.calendars import SyncedCalendar
@@ -257,5 +258,22 @@ def roots_without_mapping(
          ORDER BY e.external_event_id LIMIT %(limit)s
         """,
         {"calendar": calendar_id, "link": link_id, "before": before, "after": after_id, "limit": limit},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def roots_touching(conn: Connection, calendar_id: UUID, window: Window, *, after_id: str, limit: int) -> list[str]:
+    """Roots that may have something inside: single events that do, and series that begin before its end."""
+    rows = conn.execute(
+        """
+        SELECT e.external_event_id FROM external_calendar_events e
+         WHERE e.calendar_id = %(calendar)s AND e.booking_id IS NULL AND e.series_id IS NULL
+           AND e.sync_status NOT IN ('CANCELLED', 'FAILED')
+           AND (%(end)s::timestamptz IS NULL OR e.start_time < %(end)s)
+           AND (%(start)s::timestamptz IS NULL OR e.end_time >= %(start)s OR e.details->'recurrence' <> '[]')
+           AND e.external_event_id > %(after)s
+         ORDER BY e.external_event_id LIMIT %(limit)s
+        """,
+        {"calendar": calendar_id, "start": window.start, "end": window.end, "after": after_id, "limit": limit},
     ).fetchall()
     return [row[0] for row in rows]

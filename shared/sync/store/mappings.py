@@ -199,6 +199,18 @@ def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int
     return row[0] if row else None
 
 
+def retry_failed(conn: Connection, calendar_id: UUID, source_event_ids: Sequence[str]) -> None:
+    """Try what failed of these sources at once, whatever it waits for, and what was given up until it changes."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET requested = greatest(requested, done + 1), attempts = 0, next_attempt_at = NULL, updated_at = now()
+         WHERE source_calendar_id = %s AND source_event_id = ANY(%s) AND state = 'open' AND last_error IS NOT NULL
+        """,
+        (calendar_id, list(source_event_ids)),
+    )
+
+
 def mark_tried(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
     """Note, before it is sent, that a creation may reach the provider even if its answer never reaches us."""
     conn.execute("UPDATE event_mappings SET tried = true WHERE id = ANY(%s)", (list(mapping_ids),))
