@@ -108,20 +108,24 @@ def granted(template: Template, line: Function) -> set[tuple[str, str]]:
     return pairs
 
 
+def declared(template: Template, line: Function) -> set[tuple[str, str]]:
+    """All (action, resource) pairs that a function's needs, log, traces and trigger come to."""
+    construct = line.name.title().replace("-", "")
+    pairs = set.union(TRACING, *(GRANTS[need] for need in needs(STAGES[template.stage], line)))
+    pairs |= {(action, f"{construct}Logs") for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
+    pairs |= {("kms:Decrypt", "Key")}  # every function reads a secret
+    if STAGES[template.stage].cloud:
+        pairs |= JOINING
+    if isinstance(line.trigger, Queue):
+        pairs |= {(action, f"{line.trigger.name.title()}WorkQueue") for action in CONSUMING}
+    return pairs
+
+
 @pytest.mark.parametrize("line", CATALOGUE, ids=lambda line: line.name)
 def test_role_holds_exactly_the_declared_needs(template: Template, line: Function) -> None:
-    construct = line.name.title().replace("-", "")
-    declared = set.union(TRACING, *(GRANTS[need] for need in needs(STAGES[template.stage], line)))
-    declared |= {(action, f"{construct}Logs") for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
-    declared |= {("kms:Decrypt", "Key")}  # every function reads a secret
-    if STAGES[template.stage].cloud:
-        declared |= JOINING
-    if isinstance(line.trigger, Queue):
-        declared |= {(action, f"{line.trigger.name.title()}WorkQueue") for action in CONSUMING}
-
     found = granted(template, line)
 
-    assert found == declared
+    assert found == declared(template, line)
 
 
 def test_keys_are_used_only_through_the_service_that_needs_them(template: Template) -> None:
