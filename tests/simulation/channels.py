@@ -91,8 +91,7 @@ class Channels:
 
     def changed(self, shelf: Shelf) -> None:
         """Tell everybody who watches this calendar."""
-        watching = [one for one in self._open.values() if one.shelf is shelf]
-        alive = [one for one in watching if one.expires_at > self._machine.now() and not one.is_silent]
+        alive = self._alive(shelf)
         if not alive:
             self.untold.add(shelf.name)
         for one in alive:
@@ -103,6 +102,14 @@ class Channels:
                 self._end(one)
             else:
                 self._send(one)
+
+    def is_heard(self, shelf: Shelf) -> bool:
+        """Whether somebody would be told of a change in this calendar."""
+        return bool(self._alive(shelf))
+
+    def _alive(self, shelf: Shelf) -> list[_Open]:
+        watching = [one for one in self._open.values() if one.shelf is shelf]
+        return [one for one in watching if one.expires_at > self._machine.now() and not one.is_silent]
 
     def _end(self, one: _Open) -> None:
         """Graph says so; Google never tells."""

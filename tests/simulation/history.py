@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SURELY_POLLED = timedelta(hours=7.2)
 """Every calendar is polled every six hours; whoever noted the last look may have had a clock that is an hour ahead."""
+FOUND_SILENT = timedelta(minutes=60)
+"""So soon after a change that was not announced the calendar has a channel that speaks (shared/sync/silence.py)."""
 PATIENCE = timedelta(hours=8)
 """Virtual time after which a healed world has to be quiet."""
 
@@ -86,6 +88,7 @@ class _History:
         self._fall_quiet("after the storm")
         self._judge("before any poll", excused=self._excused())
         self._let_polls_find_the_rest()
+        self._let_channels_be_found_silent()
         self._judge("in the end", excused=set())
         self._look_again()
         self._judge("after looking again", excused=set())
@@ -229,6 +232,19 @@ class _History:
                     self._people.touch(shelf, shelf.items[event_id])
             if not frozen:
                 return
+
+    def _let_channels_be_found_silent(self) -> None:
+        """Something happens in every calendar, and an hour later somebody listens to each again."""
+        world = self.world
+        linked = {name for link in self._facts.gather(excused=set()).links for name in (link["source"], link["target"])}
+        watched = [shelf for shelf in world.server.shelves.values() if shelf.supports_push and shelf.name in linked]
+        for shelf in watched:
+            self._people.add(shelf)
+        self._machine.run_until(self._machine.now() + FOUND_SILENT)
+        for shelf in watched:
+            if not world.channels.is_heard(shelf):
+                self._found(f"silent channel: for an hour nobody has listened to {shelf.name}")
+        self._fall_quiet("after an hour")
 
     def _look_again(self) -> None:
         """When all is quiet, further looks write nothing, whether at what changed or at everything."""

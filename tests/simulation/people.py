@@ -71,9 +71,9 @@ class People:
 
     # On one's own events.
 
-    def add(self) -> None:
+    def add(self, shelf: Shelf | None = None) -> None:
         """A new event or series."""
-        shelf = self._shelf()
+        shelf = shelf or self._shelf()
         item = self._inventor.event(self._machine.now(), self._server.new_id(shelf))
         if shelf.kind == "google":
             item["type"] = self._chance.choices(

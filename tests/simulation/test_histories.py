@@ -1,4 +1,4 @@
-"""Whole histories in `make test`: a few new ones and every one that once found something. `make simulate` lives more."""
+"""Whole histories in `make test`: some new ones and every one that once found something. `make simulate` lives more."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ PROMISES = {
     "not journalled": 12,
 }
 """Which of the engine's promises a kind of finding names. What breaks none of them by itself: altered, stray, touched,
-restless, too soon, dead letter, unfinished, crash."""
+silent channel, restless, too soon, dead letter, unfinished, crash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
