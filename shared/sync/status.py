@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from psycopg.rows import class_row, dict_row
 
+from shared.connections import grants
 from shared.connections import store as connections
 from shared.control import gates
 from shared.sync import links, silence
@@ -206,14 +208,40 @@ def _of_accounts(accounts: dict[UUID, Account], now: datetime) -> list[Attention
         name = f"{one.provider.capitalize()} account {one.email}"
         match one.status:
             case "needs_reauth":
-                message = f"{name} no longer lets Kalends in. Connect it again: nothing is lost meanwhile."
+                message = f"{name} no longer lets Kalends in. {_cause(one)}"
                 found.append(Attention(kind="connection", id=one.id, code="CONNECTION.NEEDS_REAUTH", message=message))
+            case "active" | "error" | "pending" if one.circuit_is_open(now):
+                message = (
+                    f"{name} failed {one.error_count} times in a row ({_failure(one)[0]}) and rests until "
+                    f"{one.backoff_until:%H:%M} UTC. It goes on by itself once the cause is gone."
+                )
+                found.append(Attention(kind="connection", id=one.id, code="CONNECTION.CIRCUIT_OPEN", message=message))
             case "active" | "error" | "pending" if one.backoff_until is not None and one.backoff_until > now:
                 message = f"{name} failed and is tried again at {one.backoff_until:%H:%M} UTC."
                 found.append(Attention(kind="connection", id=one.id, code="CONNECTION.BACKING_OFF", message=message))
             case _:
                 pass
+        if one.status in ("active", "error") and grants.is_testing(one):
+            message = (
+                f"{name} is connected by an OAuth app in Testing mode: Google ends that on {one.grant_ends_at:%d %B}, "
+                f"and it has to be connected again. To end this for good, {grants.PUBLISH}."
+            )
+            found.append(Attention(kind="connection", id=one.id, code="CONNECTION.TESTING_MODE", message=message))
     return found
+
+
+def _cause(account: Account) -> str:
+    """Why the grant ended, where that is known, and what to do."""
+    code, message = _failure(account)
+    if code in (grants.TESTING_MODE, grants.TIME_LIMITED):
+        return message.removeprefix("invalid_token: ")
+    return "Connect it again: nothing is lost meanwhile."
+
+
+def _failure(account: Account) -> tuple[str, str]:
+    """Code and message of its last failure."""
+    told = json.loads(account.last_error or "{}")
+    return str(told.get("code", "UNKNOWN")), str(told.get("message", ""))
 
 
 def _of_calendars(calendars: Iterable[CalendarStatus], now: datetime) -> list[Attention]:
