@@ -130,6 +130,19 @@ def stop_channels(context: typer.Context) -> None:
         output.say(f"{failed} were not stopped by their providers: they run out within a week.")
 
 
+@app.command()
+def rotate(
+    context: typer.Context,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="runtime or operator.", show_default=False)],
+) -> None:
+    """Give a database role's other user a new password, and put that user to use.
+
+    Nobody is disconnected. On AWS it happens every 30 days by itself.
+    """
+    done = _place(context).ask("rotate", role=role)
+    output.say(f"{done['user']} is in use from now on.")
+
+
 def _place(context: typer.Context) -> Place:
     place = context.obj
     if not isinstance(place, Place):

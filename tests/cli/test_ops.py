@@ -172,3 +172,10 @@ class TestWithoutAnAnswer:
         kalends.extra.update(AWS_PROFILE="nobodys", AWS_ACCESS_KEY_ID=lambda_service.NOBODY, AWS_REGION="us-east-1")
 
         assert SYNC in ops("gates").out
+
+
+def test_a_role_that_does_not_take_turns_is_named(ops: Ops) -> None:
+    refused = ops("rotate", "owner", code=1)
+
+    assert "rotate.role" in refused.err
+    assert "'runtime' or 'operator'" in refused.err
