@@ -34,7 +34,7 @@ check: setup ## style, types, import law, migrations, templates (cfn-lint, cdk-n
 	@echo "check: templates" && $(PYTHON) -m infra.synth && .venv/bin/cfn-lint && $(PYTHON) -m infra.audit
 	@echo "check: handlers" && $(PYTHON) -m infra.imports
 
-bench: setup ## measure beside the peers (4 minutes); writes build/bench.json and docs/performance.md
+bench: setup ## measure beside the peers (3 minutes); writes build/bench.json and docs/performance.md
 	@$(PYTHON) -m tests.bench
 
 synth: setup ## write the CloudFormation templates of every stage into cdk.out/

@@ -132,7 +132,7 @@ _INTRODUCTION = """\
 # Performance
 
 `make bench` measures Kalends beside a peer and beside what the machine allows, in turn in the same run, and writes
-`build/bench.json` and this page; it takes about four minutes. `.venv/bin/python -m tests.bench read` measures one of
+`build/bench.json` and this page; it takes about three minutes. `.venv/bin/python -m tests.bench read` measures one of
 its parts and leaves the page alone. Nothing here is a test: times drift with the machine, so compare within a row.
 
 This run: {cores} cores, {system}, Python {python}, everything over loopback. Real providers add their own latency."""

@@ -23,3 +23,4 @@ def test_every_change_of_a_steady_rate_has_its_mirror_also_beside_a_copy(cloud: 
 
     assert alone.ours["changes"] == beside.ours["changes"] == 4
     assert not [unit for row in (alone, beside) for unit in row.ours if "without a mirror" in unit]
+    assert beside.ours["calls refused"] == 0, "more than four calls at a time went to one mailbox"
