@@ -49,6 +49,8 @@ class Front(Construct):
             CfnParameter(stack, name, allowed_pattern=pattern, description=meaning).value_as_string
             for name, pattern, meaning in (DOMAIN, ZONE, _CERTIFICATE, _RULES)
         )
+        # CloudFormation reads the secret's value only when something of the distribution changes.
+        turn = CfnParameter(stack, "OriginSecret", default="1", description="Another word after the secret was changed")
         viewer = cloudfront.Function(
             self,
             "NameTheViewer",
@@ -59,7 +61,7 @@ class Front(Construct):
         distribution = cloudfront.Distribution(
             self,
             "Distribution",
-            comment=f"Kalends ({stage.name})",
+            comment=f"Kalends ({stage.name}), origin secret {turn.value_as_string}",
             domain_names=[domain],
             certificate=acm.Certificate.from_certificate_arn(self, "Certificate", certificate),
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
