@@ -1,8 +1,8 @@
 """Microsoft Graph's notifications (https://learn.microsoft.com/graph/change-notifications-delivery-webhooks).
 
 Runs for each POST /webhooks/microsoft: the handshake of a new subscription, batches of changes that mix
-subscriptions, and lifecycle notifications, which are treated as "look again": a removed subscription is opened anew
-by the schedule once its calendar has no channel.
+subscriptions, and lifecycle notifications, which are all "look again" (`missed` is nothing else): the pull that follows
+prolongs a subscription that asks for reauthorization, and opens another in place of one that was removed.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from shared.control import gates
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers import PROVIDERS
 from shared.store import migrate
+from shared.sync.store import channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -111,6 +112,19 @@ def _oauth_app(provider: ProviderName) -> Callable[[Installation], str]:
     return check
 
 
+def _push_channels(installation: Installation) -> str:
+    with installation.database.everyone() as conn:
+        found = channels.counts(conn)
+    listing = ", ".join(f"{count} {status}" for status, count in found.items()) or "none"
+    if found and "active" not in found and any(status.startswith("failed") for status in found):
+        raise InvalidError(
+            f"No provider opens a push channel ({listing}), so calendars are polled. Make APP_BASE_URL an address that "
+            "answers providers within seconds.",
+            code="CHANNEL.REFUSED",
+        )
+    return listing
+
+
 def _gates(installation: Installation) -> str:
     with installation.database.everyone() as conn:
         listed = gates.list_gates(conn, settings_flags=installation.flags)
@@ -130,4 +144,5 @@ CHECKS: Mapping[str, Callable[[Installation], str]] = {
     "webhook_secret": _signing(lambda installation: installation.webhook_secrets()),
     **{f"oauth_{provider}": _oauth_app(provider) for provider in PROVIDERS},
     "gates": _gates,
+    "push_channels": _push_channels,
 }

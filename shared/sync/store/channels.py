@@ -112,6 +112,18 @@ def superfluous(conn: Connection, *, providers: Sequence[str], now: datetime, li
         ).fetchall()
 
 
+def counts(conn: Connection) -> dict[str, int]:
+    """How many there are by status, those that are over left out; of refused ones with the code of the refusal, as in
+    `failed (PROVIDER.PUSH)`. Needs a transaction across people."""
+    rows = conn.execute(
+        """
+        SELECT status || coalesce(' (' || CASE WHEN status = 'failed' THEN last_error END || ')', ''), count(*)
+          FROM webhook_channels WHERE status NOT IN ('expired', 'stopped') GROUP BY 1 ORDER BY 1
+        """
+    ).fetchall()
+    return dict(rows)
+
+
 def add(
     conn: Connection,
     calendar: SyncedCalendar,

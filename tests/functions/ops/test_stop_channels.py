@@ -65,3 +65,20 @@ def test_what_a_provider_does_not_stop_is_counted_and_does_not_hold_up_the_rest(
     simulator.sim("PUT", "/faults", {"rate_5xx": 1.0})
 
     assert stop_channels() == {"stopped": 0, "failed": count, "left": 0}
+
+
+def test_the_doctor_counts_the_channels_and_says_when_none_can_be_opened(watched: Installation) -> None:
+    def told() -> tuple[bool, str, str | None]:
+        answer = run.handler({"command": "doctor"}, Context())  # type: ignore[arg-type]
+        (check,) = [one for one in answer["checks"] if one["name"] == "push_channels"]
+        return check["ok"], check["detail"], check["code"]
+
+    count = len(watched.simulators["google"].sim("GET", "/channels")["channels"])
+    sound = told()
+    with watched.app.database.everyone() as conn:
+        conn.execute("UPDATE webhook_channels SET status = 'failed', last_error = 'PROVIDER.PUSH_HANDSHAKE'")
+    ok, detail, code = told()
+
+    assert sound == (True, f"{count} active", None)
+    assert (ok, code) == (False, "CHANNEL.REFUSED")
+    assert f"{count} failed (PROVIDER.PUSH_HANDSHAKE)" in detail
