@@ -87,3 +87,20 @@ def test_the_handbook_shows_what_the_script_prints() -> None:
     printed = cost.table(cloud_of("prod"), [10, 200, 2_000], cost.Load())
 
     assert printed in (ROOT / "docs/deploy.md").read_text()
+
+
+def test_the_first_page_shows_the_sums_of_the_script() -> None:
+    dev = cloud_of("dev")
+    stages = {
+        "`prod`: two zones, firewall": cloud_of("prod"),
+        "`dev`: one zone": dev,
+        "`dev` without a NAT gateway": replace(dev, network=replace(dev.network, nat_gateways=0)),
+    }
+
+    rows = {
+        name: " | ".join(f"{sum(cost.monthly(cloud, people, cost.Load()).values()):.0f}" for people in (10, 200, 2_000))
+        for name, cloud in stages.items()
+    }
+
+    text = (ROOT / "README.md").read_text()
+    assert all(f"| {name} | {sums} |" in text for name, sums in rows.items()), rows
