@@ -170,6 +170,14 @@ def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsE
         )
 
 
+def rest(conn: database.Connection, connection_id: UUID, *, until: datetime) -> None:
+    """Ask nothing of an account until then, as its provider wants it: no failure, and never shorter than before."""
+    conn.execute(
+        "UPDATE external_calendar_connections SET backoff_until = greatest(backoff_until, %s) WHERE id = %s",
+        (until, connection_id),
+    )
+
+
 def mark_success(conn: database.Connection, connection_id: UUID, now: datetime) -> None:
     """Clear the error state. A backoff that still lies ahead was set meanwhile, for instance by hand: it stays."""
     conn.execute(

@@ -129,8 +129,12 @@ class Run:
             return Outcome.FAILED
 
     def _park(self, error: KalendsError) -> Outcome:
-        """Nothing is wrong with the account: what is left waits for dispatch, and other work goes on meanwhile."""
+        """Nothing is wrong with the account: what is left waits for dispatch, and other work goes on meanwhile, as soon
+        as the provider wants to be asked again."""
         with self.engine.database.person(self.calendar.user_id) as conn:
+            if isinstance(error, RateLimitedError) and error.retry_after:
+                until = self.engine.now() + timedelta(seconds=error.retry_after)
+                connections.rest(conn, self.connection.id, until=until)
             self.finish(conn, outcome="partial", error=f"{error.error_code}: {error.message}")
         return Outcome.PARKED
 

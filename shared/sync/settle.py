@@ -56,7 +56,7 @@ def settle(
     """
     if standing is None:
         return False  # its link was deleted meanwhile, and with it everything there is to record
-    _journal(conn, work, standing, run_id=run_id)
+    _journal(conn, work, run_id=run_id)
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
         mappings.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
@@ -210,11 +210,10 @@ def _wait(attempts: int) -> timedelta:
     return timedelta(minutes=LADDER[min(attempts, len(LADDER) - 1)])
 
 
-def _journal(conn: Connection, work: Work, standing: Mapping, *, run_id: UUID) -> None:
-    """A creation that a pull saw before its writer came to record it stands in the journal already."""
+def _journal(conn: Connection, work: Work, *, run_id: UUID) -> None:
+    """A creation that a pull saw meanwhile may stand there twice: better than a later one that stands nowhere."""
     entries: list[tuple[Write, Written | Failed]] = list(work.occurrence_answers)
-    is_noted = isinstance(work.root_write, Insert) and standing.mirror_event_id is not None
-    if work.root_answer is not None and work.root_write is not None and not is_noted:
+    if work.root_answer is not None and work.root_write is not None:
         entries.insert(0, (work.root_write, work.root_answer))
     for write, answer in entries:
         if isinstance(answer, Written):

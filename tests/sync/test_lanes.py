@@ -101,9 +101,7 @@ def test_a_worker_for_live_work_leaves_the_backfill_to_its_own_queue(world):
     assert [len(lane.messages) for lane in (world.lanes.push, world.lanes.backfill)] == [0, 1]
 
 
-@pytest.mark.parametrize(
-    "error", [QuotaSpentError("spent"), RateLimitedError("throttled", retry_after=3), RateLimitedError("throttled")]
-)
+@pytest.mark.parametrize("error", [QuotaSpentError("spent"), RateLimitedError("throttled")])
 def test_what_a_backfill_is_refused_keeps_no_live_change_waiting(world, error):
     source, target = planned(world)
     refusing(world, error, live=False)
@@ -175,10 +173,24 @@ def test_a_full_read_that_is_throttled_waits_by_itself(world):
 
     assert pull.pull(world.engine, source, user_id=world.user_id, correlation_id="test") is Outcome.PARKED
 
-    assert standing(world) == [("active", 0, None)]
+    assert [one[:2] for one in standing(world)] == [("active", 0)]
     assert not world.lanes.backfill.messages
     dispatched = dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=2))
     assert dispatched.backfills > 0
+
+
+def test_a_short_wait_that_a_provider_asks_of_a_backfill_is_kept_by_all_and_is_no_failure(world):
+    source, target = planned(world)
+    refusing(world, RateLimitedError("throttled", retry_after=30), live=False)
+    asked = clock.now()
+
+    assert pushed(world, target) is Outcome.PARKED
+    changed(world, source, "new")
+    assert pushed(world, target) is Outcome.PARKED
+
+    ((status, errors, until),) = standing(world)
+    assert (status, errors) == ("active", 0)
+    assert asked + timedelta(seconds=30) <= until <= clock.now() + timedelta(seconds=30)
 
 
 def test_a_long_wait_that_a_provider_asks_of_a_backfill_is_kept_by_all(world):
