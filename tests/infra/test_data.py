@@ -34,6 +34,11 @@ def named_secret(reference: Any) -> str:
     return found[1]
 
 
+def worn(network: dict[str, Any]) -> set[str]:
+    """The security groups of a function."""
+    return {named(json.dumps(group)) for group in network["SecurityGroupIds"]}
+
+
 def ways_out(data: Template) -> dict[str, set[tuple[str, int]]]:
     """Where each security group lets its wearers go: (group or addresses, port)."""
     found: dict[str, set[tuple[str, int]]] = {}
@@ -91,8 +96,23 @@ def test_egress_of_a_function_is_its_declared_needs(stage: Any, line: Function) 
 
     network = read(stage).functions()[line.handler]["VpcConfig"]
 
-    assert {named(json.dumps(group)) for group in network["SecurityGroupIds"]} == declared
+    assert worn(network) == declared
     assert all("FunctionsSubnet" in json.dumps(subnet) for subnet in network["SubnetIds"])
+
+
+def test_a_way_out_too_many_or_too_few_would_be_noticed() -> None:
+    network = read("dev").functions()["functions.schedules.dispatch.handler"]["VpcConfig"]
+    (to_internet,) = (
+        group
+        for group in read("dev").functions()["functions.workers.pull.handler"]["VpcConfig"]["SecurityGroupIds"]
+        if "ToInternet" in json.dumps(group)
+    )
+
+    more = {"SecurityGroupIds": [*network["SecurityGroupIds"], to_internet]}
+    less = {"SecurityGroupIds": network["SecurityGroupIds"][1:]}
+
+    assert worn(more) == {"ToAws", "ToDatabase", "ToInternet"} != worn(network)
+    assert worn(less) < worn(network)
 
 
 def test_database_is_encrypted_kept_and_speaks_tls_only(data: Template) -> None:
