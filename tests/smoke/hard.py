@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import psutil
+
 from tests.smoke import kills, live, outage, stories
 from tests.smoke.product import ProductError, unsettled
 from tests.smoke.run import Run, World, lane
@@ -127,7 +129,10 @@ class HardRun(Run):
         return outcome
 
     def _kill(self) -> None:
-        wrong = kills.kill_all(self.world.more, self._sources, cloud=self._cloud.process.pid, say=self.say)
+        try:
+            wrong = kills.kill_all(self.world.more, self._sources, cloud=self._cloud.process.pid, say=self.say)
+        except (kills.KillError, psutil.Error) as error:
+            raise ProductError(f"the kills ended early: {error}") from error
         self._killed = len(self.world.more) - len(wrong)
         self.report.wrong += wrong
 
