@@ -45,9 +45,9 @@ class Sight:
         if not change.event.is_override:
             self.is_gone = change.event.is_cancelled
             self.etag = change.event.etag
-        if not self.is_gone:
-            for one in (change.event, *(change.overrides or ())):
-                self.seen |= observed(one, key=key)
+        # Also of a series that is gone: what differs in it is still there when it is revived.
+        for one in (change.event, *(change.overrides or ())):
+            self.seen |= observed(one, key=key)
 
 
 def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full: bool, now: datetime) -> bool:

@@ -433,3 +433,19 @@ def test_a_mirror_that_full_reads_show_as_it_was_again_and_again_is_not_frozen(w
 
     assert world.rows("SELECT state FROM event_mappings") == [("open",)]
     assert [one.text for one in world.mirrors(b)] == [Text(title="Busy")]
+
+
+def test_a_deleted_mirror_series_is_revived_whole_though_one_of_its_occurrences_had_been_changed_unseen(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+
+    world.server.remove("b", mirror.id)
+    world.put(b, occurrence(mirror, 3, span=None, status=Status.CANCELLED))
+    world.look(b)
+    world.run()
+
+    (mirror,) = world.mirrors(b)
+    overrides = tuple(one for one in world.server.visible("b") if one.series_id == mirror.id)
+    assert len(recurrence.occurrences(Unit(root=mirror, overrides=overrides), Window(start=None, end=None))) == 5
