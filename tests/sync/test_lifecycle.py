@@ -20,7 +20,7 @@ from functions.webhooks import microsoft
 from shared.core import clock
 from shared.sync import channels, notifications
 from tests import installation
-from tests.sync.test_bad_answers import Account
+from tests.sync.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def work_off(account: Account) -> None:
     """Whatever was asked for is done."""
     with account.app.database.everyone() as conn:
         conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL")
-    account._work()
+    account.work()
 
 
 def tell(account: Account, event: str, **more: Any) -> None:
