@@ -14,7 +14,7 @@ from shared.calendar.span import Window
 from shared.core import clock
 from shared.core.errors import RateLimitedError
 from shared.providers.memory import MemoryCalendar
-from shared.providers.port import Skipped, Upserted
+from shared.providers.port import Skipped, Update, Upserted
 from shared.store.database import Database
 from shared.sync import dispatch, pull, requests
 from shared.sync.requests import By
@@ -435,11 +435,19 @@ def test_a_mirror_that_full_reads_show_as_it_was_again_and_again_is_not_frozen(w
     assert [one.text for one in world.mirrors(b)] == [Text(title="Busy")]
 
 
-def test_a_deleted_mirror_series_is_revived_whole_though_one_of_its_occurrences_had_been_changed_unseen(world):
+def test_a_deleted_mirror_series_comes_back_whole_though_an_occurrence_had_been_changed_unseen(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
     world.link(a, b)
     (mirror,) = world.mirrors(b)
+    write = world.provider._write
+
+    def reviving(calendar_id, one):
+        if isinstance(one, Update):  # as Google does
+            world.put(b, replace(world.server.calendars["b"].events[one.event_id], status=Status.CONFIRMED))
+        return write(calendar_id, replace(one, etag=None) if isinstance(one, Update) else one)
+
+    monkeypatch.setattr(world.provider, "_write", reviving)
 
     world.server.remove("b", mirror.id)
     world.put(b, occurrence(mirror, 3, span=None, status=Status.CANCELLED))
