@@ -154,6 +154,7 @@ def _database(
 ) -> tuple[dict[str, dict[str, object]], postgres.Server | None]:
     """The secrets of the database's three roles, in the shape RDS gives them; the server if it is ours."""
     server: postgres.Server | None = None
+    authority = {}
     if options.database_url:
         with step("database (DATABASE_URL)") as current:
             try:
@@ -164,6 +165,7 @@ def _database(
             current.found = f"{given.get('host')}:{given.get('port', 5432)}/{given.get('dbname')}"
         owner = str(given.get("user")), str(given.get("password", ""))
         host, port, name = str(given.get("host")), int(given.get("port") or 5432), str(given.get("dbname"))
+        authority = {"sslrootcert": given["sslrootcert"]} if "sslrootcert" in given else {}
     else:
         with step("database") as current:
             where = postgres.place(options.directory)
@@ -185,7 +187,10 @@ def _database(
         "database-operator": ("kalends_operator", keys.operator),
     }
     secrets: dict[str, dict[str, object]] = {
-        secret: {"engine": "postgres", "host": host, "port": port, "username": user, "password": word, "dbname": name}
+        secret: {
+            **{"engine": "postgres", "host": host, "port": port, "username": user, "password": word, "dbname": name},
+            **authority,
+        }
         for secret, (user, word) in roles.items()
     }
     return secrets, server

@@ -26,6 +26,8 @@ class DatabaseSecret(BaseModel):
     username: str = Field(min_length=1)
     password: str = Field(min_length=1)
     dbname: str = Field(min_length=1)
+    sslrootcert: str = ""
+    """The file with who may sign for a server that is neither here nor at RDS; empty: any public authority."""
 
     @classmethod
     def parse(cls, secret_json: str) -> DatabaseSecret:
@@ -45,8 +47,8 @@ class DatabaseSecret(BaseModel):
         """libpq's connection string.
 
         Unless the database is on this machine, its certificate must be for its name and signed by RDS, or for other
-        hosts by a public authority (PostgreSQL manual, "SSL Support", "Client Verification of Server Certificates").
-        Raises InvalidError for a region of RDS whose authorities are not known.
+        hosts by `sslrootcert` (PostgreSQL manual, "SSL Support", "Client Verification of Server Certificates"). Raises
+        InvalidError for a region of RDS whose authorities are not known.
         """
         return make_conninfo(
             host=self.host,
@@ -54,23 +56,23 @@ class DatabaseSecret(BaseModel):
             user=self.username,
             password=self.password,
             dbname=self.dbname,
-            **_encryption(self.host),
+            **_encryption(self.host, self.sslrootcert),
         )
 
 
-def _encryption(host: str) -> dict[str, str]:
+def _encryption(host: str, named: str) -> dict[str, str]:
     if _is_local(host):
         return {"sslmode": "prefer"}
-    return {"sslmode": "verify-full", "sslrootcert": _authorities(host)}
+    return {"sslmode": "verify-full", "sslrootcert": _authorities(host, named)}
 
 
-def _authorities(host: str) -> str:
+def _authorities(host: str, named: str) -> str:
     """The file with those who may sign for `host`."""
     match = _OF_RDS.fullmatch(host)
     if match is None:
         import certifi
 
-        return certifi.where()
+        return named or certifi.where()
     file = AUTHORITIES / f"{match[1]}.pem"
     if not file.exists():
         raise InvalidError(

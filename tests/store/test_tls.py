@@ -122,14 +122,19 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
+def speaking_as(host: str, authority: Authority, folder: Path) -> ssl.SSLContext:
+    """TLS with a certificate for `host`."""
+    for name, pem in zip(("crt", "key"), authority.issue(host), strict=True):
+        (folder / name).write_bytes(pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "crt", folder / "key")
+    return context
+
+
 @pytest.fixture
 def front(authority: Authority, logins: Logins, tmp_path: Path) -> Iterator[Front]:
     """A PostgreSQL that speaks TLS as `HOST`."""
-    for name, pem in zip(("crt", "key"), authority.issue(HOST), strict=True):
-        (tmp_path / name).write_bytes(pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-    with contextlib.closing(Front(logins.port, context)) as listening:
+    with contextlib.closing(Front(logins.port, speaking_as(HOST, authority, tmp_path))) as listening:
         yield listening
 
 
@@ -147,9 +152,9 @@ def trusting(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(conninfo, "AUTHORITIES", tmp_path)
 
 
-def connect(front: Front, logins: Logins, host: str = HOST) -> psycopg.Connection:
+def connect(front: Front, logins: Logins, host: str = HOST, **more: str) -> psycopg.Connection:
     """Connect as a Lambda would whose secret names `host`; only the way to it is given, instead of by DNS."""
-    secret = {**json.loads(logins.secret(RUNTIME)), "host": host, "port": front.port}
+    secret = {**json.loads(logins.secret(RUNTIME)), "host": host, "port": front.port, **more}
     settings = conninfo.DatabaseSecret.parse(json.dumps(secret)).conninfo
     return psycopg.connect(make_conninfo(settings, hostaddr="127.0.0.1", connect_timeout=5))
 
@@ -183,6 +188,20 @@ def test_a_server_without_tls_is_refused(front_without_tls: Front, logins: Login
 def test_outside_rds_a_private_authority_is_refused(front: Front, logins: Logins) -> None:
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         connect(front, logins, "db.example")
+
+
+def test_outside_rds_a_private_authority_may_be_named(logins: Logins, authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "own.pem").write_bytes(authority.pem)
+
+    with contextlib.closing(Front(logins.port, speaking_as("db.example", authority, tmp_path))) as front:
+        connect(front, logins, "db.example", sslrootcert=str(tmp_path / "own.pem")).close()
+
+
+def test_at_rds_nobody_else_may_be_named(front: Front, logins: Logins, authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "own.pem").write_bytes(authority.pem)
+
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        connect(front, logins, sslrootcert=str(tmp_path / "own.pem"))
 
 
 def test_a_region_whose_authorities_are_not_known_is_named(front: Front, logins: Logins) -> None:
