@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,28 @@ def _prune(python: Path) -> None:
     for data in (python / "botocore/data").iterdir():
         if data.is_dir() and data.name not in AWS_SERVICES:
             shutil.rmtree(data)
-    for path in python.rglob("*"):
-        if path.suffix in _FOR_COMPILERS and path.is_file():
+    for path in [path for path in python.rglob("*") if path.is_file()]:
+        if path.suffix in _FOR_COMPILERS:
             path.unlink()
+        elif ".so" in path.suffixes:
+            _strip(path)
+
+
+def _strip(library: Path) -> None:
+    """Cut off what is only for debuggers and linkers: symbols and section headers, 4 MB of them.
+
+    A library is loaded by its program headers alone (System V ABI, "Program Loading"): what lies beyond the last byte
+    that they name is not read. In the header of the file, the table of sections is then said to be empty.
+    """
+    content = bytearray(library.read_bytes())
+    if content[:5] != b"\x7fELF\x02":
+        return
+    (table,) = struct.unpack_from("<Q", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    ends = [table + size * count]
+    for number in range(count):
+        start, length = (struct.unpack_from("<Q", content, table + size * number + field)[0] for field in (8, 32))
+        ends.append(start + length)
+    struct.pack_into("<Q", content, 40, 0)  # where the sections' table begins
+    struct.pack_into("<HH", content, 60, 0, 0)  # how many there are, and which has their names
+    library.write_bytes(content[: max(ends)])

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -82,6 +82,16 @@ def test_every_library_in_the_layer_is_for_arm() -> None:
     assert foreign == []
 
 
+@pytest.mark.parametrize("where", ["arm64", "host"])
+def test_libraries_hold_all_that_is_loaded_and_nothing_else(where: Any) -> None:
+    libraries = [path for path in layer.tree(where).rglob("*") if ".so" in path.suffixes]
+
+    loaded = {path: (path.stat().st_size, loaded_bytes(path)) for path in libraries}
+
+    assert libraries
+    assert {path: sizes for path, sizes in loaded.items() if sizes[0] != sizes[1]} == {}
+
+
 def test_layer_holds_bytecode_of_this_python_in_place_of_sources() -> None:
     python = layer.tree("arm64") / "python"
 
@@ -140,6 +150,16 @@ def locked() -> set[str]:
         for one in requirements
         if one.marker is None or one.marker.evaluate({**linux, "platform_python_implementation": "CPython"})
     }
+
+
+def loaded_bytes(library: Path) -> int:
+    """Where the last segment of a shared library ends, or the table that names them."""
+    content = library.read_bytes()
+    (table,) = struct.unpack_from("<Q", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    headers = [content[table + size * number : table + size * (number + 1)] for number in range(count)]
+    segments = [struct.unpack_from("<IIQQQQ", header) for header in headers]
+    return max(table + size * count, *(segment[2] + segment[5] for segment in segments))
 
 
 def machine(library: Path) -> int:
