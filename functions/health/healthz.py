@@ -6,6 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from functions.front import fronted
 from functions.http import Response, request_id
 from functions.observability import observed
 from shared import wiring
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 
 @observed
+@fronted
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """200 when every dependency answers; else 503, which names those that do not and what to do."""
     states = _states()
