@@ -64,6 +64,7 @@ class Facts:
             calls=world.server.calls,
             told=[(one.calendar, one.changed) for one in world.channels.told],
             dead=[letter.failures for letter in world.queues.dead],
+            lying=[one.failures for one in world.queues.dead_letters.lying.values() if one.message is not None],
             ended=world.ended,
             renewed=world.renewed,
             kept=self._kept,

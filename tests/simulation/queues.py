@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared.aws.queues import DeadLetter
 from shared.core.errors import KalendsError, TransientError
 from tests.simulation.machine import KilledError
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MAX_RECEIVES = 5
 TIMEOUTS = {"pull": 60.0, "push": 60.0, "backfill": 120.0}
 """Seconds a worker of each lane has (infra/catalogue.py); a message is hidden for six times as long."""
+HIDDEN = 60.0
+"""Seconds for which whoever reads dead letters has them to itself."""
 AT_ONCE = 3
 """Workers of all lanes together that run side by side."""
 
@@ -43,6 +46,8 @@ class Queues:
         self._work = work
         self.running = 0
         self.dead: list[Letter] = []
+        """All that were ever put aside."""
+        self.dead_letters = DeadLetters(self)
         self.bodies: list[str] = []
         self.pull, self.push, self.backfill = (Lane(self, name) for name in TIMEOUTS)
 
@@ -56,6 +61,7 @@ class Queues:
                 f"dead letter: {letter.message and letter.message.task} after {', '.join(letter.failures)}"
             )
             self.dead.append(letter)
+            self.dead_letters.lying[f"letter-{len(self.dead)}"] = letter
             return
         if letter.message is None:
             letter.failures.append("nonsense")
@@ -77,6 +83,47 @@ class Queues:
             self.machine.after(6 * timeout, lambda: self.deliver(letter, timeout))
 
         self._work(letter.message, timeout, ended)
+
+
+class DeadLetters:
+    """Where messages lie that were put aside (aws.queues.DeadLetters)."""
+
+    name = "dead-letters"
+
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
+        self._hidden: dict[str, float] = {}
+        self.lying: dict[str, Letter] = {}
+
+    def read(self, most: int) -> list[DeadLetter]:
+        """What lies there and is in nobody's hands."""
+        self._ask()
+        now = self._queues.machine.seconds()
+        found = [one for one in self.lying if self._hidden.get(one, 0.0) <= now][:most]
+        self._hidden |= dict.fromkeys(found, now + HIDDEN)
+        return [DeadLetter(id=one, body=_body(self.lying[one]), receipt=one) for one in found]
+
+    def delete(self, letters: Sequence[DeadLetter]) -> None:
+        """Take these away."""
+        self._ask()
+        for one in letters:
+            self.lying.pop(one.id, None)
+
+    def put_back(self, letters: Sequence[DeadLetter]) -> None:
+        """Let these be read again."""
+        self._ask()
+        for one in letters:
+            self._hidden.pop(one.id, None)
+
+    def _ask(self) -> None:
+        if self.lying:
+            self._queues.machine.pause(0.005)
+            if self._queues.weather.strikes("queue refuses"):
+                raise TransientError("The simulated queue does not answer.", code="QUEUE.UNAVAILABLE")
+
+
+def _body(letter: Letter) -> str:
+    return "nonsense" if letter.message is None else letter.message.model_dump_json()
 
 
 class Lane:

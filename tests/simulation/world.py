@@ -12,7 +12,7 @@ from shared.control.gates import Operation
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError
 from shared.crypto.keyring import DataKey
 from shared.sync import channels as sync_channels
-from shared.sync import dispatch, notifications, pull, push, windows
+from shared.sync import dead_letters, dispatch, notifications, pull, push, windows
 from shared.sync.context import Engine, Lanes
 from tests.simulation.channels import Channels
 from tests.simulation.google import GoogleLike
@@ -189,6 +189,7 @@ class World:
             match kind:
                 case "dispatch":
                     dispatch.dispatch(engine, correlation_id="dispatch", now=now)
+                    dead_letters.clear(engine.database, [self.queues.dead_letters], now=now)
                 case "renew":
                     sync_channels.renew(engine, now=now)
                 case "windows":

@@ -39,6 +39,9 @@ def judge(history: History) -> Iterator[Finding]:
     for failures in history.dead:
         if not all(EXCUSES.fullmatch(one) for one in failures):
             yield Finding(kind="dead letter", what=f"work was put aside after {', '.join(failures)}")
+    for failures in history.lying:
+        what = f"one still lies there after {', '.join(failures)}, though nothing is due"
+        yield Finding(kind="dead letter", what=what)
 
 
 def _touched(history: History) -> Iterator[Finding]:

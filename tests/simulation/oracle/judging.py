@@ -17,8 +17,9 @@ class History:
     `tags`: what a marker names -> link and source event. `discarded` and `approved`: tags whose held deletions the
     person decided on. `frozen`: (at, tag) of each freeze. `journal`: each change of an item, by whom. `calls`: each
     request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead letter, why it failed each
-    time. `ended`: actor -> when it ended; one that was killed, or whom the database did not hear, is not there: it
-    could note nothing down. `renewed`: account -> when the person signed in again.
+    time; `lying`: the same of those that are still there and can be read. `ended`: actor -> when it ended; one that was
+    killed, or whom the database did not hear, is not there: it could note nothing down. `renewed`: account -> when the
+    person signed in again.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
     whom; of leases also holder and until. `journalled`: tag -> last entry in the product's journal. `unread`: calendar
     and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong. `excused`: calendars of which
@@ -38,6 +39,7 @@ class History:
     calls: list[dict[str, Any]]
     told: list[tuple[str, float]]
     dead: list[list[str]]
+    lying: list[list[str]]
     ended: dict[str, float]
     renewed: list[tuple[str, float]]
     kept: list[dict[str, Any]]
