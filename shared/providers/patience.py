@@ -21,8 +21,10 @@ REPEATS, FORBIDDEN_REPEATS = 4, 2
 FIRST_WAIT = 0.25
 """Seconds, doubled with each repeat; half to all of it, so that those who failed together do not come back together."""
 SECONDS = 8.0
-"""From the beginning of a call: less than a time-out, after which nothing is repeated, and well inside a lease; five
-calendars that wait so long one after the other still fit into a worker's minute."""
+"""From the beginning of a call: less than a time-out, after which nothing is repeated; five calendars that wait so long
+one after the other still fit into a worker's minute."""
+WRITING_SECONDS = 20.0
+"""For fifty writes, which take many round trips; well inside a lease."""
 
 
 def may_pass(answer: object, *, repeats: int) -> bool:
@@ -34,7 +36,8 @@ def may_pass(answer: object, *, repeats: int) -> bool:
 class Patience:
     """The patience of one call, however many requests it takes."""
 
-    ends: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+    seconds: float = SECONDS
+    began: float = field(default_factory=lambda: time.monotonic())
 
     def grants(self, refusals: Collection[KalendsError], *, repeats: int) -> bool:
         """Wait, and return True, if what was refused should be sent again; `repeats` counts how often it has been.
@@ -46,7 +49,7 @@ class Patience:
         asked = [one.retry_after or 0.0 for one in refusals if isinstance(one, RateLimitedError)]
         own = FIRST_WAIT * 2**repeats * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
         wait = max([own, *asked])
-        if time.monotonic() + wait > self.ends:
+        if time.monotonic() + wait > self.began + self.seconds:
             return False
         time.sleep(wait)
         return True

@@ -19,7 +19,7 @@ from shared.calendar.span import occurrence_key
 from shared.core.errors import CursorExpiredError, NotFoundError
 from shared.providers.google import errors, reading, steps, writing
 from shared.providers.google.service import Service
-from shared.providers.patience import Patience
+from shared.providers.patience import WRITING_SECONDS, Patience
 from shared.providers.port import Account, Channel, Page, RemoteCalendar, Skipped, Upserted
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class GoogleCalendar:
     def write(self, calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
         """Carry out writes, up to 50 in one round trip."""
         planned = [steps.of(self._service.events, calendar_id, write) for write in writes]
-        return steps.carry_out(planned, partial(self._service.execute_all, patience=Patience()))
+        return steps.carry_out(planned, partial(self._service.execute_all, patience=Patience(seconds=WRITING_SECONDS)))
 
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
         """Open a channel. Google may grant less time than asked. Raises ConflictError for an id used before, and

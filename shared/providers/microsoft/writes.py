@@ -21,7 +21,7 @@ from shared.providers.microsoft import errors, payloads, queries, reading, recur
 from shared.providers.microsoft import graph as wire
 from shared.providers.microsoft.graph import Answer, Request
 from shared.providers.microsoft.payloads import EventPayload, Recurrence
-from shared.providers.patience import Patience
+from shared.providers.patience import WRITING_SECONDS, Patience
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, Write, WriteOccurrence, Written
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def carry_out(graph: Graph, calendar_id: str, writes: Sequence[Write]) -> list[W
     talks = [_talk(calendar_id, write) for write in writes]
     results: dict[int, Written | Failed] = {}
     waiting: dict[int, Request] = {}
-    patience = Patience()
+    patience = Patience(seconds=WRITING_SECONDS)
     for number, talk in enumerate(talks):
         _go_on(number, talk, None, results=results, waiting=waiting)
     while waiting:
