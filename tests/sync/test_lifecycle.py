@@ -1,4 +1,4 @@
-"""Graph's lifecycle notifications, from the simulator through the webhook's own parser to what becomes of channels.
+"""Notifications, from the simulators through the webhooks' own parsers to what becomes of calendars and channels.
 
 Source: Graph, "Reduce missing subscriptions and change notifications".
 """
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from functions.http import Request
-from functions.webhooks import microsoft
+from functions.webhooks import google, microsoft
 from shared.core import clock
 from shared.sync import channels, notifications
 from tests import installation
@@ -34,6 +34,7 @@ class Hook:
 
     def __init__(self, installed: Installation, account: Account) -> None:
         app, taken = installed.another(), []
+        parser = {"google": google, "microsoft": microsoft}[account.name]
         self.app, self.taken = app, taken
         lanes, flags = account.engine.lanes, account.engine.flags
 
@@ -42,8 +43,9 @@ class Hook:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
                 token = parse_qs(urlsplit(self.path).query).get("validationToken", [""])[0]
                 if not token:
-                    request = Request.of({"version": "2.0", "headers": {}, "body": body, "requestContext": {}})
-                    found = microsoft._read(request)
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    request = Request.of({"version": "2.0", "headers": headers, "body": body, "requestContext": {}})
+                    found = parser._read(request)
                     notifications.receive(
                         app.database,
                         found,
@@ -83,9 +85,9 @@ class Hook:
 
 
 @pytest.fixture
-def account(logins: Logins) -> Iterator[Account]:
+def account(request: pytest.FixtureRequest, logins: Logins) -> Iterator[Account]:
     with installation.install(logins) as installed:
-        made = Account(installed, "microsoft")
+        made = Account(installed, getattr(request, "param", "microsoft"))
         with made.app.database.everyone() as conn:  # what ran so far ran in the future
             conn.execute("UPDATE calendar_sync_state SET last_synced_at = now()")
         hook = Hook(installed, made)
@@ -160,10 +162,12 @@ def test_what_graph_says_was_missed_is_read(account: Account) -> None:
     assert len(at_graph(account)) == 2
 
 
+@pytest.mark.parametrize("account", ["google", "microsoft"], indirect=True)
 def test_our_own_writes_are_announced_and_leave_no_channel_in_doubt(account: Account) -> None:
     hook: Hook = account.hook  # type: ignore[attr-defined]
+    before = len(hook.taken)
     account.add("written")
-    hook.wait_for(1)
+    hook.wait_for(before + 1)
 
     work_off(account)
 
