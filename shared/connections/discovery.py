@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from shared.connections import calendars, store
@@ -57,6 +58,7 @@ def discover_due(
 
     So a quiet connection is proved current each hour, and runbook 004's question for stuck ones finds real trouble.
     """
+    began = monotonic()
     with database.everyone() as conn:
         due = conn.execute(
             """
@@ -86,5 +88,6 @@ def discover_due(
                 },
             )
             with database.person(user_id) as conn:
-                store.mark_failure(conn, connection_id, error, now)
+                # Not when the round began: Retry-After counts from the answer.
+                store.mark_failure(conn, connection_id, error, now + timedelta(seconds=monotonic() - began))
     return {"discovered": len(due) - failed, "failed": failed}

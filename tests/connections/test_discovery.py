@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.connections import calendars, discovery, store
-from shared.core.errors import NotFoundError, TransientError
+from shared.core.errors import NotFoundError, RateLimitedError, TransientError
 from shared.providers.port import RemoteCalendar
 from tests.connections.conftest import NOW
 
@@ -201,3 +201,20 @@ def test_every_connection_is_asked_once_an_hour_and_a_failure_is_the_connections
     assert due(Listing(TransientError("The provider is away.")), minutes=60) == {"discovered": 0, "failed": 1}
     assert due(Listing([HOME]), minutes=60) == {"discovered": 0, "failed": 0}
     assert [one.id for one in asked] == [connection.id, connection.id]
+
+
+def test_a_refusal_late_in_a_long_round_is_heeded_from_when_it_came(
+    installed: Installation, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = iter([0.0, 240.0])
+    monkeypatch.setattr(discovery, "monotonic", lambda: next(passed))
+
+    discovery.discover_due(
+        installed.app.database,
+        open_provider=lambda one: Listing(RateLimitedError("Not so fast.", retry_after=600)),  # type: ignore[arg-type, return-value]
+        now=NOW,
+    )
+
+    with installed.app.database.person(connection.user_id) as conn:
+        until = store.get(conn, connection.id).backoff_until
+    assert until == NOW + timedelta(seconds=840)

@@ -312,6 +312,7 @@ def _determined(machine: Machine, seed: int) -> Iterator[None]:
     with (
         mock.patch("shared.sync.channels.uuid4", lambda: UUID(int=chance.getrandbits(128), version=4)),
         mock.patch("shared.sync.push.monotonic", machine.seconds),
+        mock.patch("shared.connections.discovery.monotonic", machine.seconds),
     ):
         yield
     random.setstate(state)
