@@ -50,7 +50,7 @@ class Front(Construct):
             for name, pattern, meaning in (DOMAIN, ZONE, _CERTIFICATE, _RULES)
         )
         # CloudFormation reads the secret's value only when something of the distribution changes.
-        turn = CfnParameter(stack, "OriginSecret", default="1", description="Another word after the secret was changed")
+        turn = CfnParameter(stack, "OriginTurn", default="1", description="Another word after the secret was changed")
         viewer = cloudfront.Function(
             self,
             "NameTheViewer",

@@ -155,7 +155,7 @@ def test_cloudfront_shows_the_secret_that_the_functions_check(stage: Any) -> Non
 def test_a_changed_secret_reaches_cloudfront_by_a_changed_word(stage: Any) -> None:
     (distribution,) = read(stage).of_type("AWS::CloudFront::Distribution").values()
 
-    assert {"Ref": "OriginSecret"} in distribution["DistributionConfig"]["Comment"]["Fn::Join"][1]
+    assert {"Ref": "OriginTurn"} in distribution["DistributionConfig"]["Comment"]["Fn::Join"][1]
 
 
 def test_viewer_is_named_in_the_header_that_the_functions_read(stage: Any) -> None:
