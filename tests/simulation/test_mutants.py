@@ -110,7 +110,7 @@ def test_a_full_read_that_has_everything_written_again_is_caught(caught, monkeyp
 def test_mirrors_that_nobody_recognises_by_their_marker_are_caught(caught, monkeypatch):
     monkeypatch.setattr(marker, "verify", lambda secrets, text, *, calendar_id: None)
 
-    assert caught("mirror of a mirror", lately=24)
+    assert caught("mirror of a mirror", lately=32)
 
 
 # 5. The cursor moves only with what it covers.
