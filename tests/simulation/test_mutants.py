@@ -126,7 +126,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(pull, "_save", early)
 
-    assert caught("lost", lately=41)
+    assert caught("lost", lately=16)
 
 
 # 6. One writer.
@@ -135,7 +135,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 def test_a_lease_that_nobody_looks_at_again_is_caught(caught, monkeypatch):
     monkeypatch.setattr(leases, "guard", lambda conn, lease, *, now, duration: None)
 
-    assert caught("two writers", lately=13)
+    assert caught("two writers", lately=48)
 
 
 # 7. No notification is lost.
@@ -164,7 +164,7 @@ def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monk
 
     monkeypatch.setattr(calendars, "get", forgetful)
 
-    assert caught("notification lost", lately=9)
+    assert caught("notification lost", lately=90)
 
 
 def test_a_channel_that_may_be_silent_for_ever_is_caught(caught, monkeypatch):
