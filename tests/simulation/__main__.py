@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from tests.simulation import running
@@ -21,6 +22,7 @@ def main() -> int:
         parser.error("--seeds and --processes are numbers from 1 on")
     if given.seed is not None:
         return running.replay(given.seed, trace=given.trace)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as after Ctrl-C, the other processes end, too
     return running.several(range(given.first, given.first + given.seeds), processes=given.processes)
 
 
