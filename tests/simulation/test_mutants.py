@@ -60,7 +60,7 @@ def test_a_listing_whose_gaps_count_as_deletions_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(pull, "_prove_missing", unasked)
 
-    assert caught("unproved delete", lately=24)
+    assert caught("unproved delete", lately=16)
 
 
 def test_mass_deletions_that_wait_for_nobody_are_caught(caught, monkeypatch):
@@ -152,7 +152,7 @@ def test_a_pull_that_answers_whatever_was_asked_for_meanwhile_is_caught(caught, 
 
     monkeypatch.setattr(calendars, "save_page", cleared)
 
-    assert caught("notification lost")
+    assert caught("notification lost", lately=7)
 
 
 def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monkeypatch):
@@ -218,13 +218,13 @@ def test_an_item_that_spoils_its_page_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(apply, "page", strict)
 
-    assert caught("spoiled", lately=11)
+    assert caught("spoiled", lately=25)
 
 
 def test_an_item_that_is_skipped_without_a_word_is_caught(caught, monkeypatch):
     monkeypatch.setattr(events, "mark_skipped", lambda conn, calendar, event_id, reason: None)
 
-    assert caught("not recorded", lately=11)
+    assert caught("not recorded", lately=25)
 
 
 # 12. Every write is journalled.
