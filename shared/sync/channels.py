@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets as random
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,9 +10,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from shared.connections import store as connections
-from shared.connections.store import LADDER
+from shared.connections.store import wait_after
 from shared.control import gates
 from shared.core.errors import InvalidError, KalendsError, NotFoundError, RateLimitedError, ReauthRequiredError
+from shared.crypto import opaque
 from shared.providers.port import HANDSHAKE_FAILED, Channel
 from shared.sync.store import calendars
 from shared.sync.store import channels as rows
@@ -51,11 +50,6 @@ class Stopped:
     stopped: int
     failed: int
     left: int
-
-
-def token_hash(token: str) -> bytes:
-    """What is stored of a channel's token."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def ensure(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datetime) -> None:
@@ -105,13 +99,13 @@ def open_channel(engine: Engine, calendar_id: UUID, *, user_id: UUID, now: datet
                 code="CHANNEL.NO_ADDRESS",
             )
         # Before the call, because a provider's first notification can arrive before its answer.
-        token, channel_id, expires_at = random.token_urlsafe(32), str(uuid4()), now + LIFETIME
+        token, channel_id, expires_at = opaque.new(), str(uuid4()), now + LIFETIME
         rows.add(
             conn,
             calendar,
             channel_id=channel_id,
             address=address,
-            token_hash=token_hash(token),
+            token_hash=opaque.digest(token),
             expires_at=expires_at,
         )
     try:
@@ -252,7 +246,7 @@ def _is_about_the_account(error: KalendsError) -> bool:
 
 
 def _wait(error: KalendsError, attempts: int) -> timedelta:
-    return timedelta(minutes=LADDER[min(attempts, len(LADDER)) - 1]) if error.retryable else REFUSED_FOR
+    return wait_after(attempts) if error.retryable else REFUSED_FOR
 
 
 def _warn(what: str, error: KalendsError, calendar_id: UUID, user_id: UUID) -> None:

@@ -5,12 +5,12 @@ Imported by the leanest Lambdas: keep it free of the rest of the engine.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.errors import KalendsError, TransientError
+from shared.crypto import opaque
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,7 @@ def accept(conn: Connection, notification: Notification, *, now: datetime) -> Ac
             "provider": notification.provider,
             "channel": notification.channel_id,
             # High-entropy tokens are compared as digests: how long the comparison takes tells nothing about them.
-            "token": hashlib.sha256(notification.token.encode()).digest(),
+            "token": opaque.digest(notification.token),
             "resource": notification.resource_id,
             "number": notification.message_number,
             "now": now,

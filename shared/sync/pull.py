@@ -102,7 +102,6 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
     now = run.engine.now()
     calendar = run.calendar
     full = calendar.needs_full_sync
-    lane = mappings.BACKFILL if full else mappings.LIVE
     with run.transaction(now) as conn:
         applied = apply.page(
             conn,
@@ -112,7 +111,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
             secrets=run.engine.webhook_secrets(),
             run_id=run.id,
             tally=tally,
-            lane=lane,
+            lane=run.lane,
             now=now,
         )
         if applied.changed and not full and calendar.last_synced_at is not None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.calendar import codec
-from shared.connections.store import LADDER
+from shared.connections.store import wait_after
 from shared.core.errors import (
     ForbiddenError,
     KalendsError,
@@ -171,14 +171,16 @@ def _failed(
         case NotFoundError() if applied is not None and mapping.attempts < OCCURRENCE_ATTEMPTS:
             # The provider lost an occurrence (Graph cannot bring a deleted one back): the rule is written anew.
             mappings.forget_root(conn, mapping, applied=replace(applied, root=None).to_json())
-            retry_at = now + _wait(mapping.attempts)
+            retry_at = now + wait_after(mapping.attempts + 1)
         case RateLimitedError() | QuotaSpentError():
             asked = error.retry_after if isinstance(error, RateLimitedError) else None
             retry_at, counted = now + timedelta(seconds=asked or AT_DISPATCH), False
         case TransientError():
-            retry_at = now + _wait(mapping.attempts)
+            retry_at = now + wait_after(mapping.attempts + 1)
         case ForbiddenError() if not work.is_removal or mapping.attempts < REMOVAL_ATTEMPTS:
-            retry_at = now + _wait(mapping.attempts)  # a right may come back, and be denied by mistake for a moment
+            retry_at = now + wait_after(
+                mapping.attempts + 1
+            )  # a right may come back, and be denied by mistake for a moment
         case _ if work.is_removal:
             # Not ours any more, or out of reach for good: it is left alone, and no longer counted as a mirror.
             mappings.save_gone(conn, mapping, done=True)
@@ -204,10 +206,6 @@ def _failed(
             reason=f"{error.error_code}: {error.message}",
         )
     return True
-
-
-def _wait(attempts: int) -> timedelta:
-    return timedelta(minutes=LADDER[min(attempts, len(LADDER) - 1)])
 
 
 def _journal(conn: Connection, work: Work, *, run_id: UUID) -> None:

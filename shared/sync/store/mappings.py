@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from shared.store.database import Connection
 
 LIVE, BACKFILL = 0, 1
-
-COLUMNS = """id, user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, incarnation, mirror_key,
-             mirror_event_id, marker, wanted, state, hold_id, lane, requested, done, attempts, tried, applied, base,
-             observed, mirror_etag, rewrites, rewrites_since"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +60,9 @@ class Mapping:
         return self.mirror_event_id is not None or self.tried
 
 
+_COLUMNS = ", ".join(f"m.{field.name}" for field in fields(Mapping))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What a plan wants of a mirror; `touched` says that the source changed, so that the mirror is rendered anew."""
@@ -76,36 +75,28 @@ class Wish:
 
 def of_sources(conn: Connection, link_id: UUID, source_event_ids: Sequence[str]) -> dict[str, Mapping]:
     """A link's mappings by source event."""
-    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
-        rows = cursor.execute(
-            f"SELECT {COLUMNS} FROM event_mappings WHERE link_id = %s AND source_event_id = ANY(%s)",  # noqa: S608
-            (link_id, list(source_event_ids)),
-        ).fetchall()
-    return {mapping.source_event_id: mapping for mapping in rows}
+    given = {"link": link_id, "ids": list(source_event_ids)}
+    found = _select(conn, "WHERE link_id = %(link)s AND source_event_id = ANY(%(ids)s)", given)
+    return {mapping.source_event_id: mapping for mapping in found}
 
 
 def of_mirrors(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> dict[str, Mapping]:
     """The mappings whose mirrors in `calendar_id` have these ids, or will: deterministic ids are known beforehand."""
-    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
-        rows = cursor.execute(
-            f"""
-            SELECT {COLUMNS} FROM event_mappings
-             WHERE target_calendar_id = %(calendar)s
-               AND (mirror_event_id = ANY(%(ids)s) OR (mirror_event_id IS NULL AND mirror_key = ANY(%(ids)s)))
-            """,  # noqa: S608
-            {"calendar": calendar_id, "ids": list(event_ids)},
-        ).fetchall()
-    return {mapping.mirror_event_id or mapping.mirror_key: mapping for mapping in rows}
+    found = _select(
+        conn,
+        """
+        WHERE target_calendar_id = %(calendar)s
+          AND (mirror_event_id = ANY(%(ids)s) OR (mirror_event_id IS NULL AND mirror_key = ANY(%(ids)s)))
+        """,
+        {"calendar": calendar_id, "ids": list(event_ids)},
+    )
+    return {mapping.mirror_event_id or mapping.mirror_key: mapping for mapping in found}
 
 
 def lock(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, Mapping]:
     """These mappings as they are now, kept so until the transaction ends; those of deleted links are missing."""
-    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
-        rows = cursor.execute(
-            f"SELECT {COLUMNS} FROM event_mappings WHERE id = ANY(%s) ORDER BY id FOR UPDATE",  # noqa: S608
-            (list(mapping_ids),),
-        ).fetchall()
-    return {mapping.id: mapping for mapping in rows}
+    found = _select(conn, "WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE", {"ids": list(mapping_ids)})
+    return {mapping.id: mapping for mapping in found}
 
 
 def want(
@@ -171,18 +162,17 @@ def count_mirrors(conn: Connection, link_id: UUID) -> int:
 
 def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime, limit: int) -> list[Mapping]:
     """What is to be written to a calendar in this lane; links that are paused wait."""
-    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
-        return cursor.execute(
-            f"""
-            SELECT {", ".join("m." + name.strip() for name in COLUMNS.split(","))}
-              FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-             WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state = 'open'
-               AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
-             ORDER BY m.next_attempt_at NULLS FIRST, m.id
-             LIMIT %(limit)s
-            """,  # noqa: S608
-            {"calendar": target_calendar_id, "lane": lane, "now": now, "limit": limit},
-        ).fetchall()
+    return _select(
+        conn,
+        """
+        JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
+        WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state = 'open'
+          AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
+        ORDER BY m.next_attempt_at NULLS FIRST, m.id
+        LIMIT %(limit)s
+        """,
+        {"calendar": target_calendar_id, "lane": lane, "now": now, "limit": limit},
+    )
 
 
 def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int | None:
@@ -401,3 +391,9 @@ def release(conn: Connection, hold_id: UUID, *, approved: bool) -> int:
         """,
         (hold_id,),
     ).rowcount
+
+
+def _select(conn: Connection, clauses: LiteralString, given: dict[str, Any]) -> list[Mapping]:
+    """The mappings (`m`) that the clauses after FROM leave."""
+    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
+        return cursor.execute(f"SELECT {_COLUMNS} FROM event_mappings m {clauses}", given).fetchall()  # noqa: S608
