@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from shared.calendar import recurrence
-from shared.calendar.event import Availability, Event, Status, Text, Unit
+from shared.calendar.event import Availability, Status, Text, Unit
 from shared.calendar.span import Window
-from shared.core import clock
 from shared.core.errors import RateLimitedError
 from shared.providers.memory import MemoryCalendar
 from shared.providers.port import Skipped, Update, Upserted
 from shared.store.database import Database
-from shared.sync import dispatch, pull, requests
-from shared.sync.requests import By
+from shared.sync import pull, requests
 from shared.sync.run import Outcome
-from tests.sync.world import NOW, World, event
+from tests.sync.world import World, by, event, occurrence
 
 
 @pytest.fixture
@@ -27,20 +24,8 @@ def world(database):
     return World(database)
 
 
-class KilledError(BaseException):
-    """The worker's process is gone."""
-
-
-def kill(*arguments, **named):
-    raise KilledError
-
-
 def limited(*arguments, **named):
     raise RateLimitedError("Too many channels.", retry_after=600)
-
-
-def by(world) -> By:
-    return By(user_id=world.user_id, actor="test", correlation_id="test", now=clock.now())
 
 
 def unreadable(world, monkeypatch, *event_ids):
@@ -68,16 +53,6 @@ def paged(world, monkeypatch):
         return begun[calendar_id].changes(calendar_id, page=page, **arguments)
 
     monkeypatch.setattr(world.provider, "changes", changes)
-
-
-def occurrence(series: Event, place: int, **fields) -> Event:
-    found = recurrence.occurrences(Unit(root=series), Window(start=None, end=None))[place]
-    return Event(
-        id=f"{series.id}_{found.key}",
-        series_id=series.id,
-        original_start=found.original_start,
-        **({"span": found.span, "text": Text(title="differs")} | fields),
-    )
 
 
 def test_an_event_that_could_never_be_read_may_be_deleted(world, monkeypatch):
@@ -113,21 +88,6 @@ def test_a_mirror_series_changed_in_two_places_at_once_is_put_right_in_both(worl
     assert mirror.text == Text(title="Busy")
     assert len(recurrence.occurrences(Unit(root=mirror, overrides=overrides), Window(start=None, end=None))) == 5
     assert world.rows("SELECT rewrites FROM event_mappings") == [(1,)]
-
-
-def test_a_link_is_gone_even_if_whoever_removed_its_last_mirror_was_killed(world, monkeypatch):
-    a, b = world.calendar("a"), world.calendar("b")
-    world.put(a, event("e1"))
-    link = world.link(a, b)
-
-    with monkeypatch.context() as killing, pytest.raises(KilledError):
-        killing.setattr("shared.sync.links.finish_deletions", kill)
-        requests.delete_link(world.engine, by(world), link.id, delete_mirrors=True)
-        world.run()
-    dispatch.dispatch(world.engine, correlation_id="test", now=NOW + timedelta(hours=2))
-
-    assert world.mirrors(b) == []
-    assert world.rows("SELECT state FROM links") == []
 
 
 def test_an_event_that_becomes_unreadable_keeps_its_mirror_and_follows_its_link(world, monkeypatch):
@@ -353,70 +313,6 @@ def test_a_change_notified_between_two_pages_is_read_after_the_last(world, monke
     assert world.rows("SELECT requested = done, page_token FROM calendar_sync_state WHERE calendar_id = %s", a) == [
         (True, None)
     ]
-
-
-def test_mirrors_made_by_a_killed_worker_stand_in_the_journal_though_their_deletion_was_discarded(world, monkeypatch):
-    a, b = world.calendar("a"), world.calendar("b")
-    world.link(a, b)
-    for number in range(8):
-        world.put(a, event(f"e{number}", hours=number + 24))
-    with monkeypatch.context() as killing, pytest.raises(KilledError):
-        killing.setattr("shared.sync.settle.settle", kill)
-        world.look(a)
-        world.run()
-    with world.database.everyone() as conn:
-        conn.execute("UPDATE leases SET until = '-infinity'")
-
-    world.look(b)
-    pull.pull(world.engine, b, user_id=world.user_id, correlation_id="test")
-    for number in range(8):
-        world.server.remove("a", f"e{number}")
-    world.look(a)
-    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
-    for (hold_id,) in world.rows("SELECT id FROM held_changes"):
-        requests.resolve_held(world.engine, by(world), hold_id, approved=False)
-    world.run()
-
-    assert len(world.mirrors(b)) == 8
-    assert world.rows("SELECT operation, count(*), count(DISTINCT mirror_event_id) FROM sync_journal GROUP BY 1") == [
-        ("insert", 8, 8)
-    ]
-
-
-def test_mirrors_that_a_killed_worker_may_have_made_count_when_many_are_to_be_deleted(world, monkeypatch):
-    a, b = world.calendar("a"), world.calendar("b")
-    world.link(a, b)
-    for number in range(8):
-        world.put(a, event(f"e{number}", hours=number + 24))
-    with monkeypatch.context() as killing, pytest.raises(KilledError):
-        killing.setattr("shared.sync.settle.settle", kill)
-        world.look(a)
-        world.run()
-
-    for number in range(8):
-        world.server.remove("a", f"e{number}")
-    world.look(a)
-    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
-
-    assert world.rows("SELECT deletions, mirrors FROM held_changes") == [(8, 8)]
-
-
-def test_an_occurrence_taken_out_by_a_killed_worker_stands_in_the_journal(world, monkeypatch):
-    a, b = world.calendar("a"), world.calendar("b")
-    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
-    world.link(a, b)
-    world.put(a, occurrence(series, 2, span=None, status=Status.CANCELLED))
-    with monkeypatch.context() as killing, pytest.raises(KilledError):
-        killing.setattr("shared.sync.settle.settle", kill)
-        world.look(a)
-        world.run()
-    with world.database.everyone() as conn:
-        conn.execute("UPDATE leases SET until = '-infinity'")
-
-    world.look(b)
-    world.run()
-
-    assert world.rows("SELECT operation FROM sync_journal ORDER BY id") == [("insert",), ("cancel_occurrence",)]
 
 
 def test_a_mirror_that_full_reads_show_as_it_was_again_and_again_is_not_frozen(world):

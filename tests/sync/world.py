@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from shared.calendar.event import Event, Text
-from shared.calendar.span import TimedSpan
+from shared.calendar import recurrence
+from shared.calendar.event import Event, Text, Unit
+from shared.calendar.span import TimedSpan, Window
 from shared.control.gates import Operation
 from shared.core import clock
 from shared.crypto.keyring import DataKey
 from shared.providers.memory import MemoryCalendar, MemoryServer
 from shared.sync import links, pull, push
 from shared.sync.context import Engine, Lanes
+from shared.sync.requests import By
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,3 +176,19 @@ def event(event_id: str, *, hours: float = 24, length: float = 1, title: str = "
 def as_json(value: object) -> str:
     """For searching a whole structure for a word."""
     return json.dumps(value, default=str)
+
+
+def by(world: World) -> By:
+    """Whoever asks, in tests."""
+    return By(user_id=world.user_id, actor="test", correlation_id="test", now=clock.now())
+
+
+def occurrence(series: Event, place: int, **fields: Any) -> Event:
+    """The occurrence at this place of a series, as an override that differs."""
+    found = recurrence.occurrences(Unit(root=series), Window(start=None, end=None))[place]
+    return Event(
+        id=f"{series.id}_{found.key}",
+        series_id=series.id,
+        original_start=found.original_start,
+        **({"span": found.span, "text": Text(title="differs")} | fields),
+    )
