@@ -16,6 +16,7 @@ from shared.connections import store as connections
 from tests.simulation.facts import Facts
 from tests.simulation.inventing import WORD
 from tests.simulation.machine import Machine
+from tests.simulation.operating import Operator
 from tests.simulation.oracle import conduct, keeping, mirrors
 from tests.simulation.people import People
 from tests.simulation.provider import Account, Habits, Kind, Shelf
@@ -174,7 +175,7 @@ class _History:
         world.weather.calm = True
         world.around.is_down = False
         world.sleep(0)
-        self._people.open_gates()
+        Operator(self.world).open_gates()
         if self._chance.random() < 0.7:
             self._people.mend_all()
         for shelf in world.server.shelves.values():

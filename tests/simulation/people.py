@@ -1,5 +1,4 @@
-"""The simulated person: edits on all sides, mirrors meddled with, links made, changed, paused and deleted; and the
-operator, who closes gates and loses the database."""
+"""The simulated person: edits on all sides, mirrors meddled with, links made, changed, paused and deleted."""
 
 from __future__ import annotations
 
@@ -7,14 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.connections import calendars as listed
-from shared.control.gates import Operation
-from shared.operations import switches
 from shared.sync import requests
 from shared.sync.requests import By
 from tests.simulation import plain
 from tests.simulation.google import instance
 from tests.simulation.inventing import Inventor, is_near
 from tests.simulation.microsoft import cancel
+from tests.simulation.operating import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +27,7 @@ MOST_LINKS = 6
 
 
 class People:
-    """Everybody who is not Kalends."""
+    """Everybody whose calendars Kalends keeps in step."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -37,6 +35,7 @@ class People:
         self._chance = world.machine.random
         self._server = world.server
         self._inventor = Inventor(world.machine.random)
+        operator = Operator(world)
         self._actions: list[tuple[Callable[[], None], float]] = [
             (self.add, 10),
             (self.rewrite, 5),
@@ -59,9 +58,9 @@ class People:
             (self.sync_now, 1),
             (self.decide_held, 2),
             (self.reconnect, 3),
-            (self.switch_a_gate, 0.8),
-            (self.lose_the_database, 0.5),
-            (self.forget_cursors, 1),
+            (operator.switch_a_gate, 0.8),
+            (operator.lose_the_database, 0.5),
+            (operator.forget_cursors, 1),
         ]
 
     def act(self) -> None:
@@ -323,52 +322,6 @@ class People:
             self._world.renewed.append((account, self._machine.seconds()))
             self._ask(f"signs in to {account} again", sign_in)
         return len(rows)
-
-    # By the operator, and by fate.
-
-    def switch_a_gate(self) -> None:
-        """A gate is closed for a while."""
-        operation = self._chance.choice((Operation.SYNC, Operation.JOBS, Operation.WEBHOOK))
-        self._world.weather.happened(f"gate closed: {operation.value}")
-        self._set_gate(operation, opened=False)
-        self._machine.after(self._chance.uniform(30, 1500), lambda: self._set_gate(operation, opened=True))
-
-    def open_gates(self) -> None:
-        """All of them, for good."""
-        closed = self._world.store.rows("SELECT name FROM gates WHERE NOT open ORDER BY name")
-        for (name,) in closed:
-            self._set_gate(Operation(name), opened=True)
-
-    def lose_the_database(self) -> None:
-        """Nobody reaches it for a while."""
-        self._world.weather.happened("database down")
-        self._world.around.is_down = True
-        is_long = self._chance.random() < 0.2  # longer than a message is received again
-        seconds = self._chance.uniform(2400, 7200) if is_long else self._chance.uniform(5, 900)
-        self._machine.after(seconds, self.find_the_database)
-
-    def find_the_database(self) -> None:
-        """It is back."""
-        self._world.around.is_down = False
-
-    def forget_cursors(self) -> None:
-        """A provider forgets every cursor of a calendar."""
-        shelf = self._shelf()
-        self._world.weather.happened("cursors forgotten")
-        self._server.forget_cursors(shelf)
-
-    def _set_gate(self, operation: Operation, *, opened: bool) -> None:
-        def work(engine: Engine) -> None:
-            switches.set_gate(
-                engine.database, operation, opened=opened, actor="operator", reason="", now=self._machine.now()
-            )
-
-        def ended(error: BaseException | None) -> None:
-            if opened and error is not None:
-                self._machine.after(20, lambda: self._set_gate(operation, opened=True))
-
-        self._machine.note(f"the operator {'opens' if opened else 'closes'} {operation.value}")
-        self._world.act("operator", work, ended=ended)
 
     # What they have in common.
 
