@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import MAGIC_NUMBER
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,20 @@ print(len(names))
 
 @pytest.mark.parametrize("line", CATALOGUE, ids=lambda line: line.name)
 def test_handler_imports_with_code_and_layer_alone_within_its_limits(line: imports.Function) -> None:
-    milliseconds, megabytes = imports.limits(line)
-
     cost = imports.cost(line)
 
-    assert cost.cpu_milliseconds <= milliseconds
-    assert cost.megabytes <= megabytes
+    assert cost.within(line), cost
+
+
+def test_a_slow_machine_is_allowed_more_time_and_no_more_memory() -> None:
+    line = next(line for line in CATALOGUE if line.name.startswith("webhooks-"))
+    milliseconds, megabytes = imports.limits(line)
+
+    slow = imports.Cost(1.4 * milliseconds, 1.4 * milliseconds, megabytes, 400, slowness=1.5)
+
+    assert slow.within(line)
+    assert not replace(slow, slowness=1.3).within(line)
+    assert not replace(slow, megabytes=megabytes + 1).within(line)
 
 
 def test_layer_stays_small_counting_all_that_is_in_it() -> None:
