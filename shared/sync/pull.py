@@ -139,7 +139,7 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
     """Absence never deletes: whatever a full read did not show is asked for by name, and only a "no" counts."""
     shown = {change.event.id for change in page.changes if isinstance(change, Upserted)}
     with run.engine.database.person(run.calendar.user_id) as conn:
-        missing = [one for one in events.unseen(conn, run.calendar, limit=PROVEN_PER_CALL) if one not in shown]
+        missing = [one for one in events.unseen(conn, run.calendar, window, limit=PROVEN_PER_CALL) if one not in shown]
     proven: list[Upserted | Removed] = []
     unreadable: list[Skipped] = []
     for event_id in missing:

@@ -55,7 +55,7 @@ def test_a_listing_whose_gaps_count_as_deletions_is_caught(caught, monkeypatch):
     def unasked(run, provider, page, window):
         shown = {change.event.id for change in page.changes if isinstance(change, Upserted)}
         with run.engine.database.person(run.calendar.user_id) as conn:
-            missing = [one for one in events.unseen(conn, run.calendar, limit=200) if one not in shown]
+            missing = [one for one in events.unseen(conn, run.calendar, window, limit=200) if one not in shown]
         return replace(page, changes=(*page.changes, *(Removed(event_id=one) for one in missing)))
 
     monkeypatch.setattr(pull, "_prove_missing", unasked)
@@ -231,13 +231,12 @@ def test_an_item_that_is_skipped_without_a_word_is_caught(caught, monkeypatch):
 
 
 def test_updates_that_stand_in_no_journal_are_caught(caught, monkeypatch):
-    append = journal.append
+    intend = journal.intend
 
-    def creations_only(conn, mapping, *, operation, **named):
-        if operation == "insert":
-            append(conn, mapping, operation=operation, **named)
+    def creations_only(conn, intents, **named):
+        return intend(conn, [intent for intent in intents if intent.operation == "insert"], **named)
 
-    monkeypatch.setattr(journal, "append", creations_only)
+    monkeypatch.setattr(journal, "intend", creations_only)
 
     assert caught("not journalled")
 

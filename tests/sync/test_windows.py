@@ -77,3 +77,16 @@ def test_a_window_that_the_provider_fixed_is_read_anew_before_it_ends(world):
     assert advance(world, days=40)["reread"] == 1
 
     assert world.rows("SELECT needs_full_sync FROM calendar_sync_state WHERE calendar_id = %s", a) == [(True,)]
+
+
+def test_what_was_deleted_outside_the_old_window_is_not_mirrored_when_a_wider_one_is_read(world):
+    a, b, c = world.calendar("a"), world.calendar("b"), world.calendar("c")
+    world.put(a, event("near"))
+    world.put(a, event("far", hours=24 * 500))
+    world.link(a, b, days_ahead=30)
+    world.server.remove("a", "far")
+
+    world.link(a, c, days_ahead=730)
+    advance(world, days=1)
+
+    assert [one.span for one in world.mirrors(c)] == [event("near").span]

@@ -208,9 +208,9 @@ def units(
     }
 
 
-def unseen(conn: Connection, calendar: SyncedCalendar, *, limit: int) -> list[str]:
-    """What a finished full read did not show although it lies in its window, mirrors included: to be asked for one by
-    one."""
+def unseen(conn: Connection, calendar: SyncedCalendar, window: Window, *, limit: int) -> list[str]:
+    """What a finished full read of `window` did not show although it lies inside, mirrors included: to be asked for one
+    by one."""
     rows = conn.execute(
         """
         SELECT external_event_id FROM external_calendar_events
@@ -224,8 +224,8 @@ def unseen(conn: Connection, calendar: SyncedCalendar, *, limit: int) -> list[st
         {
             "calendar": calendar.id,
             "generation": calendar.generation,
-            "start": calendar.window_start,
-            "end": calendar.window_end,
+            "start": window.start,
+            "end": window.end,
             "limit": limit,
         },
     ).fetchall()
