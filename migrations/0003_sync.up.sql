@@ -184,9 +184,12 @@ CREATE TABLE sync_journal (
   operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence')),
   occurrence         text,
   inverse            bytea,
+  outcome            text NOT NULL CHECK (outcome IN ('intended', 'accepted')),
   written_at         timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE sync_journal IS 'Every write to a provider, with its inverse: the mirror as it was before, sealed; null where there was none.';
+COMMENT ON TABLE sync_journal IS 'Every write to a provider, noted before it is sent, with its inverse: the mirror as it was before, sealed; null where there was none.';
+COMMENT ON COLUMN sync_journal.outcome IS 'Intended: perhaps accepted, nobody heard the answer. What was refused leaves the journal.';
+COMMENT ON COLUMN sync_journal.mirror_event_id IS 'Of an intended insert the mirror key, until the provider names the event.';
 CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);
 CREATE INDEX sync_journal_mapping ON sync_journal (mapping_id, id DESC);
 CREATE INDEX sync_journal_link ON sync_journal (link_id, id DESC);

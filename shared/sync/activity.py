@@ -61,11 +61,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One write to a provider. `title` and `span` are the mirror's, as it is now or was last."""
+    """One write to a provider. `title` and `span` are the mirror's, as it is now or was last; `outcome` as in the
+    journal."""
 
     id: UUID
     at: datetime
     operation: str
+    outcome: str
     occurrence: str | None
     link_id: UUID | None
     source_name: str | None
@@ -122,7 +124,7 @@ def changes(conn: Connection, key_of: KeyOf, *, link_id: UUID | None, before: UU
     """The newest writes, of one link or of all, before the one named."""
     rows = conn.execute(
         """
-        SELECT j.id, j.written_at, j.operation, j.occurrence, j.link_id, s.name, t.name, j.mirror_event_id,
+        SELECT j.id, j.written_at, j.operation, j.outcome, j.occurrence, j.link_id, s.name, t.name, j.mirror_event_id,
                j.mapping_id, t.connection_id, CASE WHEN j.operation = 'delete' THEN j.inverse ELSE m.base END
           FROM sync_journal j
           JOIN calendars t ON t.id = j.target_calendar_id
@@ -137,17 +139,18 @@ def changes(conn: Connection, key_of: KeyOf, *, link_id: UUID | None, before: UU
     keys = _Keys(conn, key_of)
     found: list[Change] = []
     for row in rows:
-        root = keys.mirror(row[9], row[8], row[10]).root if row[10] is not None else None
+        root = keys.mirror(row[10], row[9], row[11]).root if row[11] is not None else None
         found.append(
             Change(
                 id=row[0],
                 at=row[1],
                 operation=row[2],
-                occurrence=row[3],
-                link_id=row[4],
-                source_name=row[5],
-                target_name=row[6],
-                mirror_event_id=row[7],
+                outcome=row[3],
+                occurrence=row[4],
+                link_id=row[5],
+                source_name=row[6],
+                target_name=row[7],
+                mirror_event_id=row[8],
                 title=root.text.title if root else None,
                 span=root.span if root else None,
             )

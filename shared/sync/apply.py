@@ -93,7 +93,7 @@ def page(
     if lane == mappings.BACKFILL:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
-    if sightings.observe(conn, found.mirrors.values(), run_id=run_id, is_full=lane == mappings.BACKFILL, now=now):
+    if sightings.observe(conn, found.mirrors.values(), is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
@@ -200,7 +200,7 @@ def _sort(
                 if sight is not None:
                     sight.add(change, key=key)
                 elif (signed := marker.verify(secrets, event.marker, calendar_id=calendar.remote_id)) is not None:
-                    sightings.adopt(conn, signed, event, run_id=run_id)
+                    sightings.adopt(conn, signed, event)
                 else:
                     found.upserts.append(event)
                     if overrides is not None:

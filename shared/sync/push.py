@@ -2,7 +2,7 @@
 
 What to write is rendered when it is written, from the newest state of the source. A worker that dies between the
 provider's accept and our commit leaves a mapping that is still due: the next one repeats the same deterministic write
-and finds its own mirror (promise 2).
+and finds its own mirror (promise 2). What is about to be sent stands in the journal before (promise 12).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.providers.port import Insert
 from shared.store import leases
 from shared.sync import lanes, links, settle, silence, writes
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, mappings
+from shared.sync.store import calendars, journal, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,15 +91,14 @@ def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
     now = run.engine.now()
     with run.transaction(now) as conn:
         standing = mappings.lock(conn, [one.mapping.id for one in work])
+        settle.journalled(conn, work)
         for one in work:
-            failed = settle.settle(
-                conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, run_id=run.id, now=now
-            )
+            failed = settle.settle(conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, now=now)
             run.failed += failed
             run.processed += not failed
         if any(one.changed_the_mirror for one in work):
             silence.expect(conn, run.calendar.id, since=began, now=now)
-        if run.processed:
+        if any(one.was_accepted for one in work):
             connections.mark_success(conn, run.connection.id, now=now)
         run.finish(conn)
         return mappings.has_due(conn, run.calendar.id, now=now)
@@ -121,6 +120,9 @@ def _claim(run: Run) -> list[Work]:
         creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
         if creations:
             mappings.mark_tried(conn, creations)
+        entries = journal.intend(conn, [intent for one in work for intent in one.intents()], run_id=run.id)
+        for one in work:
+            one.entries = entries.get(one.mapping.id, {})
     return work
 
 

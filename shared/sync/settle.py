@@ -1,4 +1,4 @@
-"""After the provider answered: what a mapping is now, its line in the journal, and the mirror's row."""
+"""After the provider answered: what a mapping is now, its lines in the journal, and the mirror's row."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from shared.core.errors import (
     RateLimitedError,
     TransientError,
 )
-from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, WriteOccurrence, Written
+from shared.providers.port import Failed, Written
 from shared.sync import sightings, writes
 from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
 from shared.sync.store import journal, mappings, mirrors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
     from shared.crypto.keyring import DataKey
-    from shared.providers.port import Write
     from shared.store.database import Connection
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.store.mappings import Mapping
@@ -47,7 +47,6 @@ def settle(
     standing: Mapping | None,
     *,
     key: DataKey,
-    run_id: UUID,
     now: datetime,
 ) -> bool:
     """Record the answers to one mirror's writes; returns whether something failed.
@@ -56,7 +55,6 @@ def settle(
     """
     if standing is None:
         return False  # its link was deleted meanwhile, and with it everything there is to record
-    _journal(conn, work, run_id=run_id)
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
         mappings.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
@@ -88,8 +86,6 @@ def _written(
         etag = work.root_answer.event.etag
     errors: list[KalendsError] = []
     for write, answer in work.occurrence_answers:
-        if not isinstance(write, WriteOccurrence | CancelOccurrence):
-            continue
         if isinstance(answer, Failed):
             errors.append(answer.error)
             continue
@@ -208,23 +204,19 @@ def _failed(
     return True
 
 
-def _journal(conn: Connection, work: Work, *, run_id: UUID) -> None:
-    """A creation that a pull saw meanwhile may stand there twice: better than a later one that stands nowhere."""
-    entries: list[tuple[Write, Written | Failed]] = list(work.occurrence_answers)
-    if work.root_answer is not None and work.root_write is not None:
-        entries.insert(0, (work.root_write, work.root_answer))
-    for write, answer in entries:
-        if isinstance(answer, Written):
-            operation = {Insert: "insert", Delete: "delete"}.get(type(write), "update")
-            occurrence = None
-            if isinstance(write, WriteOccurrence | CancelOccurrence):
-                operation = "write_occurrence" if isinstance(write, WriteOccurrence) else "cancel_occurrence"
-                occurrence = write.key
-            journal.append(
-                conn,
-                work.mapping,
-                run_id=run_id,
-                operation=operation,
-                occurrence=occurrence,
-                mirror_event_id=answer.event_id,
-            )
+def journalled(conn: Connection, work: Iterable[Work]) -> None:
+    """Say in the journal what became of what was intended; where no answer was heard nobody knows."""
+    accepted: dict[UUID, str] = {}
+    refused: list[UUID] = []
+    for one in work:
+        answers: dict[str | None, Written | Failed | None] = {None: one.root_answer}
+        answers |= {write.key: answer for write, answer in one.occurrence_answers}
+        for occurrence, entry_id in one.entries.items():
+            match answers.get(occurrence):
+                case Written(event_id=event_id):
+                    accepted[entry_id] = event_id
+                case Failed(error=TransientError() as error) if not isinstance(error, RateLimitedError):
+                    pass
+                case _:
+                    refused.append(entry_id)
+    journal.settle(conn, accepted=accepted, refused=refused)

@@ -50,7 +50,7 @@ class Sight:
             self.seen |= observed(one, key=key)
 
 
-def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full: bool, now: datetime) -> bool:
+def observe(conn: Connection, sights: Iterable[Sight], *, is_full: bool, now: datetime) -> bool:
     """Compare our mirrors with what was left of them; returns whether one must be written again.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
@@ -63,7 +63,7 @@ def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full:
     for sight in sights:
         mapping = sight.mapping
         if mapping.mirror_event_id is None and not sight.is_gone:
-            _note_creation(conn, mapping.id, mapping.mirror_key, run_id=run_id)
+            _note_creation(conn, mapping.id, mapping.mirror_key)
         if mapping.wanted != "present":
             if sight.is_gone and not mapping.is_due:
                 mappings.save_gone(conn, mapping, done=True)
@@ -82,9 +82,9 @@ def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full:
     return again
 
 
-def adopt(conn: Connection, mapping_id: UUID, event: Event, *, run_id: UUID) -> None:
+def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
     """A mirror of ours turned up whose creation was never recorded, or is being recorded just now."""
-    if _note_creation(conn, mapping_id, event.root_id, run_id=run_id):
+    if _note_creation(conn, mapping_id, event.root_id):
         unknown = Applied(root=None, shape="", overrides={})
         mappings.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
 
@@ -103,12 +103,11 @@ def observed(event: Event, *, key: DataKey) -> dict[str, str]:
     return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(event))}
 
 
-def _note_creation(conn: Connection, mapping_id: UUID, event_id: str, *, run_id: UUID) -> bool:
+def _note_creation(conn: Connection, mapping_id: UUID, event_id: str) -> bool:
     """Whoever made the mirror may never come to say so: it was killed, or its deletion was held and discarded."""
     if not mappings.adopt(conn, mapping_id, mirror_event_id=event_id):
         return False
-    (mapping,) = mappings.lock(conn, [mapping_id]).values()
-    journal.append(conn, mapping, run_id=run_id, operation="insert", occurrence=None, mirror_event_id=event_id)
+    journal.confirm_creation(conn, mapping_id, mirror_event_id=event_id)
     return True
 
 

@@ -335,7 +335,8 @@ def _last_written(conn: Connection) -> dict[UUID, datetime]:
         conn.execute(
             """
             SELECT l.id, j.written_at FROM links l
-              JOIN LATERAL (SELECT written_at FROM sync_journal WHERE link_id = l.id ORDER BY id DESC LIMIT 1) j ON true
+              JOIN LATERAL (SELECT written_at FROM sync_journal WHERE link_id = l.id AND outcome = 'accepted'
+                                  ORDER BY id DESC LIMIT 1) j ON true
             """
         ).fetchall()
     )

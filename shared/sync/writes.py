@@ -11,6 +11,7 @@ from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Upda
 from shared.sync import differences, marker, plan
 from shared.sync.differences import Applied, Differences
 from shared.sync.store import events
+from shared.sync.store.journal import Intent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,8 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
-    `refused` says why this one cannot be rendered at all; then nothing is written.
+    `refused` says why this one cannot be rendered at all; then nothing is written. `entries` are the journal's, by
+    occurrence (None: the root).
     """
 
     mapping: mappings.Mapping
@@ -43,7 +45,8 @@ class Work:
     differences: Differences | None = None
     refused: KalendsError | None = None
     root_answer: Written | Failed | None = None
-    occurrence_answers: list[tuple[Write, Written | Failed]] = field(default_factory=list)
+    occurrence_answers: list[tuple[WriteOccurrence | CancelOccurrence, Written | Failed]] = field(default_factory=list)
+    entries: dict[str | None, UUID] = field(default_factory=dict)
 
     @property
     def is_removal(self) -> bool:
@@ -78,6 +81,12 @@ class Work:
         )
 
     @property
+    def was_accepted(self) -> bool:
+        """Whether the provider took a write of it; where there was nothing to write nobody was asked."""
+        answers = [self.root_answer, *(answer for _, answer in self.occurrence_answers)]
+        return any(isinstance(answer, Written) for answer in answers)
+
+    @property
     def changed_the_mirror(self) -> bool:
         """Whether the provider certainly did something that it announces: a repeated write may find everything done."""
         answer = self.root_answer
@@ -89,7 +98,21 @@ class Work:
             else answer.event.etag != self.mapping.mirror_etag
         )
 
-    def occurrence_writes(self) -> list[Write]:
+    def intents(self) -> list[Intent]:
+        """Everything that may be sent, for the journal."""
+        event_id = self.mapping.mirror_event_id or self.mapping.mirror_key
+        operations: dict[str | None, str] = {}
+        if self.root_write is not None:
+            operations[None] = {Insert: "insert", Delete: "delete"}.get(type(self.root_write), "update")
+        if self.differences is not None:
+            for key, appearance in self.differences.occurrences.items():
+                operations[key] = "cancel_occurrence" if appearance is None else "write_occurrence"
+        return [
+            Intent(mapping_id=self.mapping.id, operation=operation, occurrence=key, mirror_event_id=event_id)
+            for key, operation in operations.items()
+        ]
+
+    def occurrence_writes(self) -> list[WriteOccurrence | CancelOccurrence]:
         """The writes of occurrences that differ, once the master is there."""
         event_id = self.root_answer.event_id if isinstance(self.root_answer, Written) else self.mapping.mirror_event_id
         if self.differences is None or event_id is None or isinstance(self.root_answer, Failed):

@@ -86,9 +86,13 @@ class Facts:
         found = " UNION ALL ".join(f"SELECT '{one}' FROM {one} t WHERE t::text ~ '{WORD}[0-9]+x'" for one in TABLES)  # noqa: S608 - constants
         return sorted({row[0] for row in self._world.store.rows(found)})
 
-    def _journalled(self) -> dict[str, float]:
-        rows = self._world.store.rows("SELECT mapping_id, max(written_at) FROM sync_journal GROUP BY 1")
-        return {mapping_id.hex: self._seconds(at) for mapping_id, at in rows}
+    def _journalled(self) -> dict[str, list[tuple[str, float]]]:
+        found: dict[str, list[tuple[str, float]]] = {}
+        for mapping_id, outcome, at in self._world.store.rows(
+            "SELECT mapping_id, outcome, written_at FROM sync_journal ORDER BY id"
+        ):
+            found.setdefault(mapping_id.hex, []).append((outcome, self._seconds(at)))
+        return found
 
     def _unread(self) -> set[tuple[str, str]]:
         rows = self._world.store.rows(

@@ -97,4 +97,31 @@ def test_an_occurrence_taken_out_by_a_killed_worker_stands_in_the_journal(world,
     world.look(b)
     world.run()
 
-    assert world.rows("SELECT operation FROM sync_journal ORDER BY id") == [("insert",), ("cancel_occurrence",)]
+    assert world.rows("SELECT operation, outcome FROM sync_journal ORDER BY id") == [
+        ("insert", "accepted"),
+        ("cancel_occurrence", "intended"),
+        ("cancel_occurrence", "accepted"),
+    ]
+
+
+def test_an_update_by_a_killed_worker_stands_in_the_journal_though_the_deletion_of_its_source_was_discarded(
+    world, monkeypatch
+):
+    a, b = world.calendar("a"), world.calendar("b")
+    for number in range(8):
+        world.put(a, event(f"e{number}", hours=number + 24))
+    world.link(a, b)
+    world.put(a, event("e0", hours=100))
+    killed_before_it_was_recorded(world, monkeypatch, a)
+
+    for number in range(8):
+        world.server.remove("a", f"e{number}")
+    world.look(a)
+    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
+    for (hold_id,) in world.rows("SELECT id FROM held_changes"):
+        requests.resolve_held(world.engine, by(world), hold_id, approved=False)
+    world.run()
+
+    assert world.rows(
+        "SELECT outcome, inverse IS NOT NULL FROM sync_journal WHERE operation = 'update' ORDER BY id"
+    ) == [("intended", True)]

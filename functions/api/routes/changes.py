@@ -15,11 +15,15 @@ router = new_router()
 
 
 class Change(Out):
-    """One write to a provider. `title` and `when` are the mirror's, as others see it."""
+    """One write to a provider. `title` and `when` are the mirror's, as others see it.
+
+    `outcome` stays `intended` where no answer was heard: the provider may have taken it.
+    """
 
     id: UUID
     at: datetime
     operation: Literal["insert", "update", "delete", "write_occurrence", "cancel_occurrence"]
+    outcome: Literal["intended", "accepted"]
     occurrence: str | None
     link_id: UUID | None
     source_name: str | None
@@ -50,6 +54,7 @@ def _shape(one: activity.Change) -> Change:
         id=one.id,
         at=one.at,
         operation=one.operation,
+        outcome=one.outcome,
         occurrence=one.occurrence,
         link_id=one.link_id,
         source_name=one.source_name,

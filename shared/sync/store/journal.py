@@ -1,69 +1,87 @@
-"""The journal: every write to a provider, with its inverse (promise 12)."""
+"""The journal: every write to a provider, with its inverse (promise 12).
+
+An entry is written ahead: whoever dies after the provider's accept leaves one that says what was intended.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from psycopg.rows import class_row
-
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from shared.store.database import Connection
-    from shared.sync.store.mappings import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One accepted write: `operation` on the mirror (or on its `occurrence`) in the target calendar."""
+class Intent:
+    """One write about to be sent: `operation` on a mirror, or on its `occurrence` (None: the single event or series).
 
-    id: UUID
-    run_id: UUID | None
-    link_id: UUID | None
+    `mirror_event_id` is the event, or the key with which it is to be made.
+    """
+
     mapping_id: UUID
-    target_calendar_id: UUID
-    mirror_event_id: str
     operation: str
     occurrence: str | None
-    written_at: datetime
+    mirror_event_id: str
 
 
-def append(
-    conn: Connection, mapping: Mapping, *, run_id: UUID, operation: str, occurrence: str | None, mirror_event_id: str
-) -> None:
-    """Note an accepted write. Its inverse is the mirror as it was before, sealed as it stood in the mapping."""
-    conn.execute(
+def intend(conn: Connection, intents: Sequence[Intent], *, run_id: UUID) -> dict[UUID, dict[str | None, UUID]]:
+    """Note what is about to be written; returns the entries' ids by mapping and occurrence.
+
+    The inverse is the mirror as it was before, sealed as it stands in the mapping.
+    """
+    if not intents:
+        return {}
+    rows = conn.execute(
         """
         INSERT INTO sync_journal (user_id, run_id, link_id, mapping_id, target_calendar_id, mirror_event_id, operation,
-                                  occurrence, inverse)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                  occurrence, inverse, outcome)
+        SELECT m.user_id, %(run)s, m.link_id, m.id, m.target_calendar_id, u.event, u.operation, u.occurrence, m.base,
+               'intended'
+          FROM unnest(%(mappings)b::uuid[], %(events)b::text[], %(operations)b::text[], %(occurrences)b::text[])
+            AS u(mapping, event, operation, occurrence)
+          JOIN event_mappings m ON m.id = u.mapping
+        RETURNING mapping_id, occurrence, id
         """,
-        (
-            mapping.user_id,
-            run_id,
-            mapping.link_id,
-            mapping.id,
-            mapping.target_calendar_id,
-            mirror_event_id,
-            operation,
-            occurrence,
-            mapping.base,
-        ),
-    )
+        {
+            "run": run_id,
+            "mappings": [intent.mapping_id for intent in intents],
+            "events": [intent.mirror_event_id for intent in intents],
+            "operations": [intent.operation for intent in intents],
+            "occurrences": [intent.occurrence for intent in intents],
+        },
+    ).fetchall()
+    entries: dict[UUID, dict[str | None, UUID]] = {}
+    for mapping_id, occurrence, entry_id in rows:
+        entries.setdefault(mapping_id, {})[occurrence] = entry_id
+    return entries
 
 
-def recent(conn: Connection, *, link_id: UUID | None, before: UUID | None, limit: int) -> list[Entry]:
-    """The newest entries, of one link or of all, before the one named."""
-    with conn.cursor(row_factory=class_row(Entry)) as cursor:
-        return cursor.execute(
+def settle(conn: Connection, *, accepted: Mapping[UUID, str], refused: Sequence[UUID]) -> None:
+    """What became of entries: `accepted` ones name their event, `refused` ones were no writes. Others stay intended."""
+    if accepted:
+        conn.execute(
             """
-            SELECT id, run_id, link_id, mapping_id, target_calendar_id, mirror_event_id, operation, occurrence,
-                   written_at
-              FROM sync_journal
-             WHERE (%(link)s::uuid IS NULL OR link_id = %(link)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
-             ORDER BY id DESC LIMIT %(limit)s
+            UPDATE sync_journal j SET outcome = 'accepted', mirror_event_id = u.event, written_at = now()
+              FROM unnest(%(ids)b::uuid[], %(events)b::text[]) AS u(id, event)
+             WHERE j.id = u.id
             """,
-            {"link": link_id, "before": before, "limit": limit},
-        ).fetchall()
+            {"ids": list(accepted), "events": list(accepted.values())},
+        )
+    if refused:
+        conn.execute("DELETE FROM sync_journal WHERE id = ANY(%s) AND outcome = 'intended'", (list(refused),))
+
+
+def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> None:
+    """A mirror turned up whose creation was intended, so it was accepted."""
+    conn.execute(
+        """
+        UPDATE sync_journal SET outcome = 'accepted', mirror_event_id = %s, written_at = now()
+         WHERE id = (SELECT id FROM sync_journal
+                      WHERE mapping_id = %s AND operation = 'insert' AND outcome = 'intended' ORDER BY id DESC LIMIT 1)
+        """,
+        (mirror_event_id, mapping_id),
+    )

@@ -21,7 +21,7 @@ class History:
     killed, or whom the database did not hear, is not there: it could note nothing down. `renewed`: account -> when the
     person signed in again.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
-    whom; of leases also holder and until. `journalled`: tag -> last entry in the product's journal. `unread`: calendar
+    whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's journal. `unread`: calendar
     and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong. `excused`: calendars of which
     only a poll can find every change, as long as none was made.
     """
@@ -43,7 +43,7 @@ class History:
     ended: dict[str, float]
     renewed: list[tuple[str, float]]
     kept: list[dict[str, Any]]
-    journalled: dict[str, float]
+    journalled: dict[str, list[tuple[str, float]]]
     unread: set[tuple[str, str]]
     skewed: set[str]
     excused: set[str] = field(default_factory=set)

@@ -39,8 +39,13 @@ def _two_writers(history: History) -> Iterator[Finding]:
         leases[entry["resource"]] = entry
 
 
+WRITING = 60.0
+"""Seconds within which what was intended is written: as long as a worker holds its lease."""
+
+
 def _not_journalled(history: History) -> Iterator[Finding]:
-    """After the last change of a mirror by Kalends there is an entry in its journal, as long as its link exists."""
+    """The last change of a mirror by Kalends stands in its journal as long as its link exists: accepted since, or
+    intended just before."""
     last: dict[str, float] = {}
     for entry in history.journal:
         if entry["by"] == "kalends" and entry["tag"] is not None:
@@ -48,7 +53,10 @@ def _not_journalled(history: History) -> Iterator[Finding]:
     living = {link["id"] for link in history.links if link["state"] != "deleting"}
     for tag, at in last.items():
         named = history.tags.get(tag)
-        if named is not None and named["link"] in living and history.journalled.get(tag, -1.0) < at:
+        if named is None or named["link"] not in living:
+            continue
+        entries = history.journalled.get(tag, [])
+        if not any(then >= at or (outcome == "intended" and then >= at - WRITING) for outcome, then in entries):
             what = f"the last write to the mirror of {named['source']} at {at:.0f} stands in no journal"
             yield Finding(kind="not journalled", what=what)
 
