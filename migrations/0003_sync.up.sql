@@ -143,6 +143,7 @@ CREATE TABLE event_mappings (
   mirror_etag        text,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
+  due_since          timestamptz NOT NULL DEFAULT now(),
   created_at         timestamptz NOT NULL DEFAULT now(),
   updated_at         timestamptz NOT NULL DEFAULT now(),
   UNIQUE (link_id, source_event_id)
@@ -153,6 +154,7 @@ COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the pro
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
 COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';
 COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';
+COMMENT ON COLUMN event_mappings.due_since IS 'When it last became due: requested rose above done. Kept by a trigger, whoever asks.';
 COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
 CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)
   WHERE requested > done AND state = 'open';
@@ -172,6 +174,14 @@ END $$;
 CREATE TRIGGER push_cleared AFTER UPDATE OF sync_status ON external_calendar_events
   FOR EACH ROW WHEN (OLD.sync_status = 'FAILED' AND NEW.sync_status = 'CREATED' AND NEW.booking_id IS NOT NULL)
   EXECUTE FUNCTION push_cleared_event();
+
+CREATE FUNCTION note_due() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.due_since = now();
+  RETURN NEW;
+END $$;
+CREATE TRIGGER became_due BEFORE UPDATE OF requested ON event_mappings
+  FOR EACH ROW WHEN (NEW.requested > NEW.done AND OLD.requested <= OLD.done) EXECUTE FUNCTION note_due();
 
 CREATE TABLE sync_journal (
   id                 uuid PRIMARY KEY DEFAULT uuidv7(),

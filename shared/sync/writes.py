@@ -132,6 +132,11 @@ def prepare(
     return work
 
 
+def mirror_of(unit: Unit, link: Link) -> Mirror:
+    """What readers of the target see of a unit through a link. Raises InvalidError for a rule nobody can expand."""
+    return mask.mirror(unit, link.mask, shows=lambda event: plan.shows(event, link))
+
+
 def _render(work: Work, unit: Unit | None, link: Link) -> None:
     if unit is None:
         # The source vanished between plan and push: its own plan will say what follows; nothing is written on a guess.
@@ -141,7 +146,7 @@ def _render(work: Work, unit: Unit | None, link: Link) -> None:
         )
         return
     try:
-        work.mirror = mask.mirror(unit, link.mask, shows=lambda event: plan.shows(event, link))
+        work.mirror = mirror_of(unit, link)
         work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
     except InvalidError as error:
         work.refused = error
