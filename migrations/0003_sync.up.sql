@@ -201,3 +201,24 @@ CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);
 CREATE INDEX sync_journal_mapping ON sync_journal (mapping_id, id DESC);
 CREATE INDEX sync_journal_link ON sync_journal (link_id, id DESC);
 SELECT protect_tenant_table('sync_journal', 'user_id');
+
+CREATE TABLE sync_plans (
+  id                 uuid PRIMARY KEY,
+  user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  action             text NOT NULL CHECK (action IN ('create', 'change', 'resync', 'delete')),
+  link_id            uuid,
+  source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  options            bytea NOT NULL,
+  counts             jsonb NOT NULL,
+  fingerprint        text NOT NULL,
+  created_at         timestamptz NOT NULL,
+  expires_at         timestamptz NOT NULL,
+  applied_at         timestamptz
+);
+COMMENT ON TABLE sync_plans IS 'What somebody was shown before doing it: counts only, no event. Carried out by its id while the world is as it was.';
+COMMENT ON COLUMN sync_plans.link_id IS 'Null until a new link is made; it outlives a deleted one.';
+COMMENT ON COLUMN sync_plans.options IS 'What the link shall be like, sealed under the source connection''s data key.';
+COMMENT ON COLUMN sync_plans.fingerprint IS 'SHA-256 over the links around both calendars, the source''s events and the link''s mappings as they were.';
+CREATE INDEX sync_plans_user ON sync_plans (user_id, expires_at);
+SELECT protect_tenant_table('sync_plans', 'user_id');

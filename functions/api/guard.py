@@ -25,6 +25,7 @@ CALENDAR = (
     "/api/connections",
     "/api/calendars",
     "/api/links",
+    "/api/plans",
     "/api/sync",
     "/api/events",
     "/api/changes",

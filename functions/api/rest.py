@@ -17,6 +17,7 @@ from functions.api.routes import (
     held,
     links,
     me,
+    plans,
     session,
     status,
     sync,
@@ -33,7 +34,22 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-ROUTERS = (session, me, tokens, connections, calendars, links, sync, status, events, changes, held, admin, document)
+ROUTERS = (
+    session,
+    me,
+    tokens,
+    connections,
+    calendars,
+    links,
+    plans,
+    sync,
+    status,
+    events,
+    changes,
+    held,
+    admin,
+    document,
+)
 
 
 @observed

@@ -41,6 +41,7 @@ def test_these_are_the_commands() -> None:
         *("login", "logout", "connect", "status", "events", "changes", "explain", "doctor", "sync now"),
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
+        *("links preview", "links apply", "links resync"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),
         *("held list", "held approve", "held discard", "tokens list", "tokens create", "tokens revoke"),
         *("ops migrate", "ops admin-link", "ops doctor", "ops gates", "ops gate", "ops stop-channels", "ops rotate"),

@@ -169,6 +169,18 @@ def count_mirrors(conn: Connection, link_id: UUID) -> int:
     return int(row[0]) if row else 0
 
 
+def first_mirrors(conn: Connection, link_id: UUID, *, limit: int) -> list[Mapping]:
+    """Some mappings of a link that have a mirror, the oldest first."""
+    with conn.cursor(row_factory=class_row(Mapping)) as cursor:
+        return cursor.execute(
+            f"""
+            SELECT {COLUMNS} FROM event_mappings WHERE link_id = %s AND mirror_event_id IS NOT NULL
+             ORDER BY id LIMIT %s
+            """,  # noqa: S608
+            (link_id, limit),
+        ).fetchall()
+
+
 def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime, limit: int) -> list[Mapping]:
     """What is to be written to a calendar in this lane; links that are paused wait."""
     with conn.cursor(row_factory=class_row(Mapping)) as cursor:
