@@ -26,6 +26,7 @@ CALENDAR = (
     "/api/calendars",
     "/api/links",
     "/api/plans",
+    "/api/runs",
     "/api/sync",
     "/api/events",
     "/api/changes",

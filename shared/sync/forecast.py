@@ -167,7 +167,11 @@ def _count(
         if known.state == "held" and known.wanted == "absent":
             found.held += 1
             return
-        if known.wanted == "absent" and not known.may_have_mirror:
+        if known.state == "undone" and known.undo_to is not None and known.mirror_event_id is not None:
+            mirror = reader.put_back(known, unit, link)
+            _compare(found, root, mirror, known, reader)
+            return
+        if known.is_removal and not known.may_have_mirror:
             return
         if known.state != "open" or unit is None:
             found.leave += 1
@@ -177,13 +181,17 @@ def _count(
             found.writes += 1
             return
     if unit is not None:
-        _compare(found, root, unit, known, link, reader)
+        try:
+            mirror = writes.mirror_of(unit, link)
+        except InvalidError as error:
+            found.skipped[error.error_code] += 1
+            return
+        _compare(found, root, mirror, known, reader)
 
 
-def _compare(found: Forecast, root: str, unit: Unit, known: Mapping | None, link: Link, reader: _Before) -> None:
+def _compare(found: Forecast, root: str, mirror: Mirror, known: Mapping | None, reader: _Before) -> None:
     """As a push will."""
     try:
-        mirror = writes.mirror_of(unit, link)
         wanted = differences.compare(mirror, Applied.from_json(known.applied if known else None))
     except InvalidError as error:
         found.skipped[error.error_code] += 1
@@ -223,6 +231,12 @@ class _Before:
         if mapping.base is None:
             return None
         return codec.mirror_from_json(self._key.open(mapping.base, aad=str(mapping.id)))
+
+    def put_back(self, mapping: Mapping, unit: Unit | None, link: Link) -> Mirror:
+        """What one that rests undone looks like under the link's mask."""
+        if mapping.undo_to is None:
+            raise AssertionError(f"mapping {mapping.id} rests without a mirror")
+        return writes.put_back(mapping.undo_to, mapping.id, unit, link, key=self._key)
 
     def root(self, mapping: Mapping) -> Appearance | None:
         mirror = self.mirror(mapping)

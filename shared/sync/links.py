@@ -195,7 +195,7 @@ def render_anew(conn: Connection, link: Link) -> None:
     conn.execute(
         """
         UPDATE event_mappings SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL
-         WHERE link_id = %s AND state = 'open'
+         WHERE link_id = %s AND state IN ('open', 'undone')
         """,
         (link.id,),
     )
@@ -228,8 +228,8 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool) -> int:
     count = conn.execute(
         """
         UPDATE event_mappings
-           SET wanted = 'absent', state = 'open', hold_id = NULL, requested = requested + 1, lane = 1, attempts = 0,
-               next_attempt_at = NULL, reason = 'link deleted'
+           SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, requested = requested + 1, lane = 1,
+               attempts = 0, next_attempt_at = NULL, reason = 'link deleted'
          WHERE link_id = %s AND (applied IS NOT NULL OR mirror_event_id IS NOT NULL OR requested > done)
         """,
         (link_id,),

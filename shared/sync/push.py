@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from shared.connections import store as connections
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, links, settle, silence, writes
+from shared.sync import lanes, links, settle, silence, undo, writes
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, mappings
+from shared.sync.store import calendars, mappings, undo_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,7 @@ def _write_all(run: Run) -> Outcome:
 def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
     """Bring some mirrors up to date; returns the lane of what is due next, None if nothing is."""
     work = _claim(run)
+    _check_undone(run, provider, [one for one in work if one.undo_run is not None])
     began = run.engine.now()
     _write(provider, run.calendar, work)
     now = run.engine.now()
@@ -97,12 +98,22 @@ def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
             )
             run.failed += failed
             run.processed += not failed
+        undo.finish(conn, {one.undo_run for one in work if one.undo_run is not None}, now=now)
         if any(one.changed_the_mirror for one in work):
             silence.expect(conn, run.calendar.id, since=began, now=now)
         if run.processed:
             connections.mark_success(conn, run.connection.id, now=now)
         run.finish(conn)
         return mappings.has_due(conn, run.calendar.id, now=now)
+
+
+def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> None:
+    """Looked at first, and noted: a worker killed in between must not take its own write for somebody else's."""
+    if not work:
+        return
+    undo.check(provider, run.calendar, work, key=run.key, now=run.engine.now())
+    with run.transaction(run.engine.now()) as conn:
+        undo_items.mark_checked(conn, [one.mapping.id for one in work if one.refused is None])
 
 
 def _claim(run: Run) -> list[Work]:
@@ -116,6 +127,7 @@ def _claim(run: Run) -> list[Work]:
             due,
             links.by_ids(conn, sorted({mapping.link_id for mapping in due})),
             source_key=_source_keys(run, conn),
+            key=run.key,
             secrets=run.engine.webhook_secrets(),
         )
         creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]

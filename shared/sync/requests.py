@@ -120,7 +120,7 @@ def ask(engine: Engine, by: By, link: Link) -> None:
     with engine.database.person(by.user_id) as conn:
         due = [one for one in ends if calendars.is_due(conn, one)]
     _ask_pull(engine, by, due)
-    _ask_push(engine, by, [link.target_calendar_id])
+    ask_push(engine, by, [link.target_calendar_id])
 
 
 def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
@@ -131,7 +131,7 @@ def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
 def resume_link(engine: Engine, by: By, link_id: UUID) -> Link:
     """Go on where a link was paused. Twice is fine."""
     link = _set_state(engine, by, link_id, "active")
-    _ask_push(engine, by, [link.target_calendar_id])
+    ask_push(engine, by, [link.target_calendar_id])
     return link
 
 
@@ -140,7 +140,7 @@ def delete_link(engine: Engine, by: By, link_id: UUID, *, delete_mirrors: bool, 
     with engine.database.person(by.user_id) as conn:
         link, count = deleting(conn, by, link_id, delete_mirrors=delete_mirrors, version=version)
     if count:
-        _ask_push(engine, by, [link.target_calendar_id])
+        ask_push(engine, by, [link.target_calendar_id])
     return count
 
 
@@ -161,7 +161,7 @@ def resolve_held(engine: Engine, by: By, hold_id: UUID, *, approved: bool) -> He
     with engine.database.person(by.user_id) as conn:
         decided = held.resolve(conn, hold_id, approved=approved, user_id=by.user_id, actor=by.actor)
     if approved:
-        _ask_push(engine, by, [decided.target_calendar_id])
+        ask_push(engine, by, [decided.target_calendar_id])
     return decided
 
 
@@ -182,7 +182,7 @@ def sync_now(engine: Engine, by: By, *, calendar_id: UUID | None = None, link_id
             )
         ]
     _ask_pull(engine, by, chosen)
-    _ask_push(engine, by, chosen)
+    ask_push(engine, by, chosen)
     return asked
 
 
@@ -253,7 +253,8 @@ def _ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
         lanes.ask_pull(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id)
 
 
-def _ask_push(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+def ask_push(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+    """Send what writes to these calendars, if anything is due."""
     with _postponed_if_refused(by):
         lanes.ask_push(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id, now=by.now)
 

@@ -33,6 +33,8 @@ class Verdict(StrEnum):
     KEPT = "kept"
     """Its source is gone, and the person wants the mirror to stay."""
     FROZEN = "frozen"
+    UNDONE = "undone"
+    """The person took back what was written; it rests until its source changes."""
     SKIPPED = "skipped"
     LEFT_OUT = "left_out"
     OUTSIDE = "outside"
@@ -166,8 +168,15 @@ def _standing(standing: Standing, link: Link) -> Because | None:
                 sentences=("Somebody else changes its mirror again and again, so it rests.",),
                 todo="Find out who changes it; it goes on when its source changes.",
             )
-        case "open" if standing.is_due:
+        case "open" | "undone" if standing.is_due:
             return _waiting(standing, link)
+        case "undone":
+            return Because(
+                verdict=Verdict.UNDONE,
+                reason=reason,
+                sentences=("You have undone what was written of it, and it rests as it was before.",),
+                todo="It follows its source again when that changes. To have it at once: kalends runs follow RUN.",
+            )
         case "open" if standing.last_error is not None:
             return Because(
                 verdict=Verdict.SKIPPED,

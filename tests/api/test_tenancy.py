@@ -39,11 +39,13 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
     world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
     ((token,),) = world.rows("SELECT id FROM api_tokens")
+    ((run,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id DESC LIMIT 1")
     plan = ada.post("/api/plans", {"link_id": str(link.id), "change": {"privacy": "busy"}}).json()["id"]
     return {
         "link_id": str(link.id),
         "held_id": str(held),
         "plan_id": plan,
+        "run_id": str(run),
         "token_id": str(token),
         "connection_id": str(world.connection_id),
         "calendar_id": str(source),

@@ -45,7 +45,18 @@ class LinkExplanation(Out):
     source_name: str
     target_name: str
     verdict: Literal[
-        "mirrored", "waiting", "held", "kept", "frozen", "skipped", "left_out", "outside", "gone", "mirror", "deleting"
+        "mirrored",
+        "waiting",
+        "held",
+        "kept",
+        "frozen",
+        "undone",
+        "skipped",
+        "left_out",
+        "outside",
+        "gone",
+        "mirror",
+        "deleting",
     ]
     reason: str
     sentences: list[str]

@@ -67,3 +67,39 @@ def recent(conn: Connection, *, link_id: UUID | None, before: UUID | None, limit
             """,
             {"link": link_id, "before": before, "limit": limit},
         ).fetchall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """How a mirror was before a run wrote it: `inverse`, sealed, or None where there was none. `is_known`: or else it
+    was there, and its look was not kept. `last_id` is the run's last entry about it."""
+
+    mapping_id: UUID
+    inverse: bytes | None
+    is_known: bool
+    last_id: UUID
+
+
+def before_run(conn: Connection, run_id: UUID) -> list[Before]:
+    """How each mirror that a run wrote was before."""
+    with conn.cursor(row_factory=class_row(Before)) as cursor:
+        return cursor.execute(
+            """
+            SELECT DISTINCT ON (mapping_id) mapping_id,
+                   CASE WHEN operation <> 'insert' THEN inverse END AS inverse,
+                   operation = 'insert' OR inverse IS NOT NULL AS is_known,
+                   last_value(id) OVER (PARTITION BY mapping_id ORDER BY id
+                                        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS last_id
+              FROM sync_journal WHERE run_id = %s ORDER BY mapping_id, id
+            """,
+            (run_id,),
+        ).fetchall()
+
+
+def written_since(conn: Connection, before: Before) -> bool:
+    """Whether a mirror was written again after the run."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM sync_journal WHERE mapping_id = %s AND id > %s)",
+        (before.mapping_id, before.last_id),
+    ).fetchone()
+    return row is not None and bool(row[0])
