@@ -124,6 +124,7 @@ CATALOGUE: tuple[Function, ...] = (
     Function("functions.schedules.refresh_tokens.handler", _TEN_MINUTES, _TOKENS, timeout=300),
     Function("functions.schedules.discover_calendars.handler", _TEN_MINUTES, _TOKENS, timeout=300),
     Function("functions.schedules.advance_windows.handler", _NIGHTLY, _WINDOWS, timeout=300),
+    Function("functions.schedules.expire_journal.handler", _NIGHTLY, ("database",), timeout=300),
     Function("functions.rotation.database_users.handler", Rotation(), _ROTATE, timeout=60),
     Function("functions.ops.run.handler", Invoke(), _OPS, memory=512, timeout=300),
 )

@@ -25,7 +25,7 @@ SELECT protect_tenant_table('links', 'user_id');
 CREATE TABLE sync_runs (
   id             uuid PRIMARY KEY DEFAULT uuidv7(),
   user_id        uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
-  kind           text NOT NULL CHECK (kind IN ('pull', 'full', 'push')),
+  kind           text NOT NULL CHECK (kind IN ('pull', 'full', 'push', 'undo')),
   calendar_id    uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   correlation_id text NOT NULL,
   started_at     timestamptz NOT NULL DEFAULT now(),
@@ -34,8 +34,10 @@ CREATE TABLE sync_runs (
   processed      integer NOT NULL DEFAULT 0,
   failed         integer NOT NULL DEFAULT 0,
   requests       integer NOT NULL DEFAULT 0,
-  error_summary  text
+  error_summary  text,
+  undoes         uuid UNIQUE REFERENCES sync_runs ON DELETE SET NULL
 );
+COMMENT ON COLUMN sync_runs.undoes IS 'The run that this one takes back; a run is taken back once.';
 CREATE INDEX sync_runs_calendar ON sync_runs (calendar_id, id DESC);
 CREATE INDEX sync_runs_user ON sync_runs (user_id, id DESC);
 SELECT protect_tenant_table('sync_runs', 'user_id');
@@ -127,7 +129,7 @@ CREATE TABLE event_mappings (
   mirror_event_id    text,
   marker             text,
   wanted             text NOT NULL CHECK (wanted IN ('present', 'absent')),
-  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded')),
+  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded', 'undone')),
   hold_id            uuid REFERENCES held_changes ON DELETE SET NULL,
   reason             text,
   lane               smallint NOT NULL DEFAULT 0,
@@ -139,10 +141,12 @@ CREATE TABLE event_mappings (
   last_error         text,
   applied            jsonb,
   base               bytea,
+  undo_to            bytea,
   observed           jsonb,
   mirror_etag        text,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
+  due_since          timestamptz NOT NULL DEFAULT now(),
   created_at         timestamptz NOT NULL DEFAULT now(),
   updated_at         timestamptz NOT NULL DEFAULT now(),
   UNIQUE (link_id, source_event_id)
@@ -153,9 +157,11 @@ COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the pro
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
 COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';
 COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';
+COMMENT ON COLUMN event_mappings.undo_to IS 'What the mirror was put back to while the state is undone, sealed like base; null: there was none.';
+COMMENT ON COLUMN event_mappings.due_since IS 'When it last became due: requested rose above done. Kept by a trigger, whoever asks.';
 COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
 CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)
-  WHERE requested > done AND state = 'open';
+  WHERE requested > done AND state IN ('open', 'undone');
 CREATE INDEX event_mappings_mirror ON event_mappings (target_calendar_id, mirror_event_id);
 CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source_event_id);
 CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;
@@ -172,6 +178,14 @@ END $$;
 CREATE TRIGGER push_cleared AFTER UPDATE OF sync_status ON external_calendar_events
   FOR EACH ROW WHEN (OLD.sync_status = 'FAILED' AND NEW.sync_status = 'CREATED' AND NEW.booking_id IS NOT NULL)
   EXECUTE FUNCTION push_cleared_event();
+
+CREATE FUNCTION note_due() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.due_since = now();
+  RETURN NEW;
+END $$;
+CREATE TRIGGER became_due BEFORE UPDATE OF requested ON event_mappings
+  FOR EACH ROW WHEN (NEW.requested > NEW.done AND OLD.requested <= OLD.done) EXECUTE FUNCTION note_due();
 
 CREATE TABLE sync_journal (
   id                 uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -193,4 +207,43 @@ COMMENT ON COLUMN sync_journal.mirror_event_id IS 'Of an intended insert the mir
 CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);
 CREATE INDEX sync_journal_mapping ON sync_journal (mapping_id, id DESC);
 CREATE INDEX sync_journal_link ON sync_journal (link_id, id DESC);
+CREATE INDEX sync_journal_run ON sync_journal (run_id, id);
+CREATE INDEX sync_journal_written ON sync_journal (written_at);
 SELECT protect_tenant_table('sync_journal', 'user_id');
+
+CREATE TABLE undo_items (
+  run_id     uuid NOT NULL REFERENCES sync_runs ON DELETE CASCADE,
+  mapping_id uuid NOT NULL,
+  user_id    uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  outcome    text NOT NULL CHECK (outcome IN ('waiting', 'done', 'refused')),
+  parks      boolean NOT NULL DEFAULT false,
+  checked    boolean NOT NULL DEFAULT false,
+  reason     text,
+  PRIMARY KEY (run_id, mapping_id)
+);
+COMMENT ON TABLE undo_items IS 'What became of each mirror that a run of kind undo was to take back.';
+COMMENT ON COLUMN undo_items.checked IS 'Nobody else had changed the mirror when writing began: what differs from then on may be our own write.';
+COMMENT ON COLUMN undo_items.parks IS 'The mirror is to rest at what it is put back to: once its mapping is not undone any more, this was overtaken.';
+CREATE INDEX undo_items_waiting ON undo_items (mapping_id) WHERE outcome = 'waiting';
+SELECT protect_tenant_table('undo_items', 'user_id');
+
+CREATE TABLE sync_plans (
+  id                 uuid PRIMARY KEY,
+  user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  action             text NOT NULL CHECK (action IN ('create', 'change', 'resync', 'delete')),
+  link_id            uuid,
+  source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  options            bytea NOT NULL,
+  counts             jsonb NOT NULL,
+  fingerprint        text NOT NULL,
+  created_at         timestamptz NOT NULL,
+  expires_at         timestamptz NOT NULL,
+  applied_at         timestamptz
+);
+COMMENT ON TABLE sync_plans IS 'What somebody was shown before doing it: counts only, no event. Carried out by its id while the world is as it was.';
+COMMENT ON COLUMN sync_plans.link_id IS 'Null until a new link is made; it outlives a deleted one.';
+COMMENT ON COLUMN sync_plans.options IS 'What the link shall be like, sealed under the source connection''s data key.';
+COMMENT ON COLUMN sync_plans.fingerprint IS 'SHA-256 over the links around both calendars, the source''s events and the link''s mappings as they were.';
+CREATE INDEX sync_plans_user ON sync_plans (user_id, expires_at);
+SELECT protect_tenant_table('sync_plans', 'user_id');

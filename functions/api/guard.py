@@ -25,6 +25,8 @@ CALENDAR = (
     "/api/connections",
     "/api/calendars",
     "/api/links",
+    "/api/plans",
+    "/api/runs",
     "/api/sync",
     "/api/events",
     "/api/changes",

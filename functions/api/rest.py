@@ -17,6 +17,8 @@ from functions.api.routes import (
     held,
     links,
     me,
+    plans,
+    runs,
     session,
     status,
     sync,
@@ -33,7 +35,23 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-ROUTERS = (session, me, tokens, connections, calendars, links, sync, status, events, changes, held, admin, document)
+ROUTERS = (
+    session,
+    me,
+    tokens,
+    connections,
+    calendars,
+    links,
+    plans,
+    sync,
+    status,
+    events,
+    changes,
+    runs,
+    held,
+    admin,
+    document,
+)
 
 
 @observed

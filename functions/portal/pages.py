@@ -11,7 +11,20 @@ from functions.front import fronted
 from functions.http import Request, Response, respond
 from functions.observability import add_facts, observed
 from functions.portal import forms, problems, rendering
-from functions.portal.views import accounts, calendars, decisions, links, new_link, overview, profile, tokens, welcome
+from functions.portal.views import (
+    accounts,
+    activity,
+    calendars,
+    decisions,
+    explanation,
+    links,
+    new_link,
+    overview,
+    planned,
+    profile,
+    tokens,
+    welcome,
+)
 from functions.visit import Visit
 from shared.control import gates
 from shared.core import clock
@@ -70,6 +83,13 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/links/{link_id}/edit", links.change, calendar=True),
     Page("GET", "/links/{link_id}/delete", links.ask_delete, calendar=True),
     Page("POST", "/links/{link_id}/delete", links.delete, calendar=True),
+    Page("GET", "/activity", activity.show, calendar=True),
+    Page("GET", "/activity/{run_id}", activity.show_run, calendar=True),
+    Page("POST", "/activity/{run_id}/undo", activity.take_back, calendar=True),
+    Page("POST", "/activity/{run_id}/follow", activity.follow_again, calendar=True),
+    Page("GET", "/explain", explanation.show, calendar=True),
+    Page("POST", "/links/{link_id}/resync", planned.resync, calendar=True),
+    Page("POST", "/plans/{plan_id}/apply", planned.apply, calendar=True),
     Page("GET", "/held", decisions.show, calendar=True),
     Page("POST", "/held/{held_id}/approve", decisions.approve, calendar=True),
     Page("POST", "/held/{held_id}/discard", decisions.discard, calendar=True),

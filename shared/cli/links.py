@@ -11,6 +11,7 @@ from shared.cli.client import choose
 from shared.cli.client.api import Api, Item
 from shared.cli.screen import ask, output, times
 from shared.cli.screen.output import AsJson
+from shared.cli.screen.problem import MISUSED, CliError
 
 PANEL = CALENDARS
 LISTING = "kalends links list"
@@ -68,6 +69,96 @@ def create(
         return
     output.say(f"Linked {ends[0]['name']} to {ends[1]['name']} ({privacy}): {made['id']}")
     output.note("The first copy has begun: kalends status shows how far it is.")
+
+
+@app.command()
+def preview(
+    link: Annotated[
+        str | None, typer.Argument(metavar="[LINK]", help="A link that is there.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", "--from", metavar="CALENDAR", help="For a new link.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", "--to", metavar="CALENDAR", help="For a new link.")] = None,
+    privacy: Annotated[
+        Literal["busy", "title", "full"] | None, typer.Option(metavar="LEVEL", help="busy, title or full.")
+    ] = None,
+    busy_title: Annotated[str | None, typer.Option(metavar="TEXT", help="What hidden titles are called.")] = None,
+    skip_all_day: Annotated[
+        bool | None, typer.Option("--skip-all-day/--include-all-day", help="All-day events.")
+    ] = None,
+    skip_free: Annotated[bool | None, typer.Option("--skip-free/--include-free", help="Those shown as free.")] = None,
+    days_ahead: Annotated[str | None, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: no end.")] = None,
+    days_behind: Annotated[int | None, typer.Option(min=0, metavar="DAYS", help="How far back.")] = None,
+    resync: Annotated[bool, typer.Option("--resync", help="Read the link anew.")] = False,
+    delete_mirrors: Annotated[
+        bool | None,
+        typer.Option("--delete-mirrors/--keep-mirrors", help="Delete the link, so or so.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a new link, or a change of one, would write; nothing is written.
+
+    The plan can be carried out for an hour: kalends links apply PLAN. What is not said stays as it is.
+    """
+    said = {
+        "privacy": privacy,
+        "busy_title": busy_title,
+        "skip_all_day": skip_all_day,
+        "skip_free": skip_free,
+        "days_behind": days_behind,
+    }
+    options: Item = {name: value for name, value in said.items() if value is not None}
+    if days_ahead is not None:
+        options["days_ahead"] = _days(days_ahead)
+    wishes = [bool(options), resync, delete_mirrors is not None]
+    is_new = source is not None and target is not None
+    if is_new == bool(link) or (bool(link) and sum(wishes) != 1) or (is_new and any(wishes[1:])):
+        todo = (
+            "kalends links preview --source CALENDAR --target CALENDAR, or kalends links preview LINK --privacy LEVEL"
+        )
+        message = "Name two calendars, or a link and one change of it."
+        raise CliError(message, code="CLI.USAGE", todo=todo, exit_code=MISUSED)
+    with http.logged_in() as api:
+        calendars = Calendars.of(api)
+        body: Item
+        if link is None:
+            ends = {f"{end}_calendar_id": calendars.one(name or "")["id"] for end, name in _ends(source, target)}
+            body = {"create": {**ends, **options}}
+        else:
+            body = {"link_id": choose_link(api, link)["id"]}
+            if resync:
+                body["resync"] = True
+            elif delete_mirrors is not None:
+                body["delete_mirrors"] = delete_mirrors
+            else:
+                body["change"] = options
+        made = api.create("/api/plans", body)
+    if as_json:
+        output.as_json(made)
+        return
+    _show_plan(made)
+
+
+@app.command()
+def apply(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, whole.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Carry out what kalends links preview showed, unless something has changed since."""
+    with http.logged_in() as api:
+        done = api.post(f"/api/plans/{plan}/apply")
+    if as_json:
+        output.as_json(done)
+        return
+    output.say(f"Carried out: {done['action']} of link {done['link_id']}.")
+    output.note("kalends status shows how far it is.")
+
+
+@app.command()
+def resync(link: Link) -> None:
+    """Read both ends in full and put right what is not as it should be; nothing known is lost."""
+    _set(link, "resync", "Reading anew:")
 
 
 @app.command("list")
@@ -218,3 +309,32 @@ def _show_preview(found: Item, target: Item, *, as_json: bool) -> None:
     ]
     output.table(("", "your event", f"readers of {target['name']} see"), rows, empty="")
     output.note(f"Never shown: {', '.join(found['never_shown'])}.")
+
+
+def _ends(source: str | None, target: str | None) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
+    return ("source", source), ("target", target)
+
+
+def _show_plan(plan: Item) -> None:
+    counts = plan["counts"]
+    output.facts((name, counts[name]) for name in ("create", "rewrite", "remove", "leave", "held", "writes"))
+    for name, title in (("skipped", "skipped"), ("left_out", "left out")):
+        for reason, number in counts[name].items():
+            output.say(f"{title}: {number} ({reason})")
+    output.table(
+        ("what", "before", "after", "when"),
+        [(one["kind"], _title(one["before"]), _title(one["after"]), _when(one)) for one in plan["samples"]],
+        empty="Nothing would be written.",
+    )
+    for sentence in counts["unknown"]:
+        output.note(f"Not known: {sentence}")
+    output.say(f"plan {plan['id']}")
+    output.note(f"To do it, until {times.moment(plan['expires_at'])}: kalends links apply {plan['id']}")
+
+
+def _title(look: Item | None) -> str:
+    return look["title"] if look else ""
+
+
+def _when(sample: Item) -> str:
+    return times.when((sample["after"] or sample["before"])["when"]) if sample["after"] or sample["before"] else ""

@@ -126,7 +126,7 @@ def plan_roots(
         wishes: list[Wish] = []
         deletions: list[Wish] = []
         for root in roots:
-            wish = _wish(units.get(root), known.get(root), link, root, touched=root in touched, now=now)
+            wish = wish_for(units.get(root), known.get(root), link, root, touched=root in touched, now=now)
             if wish is not None:
                 (deletions if wish.wanted == "absent" else wishes).append(wish)
         hold_id = None
@@ -155,9 +155,10 @@ def _want(conn: Connection, link: Link, wishes: Sequence[Wish], *, lane: int, ho
     )
 
 
-def _wish(
+def wish_for(
     unit: Unit | None, known: Mapping | None, link: Link, root: str, *, touched: bool, now: datetime
 ) -> Wish | None:
+    """What a plan asks of the mapping of `root` in a link; None for nothing. Pure."""
     try:
         decision = plan.decide(unit, link, now=now)
     except InvalidError as error:

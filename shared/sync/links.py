@@ -186,15 +186,20 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
         f"UPDATE links SET {assignments}, version = version + 1, updated_at = now() WHERE id = %(id)s",  # noqa: S608
         {**changes, "id": link_id},
     )
+    render_anew(conn, link)
+    return get(conn, link_id)
+
+
+def render_anew(conn: Connection, link: Link) -> None:
+    """Compare every mirror with its source once more, and read the source in full."""
     conn.execute(
         """
         UPDATE event_mappings SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL
-         WHERE link_id = %s AND state = 'open'
+         WHERE link_id = %s AND state IN ('open', 'undone')
         """,
-        (link_id,),
+        (link.id,),
     )
     request_full_read(conn, link.source_calendar_id)
-    return get(conn, link_id)
 
 
 def set_state(conn: Connection, link_id: UUID, state: str) -> Link:
@@ -223,8 +228,8 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool) -> int:
     count = conn.execute(
         """
         UPDATE event_mappings
-           SET wanted = 'absent', state = 'open', hold_id = NULL, requested = requested + 1, lane = 1, attempts = 0,
-               next_attempt_at = NULL, reason = 'link deleted'
+           SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, requested = requested + 1, lane = 1,
+               attempts = 0, next_attempt_at = NULL, reason = 'link deleted'
          WHERE link_id = %s AND (applied IS NOT NULL OR mirror_event_id IS NOT NULL OR requested > done)
         """,
         (link_id,),

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from shared.connections import store as connections
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, links, settle, silence, writes
+from shared.sync import lanes, links, settle, silence, undo, writes
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, journal, mappings
+from shared.sync.store import calendars, journal, mappings, undo_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,7 @@ def _write_all(run: Run) -> Outcome:
 def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
     """Bring some mirrors up to date; returns the lane of what is due next, None if nothing is."""
     work = _claim(run)
+    _check_undone(run, provider, [one for one in work if one.undo_run is not None])
     began = run.engine.now()
     _write(provider, run.calendar, work)
     now = run.engine.now()
@@ -96,12 +97,23 @@ def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
             failed = settle.settle(conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, now=now)
             run.failed += failed
             run.processed += not failed
+        undo.finish(conn, {one.undo_run for one in work if one.undo_run is not None}, now=now)
         if any(one.changed_the_mirror for one in work):
             silence.expect(conn, run.calendar.id, since=began, now=now)
         if any(one.was_accepted for one in work):
             connections.mark_success(conn, run.connection.id, now=now)
         run.finish(conn)
         return mappings.has_due(conn, run.calendar.id, now=now)
+
+
+def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> None:
+    """Looked at first, and noted: a worker killed in between must not take its own write for somebody else's."""
+    if not work:
+        return
+    undo.check(provider, run.calendar, work, key=run.key, now=run.engine.now())
+    with run.transaction(run.engine.now()) as conn:
+        undo_items.mark_checked(conn, [one.mapping.id for one in work if one.refused is None])
+        _announce(conn, run, work)
 
 
 def _claim(run: Run) -> list[Work]:
@@ -115,15 +127,21 @@ def _claim(run: Run) -> list[Work]:
             due,
             links.by_ids(conn, sorted({mapping.link_id for mapping in due})),
             source_key=_source_keys(run, conn),
+            key=run.key,
             secrets=run.engine.webhook_secrets(),
         )
-        creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
-        if creations:
-            mappings.mark_tried(conn, creations)
-        entries = journal.intend(conn, [intent for one in work for intent in one.intents()], run_id=run.id)
-        for one in work:
-            one.entries = entries.get(one.mapping.id, {})
+        _announce(conn, run, [one for one in work if one.undo_run is None])
     return work
+
+
+def _announce(conn: database.Connection, run: Run, work: list[Work]) -> None:
+    """Note what is about to be sent, so that whoever is killed after the provider's accept leaves word of it."""
+    creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
+    if creations:
+        mappings.mark_tried(conn, creations)
+    entries = journal.intend(conn, [intent for one in work for intent in one.intents(run.id)])
+    for one in work:
+        one.entries = entries.get(one.mapping.id, {})
 
 
 def _write(provider: CalendarProvider, calendar: SyncedCalendar, work: list[Work]) -> None:

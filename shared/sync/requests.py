@@ -55,30 +55,72 @@ def create_link(engine: Engine, by: By, *, source_calendar_id: UUID, target_cale
     Raises ConflictError for a calendar of a disconnected account, which nobody could read or write.
     """
     with engine.database.person(by.user_id) as conn:
-        for calendar_id in (source_calendar_id, target_calendar_id):
-            _must_be_connected(conn, calendar_id)
-        link = links.create(
-            conn,
-            user_id=by.user_id,
-            source_calendar_id=source_calendar_id,
-            target_calendar_id=target_calendar_id,
-            **options,
+        link = creating(
+            conn, by, source_calendar_id=source_calendar_id, target_calendar_id=target_calendar_id, **options
         )
-        _record(conn, by, "link.created", link, privacy=link.privacy)
-    _ask_pull(engine, by, [link.source_calendar_id, link.target_calendar_id])
+    ask(engine, by, link)
+    return link
+
+
+def creating(conn: Connection, by: By, *, source_calendar_id: UUID, target_calendar_id: UUID, **options: Any) -> Link:
+    """`create_link`, inside the caller's transaction; afterwards it calls `ask`."""
+    for calendar_id in (source_calendar_id, target_calendar_id):
+        _must_be_connected(conn, calendar_id)
+    link = links.create(
+        conn,
+        user_id=by.user_id,
+        source_calendar_id=source_calendar_id,
+        target_calendar_id=target_calendar_id,
+        **options,
+    )
+    _record(conn, by, "link.created", link, privacy=link.privacy)
     return link
 
 
 def change_link(engine: Engine, by: By, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
     """Change a link and have its mirrors rendered anew. Raises what `links.change` raises."""
     with engine.database.person(by.user_id) as conn:
-        link = links.change(conn, link_id, version=version, changes=changes)
-        if not changes:
-            return link
-        _record(conn, by, "link.changed", link, fields=sorted(changes))
-    _ask_pull(engine, by, [link.source_calendar_id])
-    _ask_push(engine, by, [link.target_calendar_id])
+        link = changing(conn, by, link_id, version=version, changes=changes)
+    if changes:
+        ask(engine, by, link)
     return link
+
+
+def changing(conn: Connection, by: By, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
+    """`change_link`, inside the caller's transaction; afterwards it calls `ask`."""
+    link = links.change(conn, link_id, version=version, changes=changes)
+    if changes:
+        _record(conn, by, "link.changed", link, fields=sorted(changes))
+    return link
+
+
+def resync_link(engine: Engine, by: By, link_id: UUID) -> Link:
+    """Read both ends of a link in full, and compare every mirror with its source once more. Nothing known is lost."""
+    with engine.database.person(by.user_id) as conn:
+        link = resyncing(conn, by, link_id)
+    ask(engine, by, link)
+    return link
+
+
+def resyncing(conn: Connection, by: By, link_id: UUID) -> Link:
+    """`resync_link`, inside the caller's transaction; afterwards it calls `ask`. Raises ConflictError for a link that
+    is being deleted."""
+    link = links.get(conn, link_id)
+    if link.state == "deleting":
+        raise ConflictError(f"Link {link_id} is being deleted.", code="LINK.DELETING")
+    links.render_anew(conn, link)
+    links.request_full_read(conn, link.target_calendar_id)
+    _record(conn, by, "link.resynced", link)
+    return link
+
+
+def ask(engine: Engine, by: By, link: Link) -> None:
+    """Send what carries out a change of a link: a look at either end that asks for one, and what is to be written."""
+    ends = (link.source_calendar_id, link.target_calendar_id)
+    with engine.database.person(by.user_id) as conn:
+        due = [one for one in ends if calendars.is_due(conn, one)]
+    _ask_pull(engine, by, due)
+    ask_push(engine, by, [link.target_calendar_id])
 
 
 def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
@@ -89,21 +131,29 @@ def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
 def resume_link(engine: Engine, by: By, link_id: UUID) -> Link:
     """Go on where a link was paused. Twice is fine."""
     link = _set_state(engine, by, link_id, "active")
-    _ask_push(engine, by, [link.target_calendar_id])
+    ask_push(engine, by, [link.target_calendar_id])
     return link
 
 
 def delete_link(engine: Engine, by: By, link_id: UUID, *, delete_mirrors: bool, version: int | None = None) -> int:
     """Delete a link; returns how many mirrors are now being removed (0 when they are kept)."""
     with engine.database.person(by.user_id) as conn:
-        link = links.get(conn, link_id)
-        if version is not None and link.version != version:
-            raise PreconditionFailedError(f"Link {link_id} has changed since you read it: read it again.")
-        count = links.delete(conn, link_id, delete_mirrors=delete_mirrors)
-        _record(conn, by, "link.deleted", link, delete_mirrors=delete_mirrors, mirrors=count)
+        link, count = deleting(conn, by, link_id, delete_mirrors=delete_mirrors, version=version)
     if count:
-        _ask_push(engine, by, [link.target_calendar_id])
+        ask_push(engine, by, [link.target_calendar_id])
     return count
+
+
+def deleting(
+    conn: Connection, by: By, link_id: UUID, *, delete_mirrors: bool, version: int | None = None
+) -> tuple[Link, int]:
+    """`delete_link`, inside the caller's transaction; answers the link as it was, too."""
+    link = links.get(conn, link_id)
+    if version is not None and link.version != version:
+        raise PreconditionFailedError(f"Link {link_id} has changed since you read it: read it again.")
+    count = links.delete(conn, link_id, delete_mirrors=delete_mirrors)
+    _record(conn, by, "link.deleted", link, delete_mirrors=delete_mirrors, mirrors=count)
+    return link, count
 
 
 def resolve_held(engine: Engine, by: By, hold_id: UUID, *, approved: bool) -> Held:
@@ -111,7 +161,7 @@ def resolve_held(engine: Engine, by: By, hold_id: UUID, *, approved: bool) -> He
     with engine.database.person(by.user_id) as conn:
         decided = held.resolve(conn, hold_id, approved=approved, user_id=by.user_id, actor=by.actor)
     if approved:
-        _ask_push(engine, by, [decided.target_calendar_id])
+        ask_push(engine, by, [decided.target_calendar_id])
     return decided
 
 
@@ -132,7 +182,7 @@ def sync_now(engine: Engine, by: By, *, calendar_id: UUID | None = None, link_id
             )
         ]
     _ask_pull(engine, by, chosen)
-    _ask_push(engine, by, chosen)
+    ask_push(engine, by, chosen)
     return asked
 
 
@@ -203,7 +253,8 @@ def _ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
         lanes.ask_pull(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id)
 
 
-def _ask_push(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+def ask_push(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+    """Send what writes to these calendars, if anything is due."""
     with _postponed_if_refused(by):
         lanes.ask_push(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id, now=by.now)
 

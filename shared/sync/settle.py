@@ -21,7 +21,7 @@ from shared.providers.port import Failed, Written
 from shared.sync import sightings, writes
 from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
-from shared.sync.store import journal, mappings, mirrors
+from shared.sync.store import journal, mappings, mirrors, undo_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,19 @@ def settle(
     """
     if standing is None:
         return False  # its link was deleted meanwhile, and with it everything there is to record
+    failed = _settled(conn, calendar, work, standing, key=key, now=now)
+    if work.undo_run is not None:
+        _note_undone(conn, work, work.undo_run)
+    return failed
+
+
+def _settled(
+    conn: Connection, calendar: SyncedCalendar, work: Work, standing: Mapping, *, key: DataKey, now: datetime
+) -> bool:
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
+    if work.undo_run is not None and _is_changed(work, error):
+        mappings.keep(conn, work.mapping)
+        return False
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
         mappings.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
         return False
@@ -66,6 +78,31 @@ def settle(
         mirrors.mark_cancelled(conn, work.mapping)
         return False
     return _written(conn, calendar, work, standing, key=key, now=now)
+
+
+def _is_changed(work: Work, error: KalendsError | None) -> bool:
+    """Whether somebody else has changed what was to be put back: seen before, or just now by a precondition."""
+    if error is None:
+        return False
+    raced = isinstance(error, PreconditionFailedError) and not work.was_checked
+    return raced or error.error_code == undo_items.CHANGED
+
+
+def _note_undone(conn: Connection, work: Work, undo_run: UUID) -> None:
+    """Done or refused, or else it is tried again."""
+    refused = work.refused or next(
+        (
+            answer.error
+            for answer in (work.root_answer, *(answer for _, answer in work.occurrence_answers))
+            if isinstance(answer, Failed)
+        ),
+        None,
+    )
+    if refused is None:
+        undo_items.settle(conn, undo_run, work.mapping.id, outcome="done")
+    elif mappings.is_settled(conn, work.mapping):
+        reason = f"{refused.error_code}: {refused.message}"
+        undo_items.settle(conn, undo_run, work.mapping.id, outcome="refused", reason=reason)
 
 
 def _written(

@@ -64,7 +64,7 @@ def observe(conn: Connection, sights: Iterable[Sight], *, is_full: bool, now: da
         mapping = sight.mapping
         if mapping.mirror_event_id is None and not sight.is_gone:
             _note_creation(conn, mapping.id, mapping.mirror_key)
-        if mapping.wanted != "present":
+        if mapping.is_removal:
             if sight.is_gone and not mapping.is_due:
                 mappings.save_gone(conn, mapping, done=True)
             continue

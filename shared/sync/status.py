@@ -305,7 +305,7 @@ def _counts(conn: Connection) -> dict[UUID, Counts]:
                    count(*) FILTER (WHERE waits AND lane = 1) AS backfill,
                    count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'frozen') AS frozen,
                    min(next_attempt_at) FILTER (WHERE waits) AS next_attempt_at
-              FROM (SELECT *, requested > done AND state = 'open' AS waits FROM event_mappings) m
+              FROM (SELECT *, requested > done AND state IN ('open', 'undone') AS waits FROM event_mappings) m
              GROUP BY link_id
             """
         ).fetchall()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.calendar import mask
+from shared.calendar import codec, exposure, mask
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
 from shared.sync import differences, marker, plan
 from shared.sync.differences import Applied, Differences
-from shared.sync.store import events
+from shared.sync.store import events, undo_items
 from shared.sync.store.journal import Intent
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
-    `refused` says why this one cannot be rendered at all; then nothing is written. `entries` are the journal's, by
-    occurrence (None: the root).
+    `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run` is the run of kind
+    undo that this is done for; `was_checked` says that an earlier attempt may have written already. `entries` are the
+    journal's, by occurrence (None: the root).
     """
 
     mapping: mappings.Mapping
@@ -44,6 +45,8 @@ class Work:
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
+    undo_run: UUID | None = None
+    was_checked: bool = False
     root_answer: Written | Failed | None = None
     occurrence_answers: list[tuple[WriteOccurrence | CancelOccurrence, Written | Failed]] = field(default_factory=list)
     entries: dict[str | None, UUID] = field(default_factory=dict)
@@ -51,12 +54,14 @@ class Work:
     @property
     def is_removal(self) -> bool:
         """Whether the mirror is to go."""
-        return self.mapping.wanted == "absent"
+        return self.mapping.is_removal
 
     @property
     def root_write(self) -> Write | None:
         """The write of the single event or master, if there is one."""
         mapping = self.mapping
+        if self.refused is not None:
+            return None
         if self.is_removal:
             if mapping.mirror_event_id is not None:
                 return Delete(
@@ -98,24 +103,30 @@ class Work:
             else answer.event.etag != self.mapping.mirror_etag
         )
 
-    def intents(self) -> list[Intent]:
-        """Everything that may be sent, for the journal."""
+    def intents(self, run_id: UUID) -> list[Intent]:
+        """Everything that may be sent, for the journal: of the run that takes another back, or else of this one."""
         event_id = self.mapping.mirror_event_id or self.mapping.mirror_key
         operations: dict[str | None, str] = {}
         if self.root_write is not None:
             operations[None] = {Insert: "insert", Delete: "delete"}.get(type(self.root_write), "update")
-        if self.differences is not None:
+        if self.differences is not None and self.refused is None:
             for key, appearance in self.differences.occurrences.items():
                 operations[key] = "cancel_occurrence" if appearance is None else "write_occurrence"
         return [
-            Intent(mapping_id=self.mapping.id, operation=operation, occurrence=key, mirror_event_id=event_id)
+            Intent(
+                run_id=self.undo_run or run_id,
+                mapping_id=self.mapping.id,
+                operation=operation,
+                occurrence=key,
+                mirror_event_id=event_id,
+            )
             for key, operation in operations.items()
         ]
 
     def occurrence_writes(self) -> list[WriteOccurrence | CancelOccurrence]:
         """The writes of occurrences that differ, once the master is there."""
         event_id = self.root_answer.event_id if isinstance(self.root_answer, Written) else self.mapping.mirror_event_id
-        if self.differences is None or event_id is None or isinstance(self.root_answer, Failed):
+        if self.differences is None or event_id is None or self.refused or isinstance(self.root_answer, Failed):
             return []
         return [
             CancelOccurrence(series_id=event_id, key=key)
@@ -132,27 +143,54 @@ def prepare(
     links: Mapping[UUID, Link],
     *,
     source_key: Callable[[UUID], DataKey],
+    key: DataKey,
     secrets: Sequence[bytes],
 ) -> list[Work]:
-    """Render what is due. `source_key` gives the data key of a source calendar's connection."""
+    """Render what is due. `source_key` gives the data key of a source calendar's connection, `key` is the target's."""
     by_source: dict[tuple[UUID, bool], set[str]] = {}
     for mapping in due:
-        if mapping.wanted == "present":
+        if not mapping.is_removal:
             place = (mapping.source_calendar_id, links[mapping.link_id].mask.needs_text)
             by_source.setdefault(place, set()).add(mapping.source_event_id)
     units = {
         place: events.units(conn, place[0], sorted(roots), key=source_key(place[0]), with_text=place[1])
         for place, roots in by_source.items()
     }
+    undoing = undo_items.waiting(conn, [mapping.id for mapping in due])
     work: list[Work] = []
     for mapping in due:
         link = links[mapping.link_id]
-        one = Work(mapping=mapping, marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id))
-        if mapping.wanted == "present":
+        undo_run, was_checked = undoing.get(mapping.id, (None, False))
+        one = Work(
+            mapping=mapping,
+            marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id),
+            undo_run=undo_run,
+            was_checked=was_checked,
+        )
+        if not mapping.is_removal:
             unit = units[mapping.source_calendar_id, link.mask.needs_text].get(mapping.source_event_id)
-            _render(one, unit, link)
+            if mapping.undo_to is not None:
+                _put_back(one, mapping.undo_to, unit, link, key=key)
+            else:
+                _render(one, unit, link)
         work.append(one)
     return work
+
+
+def put_back(undo_to: bytes, mapping_id: UUID, unit: Unit | None, link: Link, *, key: DataKey) -> Mirror:
+    """An earlier mirror as today's mask of the link allows it (promise 12: masked text is never restored)."""
+    earlier = codec.mirror_from_json(key.open(undo_to, aad=str(mapping_id)))
+    return exposure.under(earlier, link.mask, source=unit.root if unit else None)
+
+
+def mirror_of(unit: Unit, link: Link) -> Mirror:
+    """What readers of the target see of a unit through a link. Raises InvalidError for a rule nobody can expand."""
+    return mask.mirror(unit, link.mask, shows=lambda event: plan.shows(event, link))
+
+
+def _put_back(work: Work, undo_to: bytes, unit: Unit | None, link: Link, *, key: DataKey) -> None:
+    work.mirror = put_back(undo_to, work.mapping.id, unit, link, key=key)
+    work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
 
 
 def _render(work: Work, unit: Unit | None, link: Link) -> None:
@@ -164,7 +202,7 @@ def _render(work: Work, unit: Unit | None, link: Link) -> None:
         )
         return
     try:
-        work.mirror = mask.mirror(unit, link.mask, shows=lambda event: plan.shows(event, link))
+        work.mirror = mirror_of(unit, link)
         work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
     except InvalidError as error:
         work.refused = error

@@ -316,3 +316,25 @@ class TestSyncNow:
 
         assert answer.status_code == 202
         assert world.rows("SELECT bool_and(requested > done) FROM calendar_sync_state") == [(True,)]
+
+
+class TestExplanation:
+    def test_every_link_says_why_in_sentences(self, ada: Caller, link: Link) -> None:
+        (found,) = ada.json("/api/events/explanation", event="dentist")["items"]
+
+        assert (found["title"], found["calendar_name"], found["mirror_of"]) == ("Dentist", "home", None)
+        (told,) = found["links"]
+        assert (told["verdict"], told["hidden"]) == ("mirrored", ["description", "location"])
+        assert told["sentences"] == ["It is mirrored, and its mirror is up to date."]
+
+    def test_an_event_that_nobody_knows_is_not_found(self, ada: Caller, link: Link) -> None:
+        unknown = ada.get("/api/events/explanation", params={"event": "nothing"})
+        unnamed = ada.get("/api/events/explanation")
+
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "EVENT.NOT_FOUND")
+        assert (unnamed.status_code, list(unnamed.json()["fields"])) == (400, ["query.event"])
+
+    def test_somebody_elses_is_not_found(self, call: Any, link: Link) -> None:
+        eve = call(email="eve@example.com")
+
+        assert eve.get("/api/events/explanation", params={"event": "dentist"}).status_code == 404

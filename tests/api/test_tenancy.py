@@ -39,9 +39,13 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
     world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
     ((token,),) = world.rows("SELECT id FROM api_tokens")
+    ((run,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id DESC LIMIT 1")
+    plan = ada.post("/api/plans", {"link_id": str(link.id), "change": {"privacy": "busy"}}).json()["id"]
     return {
         "link_id": str(link.id),
         "held_id": str(held),
+        "plan_id": plan,
+        "run_id": str(run),
         "token_id": str(token),
         "connection_id": str(world.connection_id),
         "calendar_id": str(source),
@@ -77,6 +81,8 @@ def body_of(operation: dict[str, Any], hers: dict[str, str]) -> dict[str, Any] |
     name = schema.get("$ref", schema.get("allOf", [{}])[0].get("$ref", "")).rpartition("/")[2]
     fields = DOCUMENT["components"]["schemas"][name]["properties"]
     chosen = {field: hers[field] for field in fields if field in hers}
+    if name == "NewPlan":
+        return {"link_id": hers["link_id"], "resync": True}
     if name == "SyncRequest":
         chosen = {"link_id": hers["link_id"]}
     return {**chosen, **{field: value for field, value in (("name", "x"), ("privacy", "full")) if field in fields}}

@@ -165,3 +165,44 @@ class TestDelete:
 
         assert "--delete-mirrors or --keep-mirrors" in ran.err
         assert len(adas("links", "list", "--json").json) == 1
+
+
+class TestPreview:
+    @pytest.fixture(autouse=True)
+    def _mirrored(self, world: World, link: Link) -> None:
+        world.put(link.source_calendar_id, event("dentist"))
+        world.look(link.source_calendar_id)
+        world.run()
+
+    def test_a_change_is_shown_and_carried_out_by_its_id(self, adas: Kalends, world: World, link: Link) -> None:
+        ran = adas("links", "preview", str(link.id), "--privacy", "busy", "--busy-title", "Taken")
+        plan = next(line.split()[1] for line in ran.out.splitlines() if line.startswith("plan "))
+        done = adas("links", "apply", plan)
+        world.run()
+        again = adas("links", "apply", plan, code=1)
+
+        assert re.search(r"rewrite: +1", ran.out)
+        assert re.search(r"rewrite +Dentist +Taken", ran.out)
+        assert f"kalends links apply {plan}" in ran.err
+        assert done.out == f"Carried out: change of link {link.id}.\n"
+        assert "(PLAN.APPLIED)" in again.err
+        assert [one.text and one.text.title for one in world.mirrors(link.target_calendar_id)] == ["Taken"]
+
+    def test_a_new_link_a_deletion_and_reading_anew_are_shown(self, adas: Kalends, world: World, link: Link) -> None:
+        world.calendar("Other")
+
+        new = adas("links", "preview", "--source", "Home", "--target", "Other", "--json").json
+        gone = adas("links", "preview", str(link.id), "--delete-mirrors", "--json").json
+        anew = adas("links", "preview", str(link.id), "--resync", "--json").json
+
+        assert [new["counts"]["create"], gone["counts"]["remove"], anew["counts"]["leave"]] == [1, 1, 1]
+
+    @pytest.mark.parametrize("words", [(), ("LINK",), ("LINK", "--resync", "--keep-mirrors"), ("--source", "Home")])
+    def test_what_is_not_one_thing_is_refused(self, adas: Kalends, link: Link, words: tuple[str, ...]) -> None:
+        said = [str(link.id) if word == "LINK" else word for word in words]
+
+        assert "(CLI.USAGE)" in adas("links", "preview", *said, code=2).err
+
+
+def test_one_is_read_anew(adas: Kalends, link: Link) -> None:
+    assert adas("links", "resync", str(link.id)).out == "Reading anew: Home → Work.\n"

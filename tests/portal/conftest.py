@@ -76,3 +76,12 @@ def hold(world: World, link: Link) -> str:
     world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
     return str(held)
+
+
+def planned_and_written(ada: Browser, world: World, link: Link) -> dict[str, object]:
+    """Ada was shown what a change writes, and something was written; answers the ids of plan and run."""
+    address = f"/links/{link.id}/edit"
+    ada.send(ada.open(address), address)
+    ((plan,),) = world.rows("SELECT id FROM sync_plans")
+    ((run,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id LIMIT 1")
+    return {"plan_id": plan, "run_id": run}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -125,23 +126,39 @@ class TestLink:
         address = f"/links/{link.id}/edit"
 
         looked = ada.send(ada.open(address), address, privacy="busy", busy_title="Taken", look="on")
-        page = ada.send(looked, address)
+        planned = ada.send(looked, address)
+        before = [mirror.text and mirror.text.title for mirror in world.mirrors(link.target_calendar_id)]
+        page = ada.send(planned, planned.forms[-1].action)
         world.run()
 
         assert "Only that you are busy Taken" in looked.text
+        assert "Rewritten 1" in planned.text
+        assert re.search("Rewritten Dentist .* Taken", planned.text)
+        assert before == ["Dentist"]
         assert "The link is changed" in page.text
         assert [mirror.text and mirror.text.title for mirror in world.mirrors(link.target_calendar_id)] == ["Taken"]
 
     def test_whoever_changes_an_older_state_is_told(self, ada: Browser, link: Link) -> None:
         address = f"/links/{link.id}/edit"
         form = ada.open(address)
-        ada.send(form, address, busy_title="Taken")
+        planned = ada.send(form, address, busy_title="Taken")
+        again = ada.send(form, address, busy_title="Engaged")
+        ada.send(planned, planned.forms[-1].action)
 
         page = ada.send(form, address, busy_title="Engaged")
+        outdated = ada.send(again, again.forms[-1].action)
         bad = ada.send(ada.open(address), address, busy_title="")
 
         assert (page.status, "Somebody changed this meanwhile" in page.text) == (412, True)
+        assert (outdated.status, "Preview again" in outdated.text) == (409, True)
         assert (bad.status, "must have 1 to 200" in bad.text) == (400, True)
+
+    def test_reading_it_anew_is_shown_before_it_is_done(self, ada: Browser, link: Link) -> None:
+        planned = ada.send(ada.open(f"/links/{link.id}"), f"/links/{link.id}/resync")
+        page = ada.send(planned, planned.forms[-1].action)
+
+        assert "Left as they are 1" in planned.text
+        assert "read anew" in page.text
 
     @pytest.mark.parametrize(("answer", "left", "told"), [("true", 0, "being removed"), ("false", 1, "is deleted")])
     def test_deleting_asks_what_becomes_of_the_mirrors(

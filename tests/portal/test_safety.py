@@ -11,7 +11,7 @@ from shared.control.gates import Operation
 from shared.core import clock
 from tests.api.conftest import PASSWORD
 from tests.portal.browser import Browser, Page
-from tests.portal.conftest import hold
+from tests.portal.conftest import hold, planned_and_written
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class TestSafety:
     ) -> None:
         held = hold(world, link)
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": "x", "token": "x"}
+        ids |= planned_and_written(ada, world, link)
         before = world.rows("SELECT count(*) FROM audit_log")
 
         for page in PAGES:
@@ -67,6 +68,8 @@ class TestSafety:
         held = hold(world, link)
         hers = [str(link.id), held, str(world.connection_id), *map(str, (link.source_calendar_id,))]
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": uuid4()}
+        ids |= planned_and_written(ada, world, link)
+        hers += [str(ids[name]) for name in ("plan_id", "run_id")]
         with served.client() as client:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]

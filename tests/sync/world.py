@@ -178,9 +178,9 @@ def as_json(value: object) -> str:
     return json.dumps(value, default=str)
 
 
-def by(world: World) -> By:
+def by(world: World, *, later: timedelta = timedelta()) -> By:
     """Whoever asks, in tests."""
-    return By(user_id=world.user_id, actor="test", correlation_id="test", now=clock.now())
+    return By(user_id=world.user_id, actor="test", correlation_id="test", now=clock.now() + later)
 
 
 def occurrence(series: Event, place: int, **fields: Any) -> Event:

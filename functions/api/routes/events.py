@@ -11,7 +11,7 @@ from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import After, Limit, Out, Page, When, cursor, page, place
 from shared.calendar.span import Window
-from shared.sync import activity
+from shared.sync import activity, explain
 
 router = new_router()
 
@@ -33,6 +33,76 @@ class AgendaItem(Out):
     repeats: bool
     link_id: UUID | None
     source_event_id: str | None
+
+
+class LinkExplanation(Out):
+    """How an event stands in one link. `sentences` say why, `todo` what to do next (empty: nothing).
+
+    `reason` is a word for programs. `hidden` names the fields that readers of the mirror do not see.
+    """
+
+    link_id: UUID
+    source_name: str
+    target_name: str
+    verdict: Literal[
+        "mirrored",
+        "waiting",
+        "held",
+        "kept",
+        "frozen",
+        "undone",
+        "skipped",
+        "left_out",
+        "outside",
+        "gone",
+        "mirror",
+        "deleting",
+    ]
+    reason: str
+    sentences: list[str]
+    todo: str
+    mirror_event_id: str | None
+    hidden: list[str]
+    due_since: datetime | None
+    next_attempt_at: datetime | None
+    attempts: int
+    last_attempt_at: datetime | None
+    last_error: str | None
+    last_written_at: datetime | None
+    proven_at: datetime | None
+
+
+class Explanation(Out):
+    """One event. `mirror_of` is set for a mirror: the event it stands for, which is explained as well."""
+
+    calendar_id: UUID
+    calendar_name: str
+    event_id: str
+    occurrence: str | None
+    is_mirror: bool
+    mirror_of: str | None
+    title: str | None
+    when: When | None
+    links: list[LinkExplanation]
+
+
+class Explanations(Out):
+    """Several, where an id means several: a mirror and its source, or one id in several calendars."""
+
+    items: list[Explanation]
+
+
+@router.get("/api/events/explanation", tags=["events"])
+def explain_event(
+    visit: Here,
+    event: Annotated[
+        str, Query(min_length=1, max_length=1024, description="The event's id: ours, the provider's, or a mirror's.")
+    ],
+) -> Explanations:
+    """Why an event is mirrored or not, link by link, and what to do next."""
+    with visit.mine() as conn:
+        found = explain.explain(conn, visit.engine.data_key, event, now=visit.now)
+    return Explanations(items=[_explained(one) for one in found])
 
 
 @router.get("/api/events", tags=["events"])
@@ -75,4 +145,18 @@ def _shape(one: activity.Item) -> AgendaItem:
         repeats=one.repeats,
         link_id=one.link_id,
         source_event_id=one.source_event_id,
+    )
+
+
+def _explained(one: explain.Explanation) -> Explanation:
+    return Explanation(
+        calendar_id=one.calendar_id,
+        calendar_name=one.calendar_name,
+        event_id=one.event_id,
+        occurrence=one.occurrence,
+        is_mirror=one.is_mirror,
+        mirror_of=one.mirror_of,
+        title=one.title,
+        when=When.of(one.span) if one.span else None,
+        links=[LinkExplanation.model_validate(link) for link in one.links],
     )

@@ -210,6 +210,12 @@ def resume_link(visit: Here, link_id: UUID) -> Response[Link]:
     return _tagged(requests.resume_link(visit.engine, visit.by, link_id))
 
 
+@router.post("/api/links/<link_id>/resync", tags=TAGS)
+def resync_link(visit: Here, link_id: UUID) -> Response[Link]:
+    """Read both ends in full, and compare every mirror with its source once more. Nothing known is lost."""
+    return _tagged(requests.resync_link(visit.engine, visit.by, link_id))
+
+
 @router.get("/api/links/<link_id>/skipped", tags=TAGS)
 def list_skipped(visit: Here, link_id: UUID, after: After = None, limit: Limit = 50) -> Page[Skipped]:
     """What the link cannot mirror, and why."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from functions.portal import rendering
 from functions.portal.forms import LinkForm, back, identifier
-from functions.portal.views import new_link
+from functions.portal.views import new_link, planned
 from shared.calendar.span import Window
 from shared.connections import calendars
 from shared.core.errors import InvalidError, NotFoundError
-from shared.sync import activity, links, preview, requests, status
+from shared.sync import activity, links, plans, preview, requests, status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,8 @@ def edit(visit: Visit, link_id: str) -> Response:
 
 
 def change(visit: Visit, form: Form, link_id: str) -> Response:
-    """Change it, unless somebody else did meanwhile; or the form again: to look, or to be corrected."""
+    """What the change would write, to be confirmed, unless somebody else changed the link meanwhile; or the form again:
+    to look, or to be corrected."""
     chosen, filled = identifier(link_id), LinkForm.of(form)
     version = form.get("version", "")
     with visit.mine() as conn:
@@ -123,10 +124,8 @@ def change(visit: Visit, form: Form, link_id: str) -> Response:
         changes = filled.options()
     except InvalidError as error:
         return _edit_page(visit, link, filled, problem=error)
-    requests.change_link(
-        visit.engine, visit.by, chosen, version=int(version) if version.isdecimal() else None, changes=changes
-    )
-    return back(f"/links/{link_id}", told="changed")
+    proposal = plans.Proposal(action="change", link_id=chosen, options=changes)
+    return planned.show(visit, link, proposal, version=int(version) if version.isdecimal() else None)
 
 
 def ask_delete(visit: Visit, link_id: str) -> Response:

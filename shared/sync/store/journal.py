@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from psycopg.rows import class_row
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
@@ -19,17 +21,18 @@ if TYPE_CHECKING:
 class Intent:
     """One write about to be sent: `operation` on a mirror, or on its `occurrence` (None: the single event or series).
 
-    `mirror_event_id` is the event, or the key with which it is to be made.
+    `run_id` is the run it is done for. `mirror_event_id` is the event, or the key with which it is to be made.
     """
 
+    run_id: UUID
     mapping_id: UUID
     operation: str
     occurrence: str | None
     mirror_event_id: str
 
 
-def intend(conn: Connection, intents: Sequence[Intent], *, run_id: UUID) -> dict[UUID, dict[str | None, UUID]]:
-    """Note what is about to be written; returns the entries' ids by mapping and occurrence.
+def intend(conn: Connection, intents: Sequence[Intent]) -> dict[UUID, dict[str | None, UUID]]:
+    """Note what is about to be written, in this order; returns the entries' ids by mapping and occurrence.
 
     The inverse is the mirror as it was before, sealed as it stands in the mapping.
     """
@@ -39,15 +42,16 @@ def intend(conn: Connection, intents: Sequence[Intent], *, run_id: UUID) -> dict
         """
         INSERT INTO sync_journal (user_id, run_id, link_id, mapping_id, target_calendar_id, mirror_event_id, operation,
                                   occurrence, inverse, outcome)
-        SELECT m.user_id, %(run)s, m.link_id, m.id, m.target_calendar_id, u.event, u.operation, u.occurrence, m.base,
+        SELECT m.user_id, u.run, m.link_id, m.id, m.target_calendar_id, u.event, u.operation, u.occurrence, m.base,
                'intended'
-          FROM unnest(%(mappings)b::uuid[], %(events)b::text[], %(operations)b::text[], %(occurrences)b::text[])
-            AS u(mapping, event, operation, occurrence)
+          FROM unnest(%(runs)b::uuid[], %(mappings)b::uuid[], %(events)b::text[], %(operations)b::text[],
+                      %(occurrences)b::text[]) WITH ORDINALITY AS u(run, mapping, event, operation, occurrence, place)
           JOIN event_mappings m ON m.id = u.mapping
+         ORDER BY u.place
         RETURNING mapping_id, occurrence, id
         """,
         {
-            "run": run_id,
+            "runs": [intent.run_id for intent in intents],
             "mappings": [intent.mapping_id for intent in intents],
             "events": [intent.mirror_event_id for intent in intents],
             "operations": [intent.operation for intent in intents],
@@ -85,3 +89,39 @@ def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str
         """,
         (mirror_event_id, mapping_id),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """How a mirror was before a run wrote it: `inverse`, sealed, or None where there was none. `is_known`: or else it
+    was there, and its look was not kept. `last_id` is the run's last entry about it."""
+
+    mapping_id: UUID
+    inverse: bytes | None
+    is_known: bool
+    last_id: UUID
+
+
+def before_run(conn: Connection, run_id: UUID) -> list[Before]:
+    """How each mirror that a run wrote, or may have written, was before."""
+    with conn.cursor(row_factory=class_row(Before)) as cursor:
+        return cursor.execute(
+            """
+            SELECT DISTINCT ON (mapping_id) mapping_id,
+                   CASE WHEN operation <> 'insert' THEN inverse END AS inverse,
+                   operation = 'insert' OR inverse IS NOT NULL AS is_known,
+                   last_value(id) OVER (PARTITION BY mapping_id ORDER BY id
+                                        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS last_id
+              FROM sync_journal WHERE run_id = %s ORDER BY mapping_id, id
+            """,
+            (run_id,),
+        ).fetchall()
+
+
+def written_since(conn: Connection, before: Before) -> bool:
+    """Whether a mirror was written again after the run, or may have been."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM sync_journal WHERE mapping_id = %s AND id > %s)",
+        (before.mapping_id, before.last_id),
+    ).fetchone()
+    return row is not None and bool(row[0])

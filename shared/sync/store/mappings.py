@@ -22,7 +22,10 @@ LIVE, BACKFILL = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
-    """One source event in one link. Due while `requested` > `done` and `state` is open."""
+    """One source event in one link. Due while `requested` > `done` and `state` is open or undone.
+
+    One that is undone rests at `undo_to` (None: without a mirror) until its source changes, whatever is `wanted`.
+    """
 
     id: UUID
     user_id: UUID
@@ -44,6 +47,7 @@ class Mapping:
     tried: bool
     applied: dict[str, Any] | None
     base: bytes | None
+    undo_to: bytes | None
     observed: dict[str, str] | None
     mirror_etag: str | None
     rewrites: int
@@ -53,6 +57,11 @@ class Mapping:
     def is_due(self) -> bool:
         """Whether something is still to be written."""
         return self.requested > self.done
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether no mirror shall stand."""
+        return self.undo_to is None if self.state == "undone" else self.wanted == "absent"
 
     @property
     def may_have_mirror(self) -> bool:
@@ -127,6 +136,7 @@ def want(
             AS u(id, key, wanted, reason, touched)
         ON CONFLICT (link_id, source_event_id) DO UPDATE
            SET wanted = excluded.wanted, state = excluded.state, reason = excluded.reason, hold_id = excluded.hold_id,
+               undo_to = NULL,
                lane = CASE WHEN m.requested > m.done THEN least(m.lane, excluded.lane) ELSE excluded.lane END,
                requested = m.requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL,
                rewrites = 0, updated_at = now()
@@ -160,13 +170,19 @@ def count_mirrors(conn: Connection, link_id: UUID) -> int:
     return int(row[0]) if row else 0
 
 
+def first_mirrors(conn: Connection, link_id: UUID, *, limit: int) -> list[Mapping]:
+    """Some mappings of a link that have a mirror, the oldest first."""
+    clauses = "WHERE m.link_id = %(link)s AND m.mirror_event_id IS NOT NULL ORDER BY m.id LIMIT %(limit)s"
+    return _select(conn, clauses, {"link": link_id, "limit": limit})
+
+
 def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime, limit: int) -> list[Mapping]:
     """What is to be written to a calendar in this lane; links that are paused wait."""
     return _select(
         conn,
         """
         JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-        WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state = 'open'
+        WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state IN ('open', 'undone')
           AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
         ORDER BY m.next_attempt_at NULLS FIRST, m.id
         LIMIT %(limit)s
@@ -180,7 +196,7 @@ def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int
     row = conn.execute(
         """
         SELECT m.lane FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-         WHERE m.target_calendar_id = %s AND m.requested > m.done AND m.state = 'open'
+         WHERE m.target_calendar_id = %s AND m.requested > m.done AND m.state IN ('open', 'undone')
            AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
          ORDER BY m.lane LIMIT 1
         """,
@@ -223,7 +239,7 @@ def save_written(
         """
         UPDATE event_mappings
            SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
-               observed = %(observed)s,
+               observed = %(observed)s, undo_to = CASE WHEN undo_to IS NOT NULL THEN %(base)s ELSE undo_to END,
                mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
                last_error = NULL, reason = NULL, updated_at = now()
@@ -324,7 +340,8 @@ def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag
     conn.execute(
         """
         UPDATE event_mappings
-           SET applied = %s, mirror_etag = %s, requested = requested + CASE state WHEN 'open' THEN 1 ELSE 0 END
+           SET applied = %s, mirror_etag = %s, requested = requested
+               + CASE WHEN state = 'open' OR (state = 'undone' AND requested > done) THEN 1 ELSE 0 END
          WHERE id = %s
         """,
         (Jsonb(applied), etag, mapping_id),
@@ -374,6 +391,53 @@ def restore(
         },
     ).fetchone()
     return row is None or row[0] != "frozen"
+
+
+def undo(conn: Connection, mapping_id: UUID, *, undo_to: bytes | None, is_parked: bool) -> None:
+    """Have a mirror put back; one that `is_parked` rests there until its source changes."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET state = %s, undo_to = %s, reason = CASE WHEN %s THEN 'undone' END, requested = requested + 1, lane = 0,
+               attempts = 0, next_attempt_at = NULL, last_error = NULL, rewrites = 0, updated_at = now()
+         WHERE id = %s
+        """,
+        ("undone" if is_parked else "open", undo_to if is_parked else None, is_parked, mapping_id),
+    )
+
+
+def keep(conn: Connection, mapping: Mapping) -> None:
+    """Leave a mirror as it is: what was to be put back has changed since. What was asked for meanwhile stays due."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET state = CASE state WHEN 'undone' THEN 'open' ELSE state END, undo_to = NULL, reason = NULL,
+               done = greatest(done, %s), attempts = 0, next_attempt_at = NULL, last_error = NULL, updated_at = now()
+         WHERE id = %s
+        """,
+        (mapping.requested, mapping.id),
+    )
+
+
+def is_settled(conn: Connection, mapping: Mapping) -> bool:
+    """Whether what was asked for when `mapping` was claimed is over, done or given up."""
+    row = conn.execute(
+        "SELECT done >= %s FROM event_mappings WHERE id = %s", (mapping.requested, mapping.id)
+    ).fetchone()
+    return row is None or bool(row[0])
+
+
+def follow(conn: Connection, mapping_ids: Sequence[UUID]) -> int:
+    """Let mirrors that rest undone follow their sources again; returns how many did rest."""
+    return conn.execute(
+        """
+        UPDATE event_mappings
+           SET state = 'open', undo_to = NULL, reason = NULL, requested = requested + 1, lane = 0, attempts = 0,
+               next_attempt_at = NULL, updated_at = now()
+         WHERE id = ANY(%s) AND state = 'undone'
+        """,
+        (list(mapping_ids),),
+    ).rowcount
 
 
 def release(conn: Connection, hold_id: UUID, *, approved: bool) -> int:

@@ -12,14 +12,23 @@ if TYPE_CHECKING:
     from shared.sync.store.calendars import SyncedCalendar
 
 
-def start(conn: Connection, *, kind: str, user_id: UUID, calendar_id: UUID, correlation_id: str, now: datetime) -> UUID:
-    """Open a run of kind pull, full or push."""
+def start(
+    conn: Connection,
+    *,
+    kind: str,
+    user_id: UUID,
+    calendar_id: UUID,
+    correlation_id: str,
+    now: datetime,
+    undoes: UUID | None = None,
+) -> UUID:
+    """Open a run of kind pull, full, push or undo."""
     row = conn.execute(
         """
-        INSERT INTO sync_runs (user_id, kind, calendar_id, correlation_id, started_at)
-        VALUES (%s, %s, %s, %s, %s) RETURNING id
+        INSERT INTO sync_runs (user_id, kind, calendar_id, correlation_id, started_at, undoes)
+        VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
         """,
-        (user_id, kind, calendar_id, correlation_id, now),
+        (user_id, kind, calendar_id, correlation_id, now, undoes),
     ).fetchone()
     if row is None:
         raise AssertionError("INSERT ... RETURNING answered nothing")

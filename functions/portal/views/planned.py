@@ -1,0 +1,42 @@
+"""What a change of a link would write, and the yes to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from functions.portal import rendering
+from functions.portal.forms import back, identifier
+from shared.connections import calendars
+from shared.sync import links, plans
+
+if TYPE_CHECKING:
+    from functions.http import Response
+    from functions.portal.forms import Form
+    from functions.visit import Visit
+    from shared.sync.links import Link
+    from shared.sync.plans import Proposal
+
+TOLD = {"create": "linked", "change": "changed", "resync": "resynced"}
+
+
+def show(visit: Visit, link: Link, proposal: Proposal, *, version: int | None = None) -> Response:
+    """Counts, samples as readers will see them, what is not known, and the button. Raises what doing it would raise."""
+    plan, found = plans.make(visit.engine, visit.by, proposal, version=version)
+    with visit.mine() as conn:
+        source, target = calendars.get(conn, link.source_calendar_id), calendars.get(conn, link.target_calendar_id)
+    return rendering.page("plan.html", visit, plan=plan, found=found, link=link, source=source, target=target)
+
+
+def resync(visit: Visit, form: Form, link_id: str) -> Response:
+    """What reading a link anew would write."""
+    with visit.mine() as conn:
+        link = links.get(conn, identifier(link_id))
+    return show(visit, link, plans.Proposal(action="resync", link_id=link.id, options={}))
+
+
+def apply(visit: Visit, form: Form, plan_id: str) -> Response:
+    """Do it, unless something has changed since."""
+    done = plans.apply(visit.engine, visit.by, identifier(plan_id))
+    if done.action == "delete":
+        return back("/", told="deleting" if done.mirrors else "deleted")
+    return back(f"/links/{done.link_id}", told=TOLD[done.action])

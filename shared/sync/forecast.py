@@ -1,0 +1,243 @@
+"""What a link would write if it were made, changed, read anew or deleted, found out without writing anything.
+
+Decided and rendered by the functions that plan and push use, over the same rows, so that what a person is shown
+beforehand is what happens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from shared.calendar import codec
+from shared.core.errors import InvalidError
+from shared.sync import apply, differences, guard, links, plan, writes
+from shared.sync.differences import Applied
+from shared.sync.store import calendars, events, mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from shared.calendar.event import Unit
+    from shared.calendar.mirror import Appearance, Mirror
+    from shared.crypto.keyring import DataKey
+    from shared.store.database import Connection
+    from shared.sync.context import Engine
+    from shared.sync.links import Link
+    from shared.sync.listing import Listing
+    from shared.sync.store.mappings import Mapping
+
+type Kind = Literal["create", "rewrite", "remove", "held"]
+
+SAMPLES = 5
+"""So many of each kind are shown."""
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One write: how the mirror looks before and after it to readers of the target; None where there is none."""
+
+    kind: Kind
+    source_event_id: str
+    before: Appearance | None
+    after: Appearance | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Forecast:
+    """Mirrors to create, rewrite, remove and leave; deletions that would be held; what is skipped or left out, and why.
+
+    `writes` counts the provider's writes, occurrences that differ among them. `unknown` says what was not looked at.
+    """
+
+    create: int = 0
+    rewrite: int = 0
+    remove: int = 0
+    leave: int = 0
+    held: int = 0
+    writes: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    samples: list[Sample] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, Any]:
+        """The numbers, as they are kept: no event is in them."""
+        return {
+            **{name: getattr(self, name) for name in ("create", "rewrite", "remove", "leave", "held", "writes")},
+            "skipped": dict(self.skipped),
+            "left_out": dict(self.left_out),
+            "unknown": list(self.unknown),
+        }
+
+    def note(self, kind: Kind, source_event_id: str, before: Appearance | None, after: Appearance | None) -> None:
+        """Keep a sample, of the first of its kind."""
+        if sum(one.kind == kind for one in self.samples) < SAMPLES:
+            self.samples.append(Sample(kind=kind, source_event_id=source_event_id, before=before, after=after))
+
+
+def needs_listing(conn: Connection, link: Link, before: Link | None, *, now: datetime) -> bool:
+    """Whether what is known of the source does not suffice: it was never read, not so far, or without its texts."""
+    calendar = calendars.get(conn, link.source_calendar_id)
+    if calendar.last_synced_at is None or calendar.window_start is None:
+        return True
+    standing = [one for one in links.of_source(conn, link.source_calendar_id) if one.id != link.id]
+    has_texts = any(one.mask.needs_text for one in (*standing, *([before] if before else [])))
+    if link.mask.needs_text and not has_texts:
+        return True
+    window = plan.window(link, now=now)
+    begins_earlier = window.start is not None and before is not None and link.days_behind > before.days_behind
+    if begins_earlier or (before is None and window.start is not None and window.start < calendar.window_start):
+        return True
+    # Google's cursor knows no end (windows._reread_if_short).
+    return (
+        calendar.provider != "google"
+        and calendar.window_end is not None
+        and (window.end is None or window.end > calendar.window_end)
+    )
+
+
+def of_link(conn: Connection, engine: Engine, link: Link, listing: Listing | None, *, now: datetime) -> Forecast:
+    """What making, changing or reading a link anew writes: every open mirror is compared with its source once more,
+    and every source event is planned. `link` is as it would be."""
+    source = calendars.get(conn, link.source_calendar_id)
+    found = Forecast(unknown=list(listing.unknown) if listing else [])
+    if listing is not None and listing.unreadable:
+        found.skipped["EVENT.UNREADABLE"] += listing.unreadable
+    shown = listing.units() if listing else {}
+    roots = sorted({*_roots(conn, link), *shown})
+    source_key = engine.data_key(conn, source.connection_id)
+    reader = _Before(conn, engine, link)
+    going: list[tuple[Mapping, Appearance | None]] = []
+    for begin in range(0, len(roots), BATCH):
+        batch = roots[begin : begin + BATCH]
+        known = mappings.of_sources(conn, link.id, batch)
+        units = events.units(conn, source.id, batch, key=source_key, with_text=link.mask.needs_text)
+        units |= {root: shown[root] for root in batch if root in shown}
+        for root in batch:
+            _count(found, going, root, units.get(root), known.get(root), link, reader, now=now)
+    must_wait = guard.must_hold(len(going), mirrors=mappings.count_mirrors(conn, link.id))
+    for mapping, before in going:
+        found.note("held" if must_wait else "remove", mapping.source_event_id, before, None)
+    found.held += len(going) if must_wait else 0
+    found.remove += 0 if must_wait else len(going)
+    found.writes += 0 if must_wait else len(going)
+    return found
+
+
+def of_deletion(conn: Connection, engine: Engine, link: Link, *, delete_mirrors: bool) -> Forecast:
+    """What deleting a link writes. What a person asks for by name is not held."""
+    found = Forecast()
+    mirrors = mappings.count_mirrors(conn, link.id)
+    if not delete_mirrors:
+        found.leave = mirrors
+        return found
+    found.remove = found.writes = mirrors
+    reader = _Before(conn, engine, link)
+    for mapping in mappings.first_mirrors(conn, link.id, limit=SAMPLES):
+        found.note("remove", mapping.source_event_id, reader.root(mapping), None)
+    return found
+
+
+def _count(
+    found: Forecast,
+    going: list[tuple[Mapping, Appearance | None]],
+    root: str,
+    unit: Unit | None,
+    known: Mapping | None,
+    link: Link,
+    reader: _Before,
+    *,
+    now: datetime,
+) -> None:
+    wish = apply.wish_for(unit, known, link, root, touched=False, now=now)
+    if wish is not None and wish.wanted == "absent":
+        if known is not None and known.may_have_mirror:
+            going.append((known, reader.root(known) if len(going) < SAMPLES else None))
+        return
+    taken = wish is not None and (known is None or known.wanted != wish.wanted or known.state == "held")
+    if known is None and not taken:
+        if unit is not None:
+            found.left_out[plan.decide(unit, link, now=now).reason] += 1
+        return
+    if known is not None and not taken:
+        if known.state == "held" and known.wanted == "absent":
+            found.held += 1
+            return
+        if known.state == "undone" and known.undo_to is not None and known.mirror_event_id is not None:
+            mirror = reader.put_back(known, unit, link)
+            _compare(found, root, mirror, known, reader)
+            return
+        if known.is_removal and not known.may_have_mirror:
+            return
+        if known.state != "open" or unit is None:
+            found.leave += 1
+            return
+        if known.wanted == "absent":  # it is on its way out already
+            found.remove += 1
+            found.writes += 1
+            return
+    if unit is not None:
+        try:
+            mirror = writes.mirror_of(unit, link)
+        except InvalidError as error:
+            found.skipped[error.error_code] += 1
+            return
+        _compare(found, root, mirror, known, reader)
+
+
+def _compare(found: Forecast, root: str, mirror: Mirror, known: Mapping | None, reader: _Before) -> None:
+    """As a push will."""
+    try:
+        wanted = differences.compare(mirror, Applied.from_json(known.applied if known else None))
+    except InvalidError as error:
+        found.skipped[error.error_code] += 1
+        return
+    if not wanted:
+        found.leave += 1
+        return
+    found.writes += (wanted.root is not None) + len(wanted.occurrences)
+    if known is None or known.mirror_event_id is None:
+        found.create += 1
+        found.note("create", root, None, mirror.root)
+        return
+    found.rewrite += 1
+    found.note("rewrite", root, reader.root(known), mirror.root)
+
+
+def _roots(conn: Connection, link: Link) -> Sequence[str]:
+    rows = conn.execute(
+        """
+        SELECT external_event_id FROM external_calendar_events
+         WHERE calendar_id = %(source)s AND booking_id IS NULL AND series_id IS NULL
+           AND sync_status NOT IN ('CANCELLED', 'FAILED')
+        UNION SELECT source_event_id FROM event_mappings WHERE link_id = %(link)s
+        """,
+        {"source": link.source_calendar_id, "link": link.id},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+class _Before:
+    """Mirrors as they were last written, opened for their owner."""
+
+    def __init__(self, conn: Connection, engine: Engine, link: Link) -> None:
+        self._key: DataKey = engine.data_key(conn, calendars.get(conn, link.target_calendar_id).connection_id)
+
+    def mirror(self, mapping: Mapping) -> Mirror | None:
+        if mapping.base is None:
+            return None
+        return codec.mirror_from_json(self._key.open(mapping.base, aad=str(mapping.id)))
+
+    def put_back(self, mapping: Mapping, unit: Unit | None, link: Link) -> Mirror:
+        """What one that rests undone looks like under the link's mask."""
+        if mapping.undo_to is None:
+            raise AssertionError(f"mapping {mapping.id} rests without a mirror")
+        return writes.put_back(mapping.undo_to, mapping.id, unit, link, key=self._key)
+
+    def root(self, mapping: Mapping) -> Appearance | None:
+        mirror = self.mirror(mapping)
+        return mirror.root if mirror else None

@@ -1,0 +1,100 @@
+"""Plans through the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from tests.sync.world import event
+
+if TYPE_CHECKING:
+    from shared.sync.links import Link
+    from tests.api.conftest import Caller
+    from tests.sync.world import World
+
+
+@pytest.fixture
+def link(world: World) -> Link:
+    home, work = world.calendar("home"), world.calendar("work")
+    world.put(home, event("dentist", title="Dentist"))
+    return world.link(home, work, privacy="title")
+
+
+def change(ada: Caller, link: Link, **changes: Any) -> dict[str, Any]:
+    answer = ada.post("/api/plans", {"link_id": str(link.id), "change": changes})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def test_a_plan_tells_what_would_be_written_and_its_samples_once(ada: Caller, link: Link) -> None:
+    made = change(ada, link, privacy="busy")
+
+    kept = ada.json(f"/api/plans/{made['id']}")
+
+    (sample,) = made.pop("samples")
+    assert (sample["before"]["title"], sample["after"]["title"], sample["kind"]) == ("Dentist", "Busy", "rewrite")
+    assert (made["counts"]["rewrite"], made["counts"]["writes"], made["counts"]["unknown"]) == (1, 1, [])
+    assert kept == made
+
+
+def test_it_is_carried_out_by_its_id_once(ada: Caller, world: World, link: Link) -> None:
+    made = change(ada, link, privacy="busy")
+
+    done = ada.post(f"/api/plans/{made['id']}/apply")
+    again = ada.post(f"/api/plans/{made['id']}/apply")
+    world.run()
+
+    assert (done.status_code, done.json()["link_id"]) == (200, str(link.id))
+    assert (again.status_code, again.json()["code"]) == (409, "PLAN.APPLIED")
+    assert [mirror.text and mirror.text.title for mirror in world.mirrors(link.target_calendar_id)] == ["Busy"]
+
+
+def test_a_changed_world_conflicts(ada: Caller, link: Link) -> None:
+    made = change(ada, link, privacy="busy")
+    ada.http.patch(f"/api/links/{link.id}", json={"days_ahead": 30})
+
+    answer = ada.post(f"/api/plans/{made['id']}/apply")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "PLAN.OUTDATED")
+    assert ada.json(f"/api/links/{link.id}")["privacy"] == "title"
+
+
+def test_a_new_link_is_planned_and_made(ada: Caller, world: World) -> None:
+    ends = {"source_calendar_id": str(world.calendar("a")), "target_calendar_id": str(world.calendar("b"))}
+
+    made = ada.post("/api/plans", {"create": ends}, headers={"idempotency-key": "k"}).json()
+    same = ada.post("/api/plans", {"create": ends}, headers={"idempotency-key": "k"}).json()
+    done = ada.post(f"/api/plans/{made['id']}/apply").json()
+
+    assert (made["link_id"], same["id"]) == (None, made["id"])
+    assert [one["id"] for one in ada.json("/api/links")["items"]] == [done["link_id"]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"link_id": str(uuid4())},
+        {"resync": True},
+        {"link_id": str(uuid4()), "resync": True, "delete_mirrors": True},
+        {"link_id": str(uuid4()), "change": {"privacy": "naked"}},
+    ],
+)
+def test_what_is_not_one_thing_is_refused(ada: Caller, body: dict[str, Any]) -> None:
+    assert (ada.post("/api/plans", body).status_code, ada.post("/api/plans", body).json()["code"]) == (
+        400,
+        "REQUEST.INVALID",
+    )
+
+
+def test_what_is_not_there_is_not_found(ada: Caller) -> None:
+    unknown = [
+        ada.get(f"/api/plans/{uuid4()}"),
+        ada.post(f"/api/plans/{uuid4()}/apply"),
+        ada.post("/api/plans", {"link_id": str(uuid4()), "resync": True}),
+        ada.post(f"/api/links/{uuid4()}/resync"),
+    ]
+
+    assert [answer.status_code for answer in unknown] == [404] * 4
