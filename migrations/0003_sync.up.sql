@@ -6,17 +6,22 @@ CREATE TABLE links (
   direction          text NOT NULL DEFAULT 'one_way' CHECK (direction IN ('one_way')),
   privacy            text NOT NULL DEFAULT 'busy' CHECK (privacy IN ('busy', 'title', 'full')),
   busy_title         text NOT NULL DEFAULT 'Busy' CHECK (length(busy_title) BETWEEN 1 AND 200),
+  title_template     text CHECK (length(title_template) BETWEEN 1 AND 200),
+  show               jsonb NOT NULL DEFAULT '{}',
   skip_all_day       boolean NOT NULL DEFAULT false,
   skip_free          boolean NOT NULL DEFAULT true,
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
+  rendering          integer NOT NULL DEFAULT 1,
   version            integer NOT NULL DEFAULT 1,
   created_at         timestamptz NOT NULL DEFAULT now(),
   updated_at         timestamptz NOT NULL DEFAULT now(),
   UNIQUE (source_calendar_id, target_calendar_id),
   CHECK (source_calendar_id <> target_calendar_id)
 );
+COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
+COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
 CREATE INDEX links_target ON links (target_calendar_id);
 CREATE INDEX links_user ON links (user_id);
@@ -141,6 +146,7 @@ CREATE TABLE event_mappings (
   base               bytea,
   observed           jsonb,
   mirror_etag        text,
+  rendering          integer NOT NULL DEFAULT 0,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
   created_at         timestamptz NOT NULL DEFAULT now(),
@@ -150,6 +156,7 @@ CREATE TABLE event_mappings (
 COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while requested > done.';
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
+COMMENT ON COLUMN event_mappings.rendering IS 'The rendering of the link under which the mirror was last brought in line.';
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
 COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';
 COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';

@@ -1,5 +1,6 @@
 """Links between calendars."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import typer
@@ -20,6 +21,26 @@ app = typer.Typer(
     name="links", help="What of one calendar appears in another, and how much others see.", no_args_is_help=True
 )
 
+
+class Field(StrEnum):
+    """What of an event shows or not."""
+
+    TITLE = "title"
+    DESCRIPTION = "description"
+    LOCATION = "location"
+    AVAILABILITY = "availability"
+
+
+Privacy = Literal["busy", "title", "full"]
+PrivacyOption = typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full.")
+ShowOption = typer.Option("--show", metavar="FIELD", help=f"Show it whatever the level says: {', '.join(Field)}.")
+HideOption = typer.Option("--hide", metavar="FIELD", help="Hide it whatever the level says.")
+TemplateOption = typer.Option(
+    metavar="TEXT",
+    help="How mirrors are called, with {title}, {calendar}, {account}, e.g. '[{account}] {title}'.",
+    show_default=False,
+)
+
 Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginning of its id.", show_default=False)]
 
 
@@ -27,11 +48,11 @@ Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginni
 def create(
     source: Annotated[str, typer.Option("--source", "--from", metavar="CALENDAR", help="Whose events appear.")],
     target: Annotated[str, typer.Option("--target", "--to", metavar="CALENDAR", help="Where they appear.")],
-    privacy: Annotated[
-        Literal["busy", "title", "full"],
-        typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full."),
-    ] = "busy",
-    busy_title: Annotated[str, typer.Option(metavar="TEXT", help="What --privacy busy calls every event.")] = "Busy",
+    privacy: Annotated[Privacy, PrivacyOption] = "busy",
+    busy_title: Annotated[str, typer.Option(metavar="TEXT", help="What stands for a hidden title.")] = "Busy",
+    title_template: Annotated[str | None, TemplateOption] = None,
+    show: Annotated[list[Field] | None, ShowOption] = None,
+    hide: Annotated[list[Field] | None, HideOption] = None,
     skip_all_day: Annotated[bool, typer.Option("--skip-all-day", help="Leave all-day events out.")] = False,
     include_free: Annotated[bool, typer.Option("--include-free", help="Also those that are shown as free.")] = False,
     days_ahead: Annotated[str, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: without end.")] = "365",
@@ -49,9 +70,15 @@ def create(
     with http.logged_in() as api:
         calendars = Calendars.of(api)
         ends = calendars.one(source), calendars.one(target)
-        mask = {"privacy": privacy, "busy_title": busy_title}
+        mask = {
+            "privacy": privacy,
+            "busy_title": busy_title,
+            "title_template": title_template,
+            "show": _shown(show, hide),
+        }
         if preview:
-            _show_preview(api.post("/api/links/preview", mask), ends[1], as_json=as_json)
+            seen = api.post("/api/links/preview", {**mask, "source_calendar_id": ends[0]["id"]})
+            _show_preview(seen, ends[1], as_json=as_json)
             return
         body = {
             "source_calendar_id": ends[0]["id"],
@@ -112,14 +139,11 @@ def show(link: Link, as_json: AsJson = False) -> None:
         ("link", chosen["id"]),
         ("source", state["source_name"]),
         ("target", state["target_name"]),
-        (
-            "privacy",
-            f"{chosen['privacy']}, as {chosen['busy_title']!r}" if chosen["privacy"] == "busy" else chosen["privacy"],
-        ),
+        ("privacy", _privacy(chosen)),
         ("left out", ", ".join(_left_out(chosen)) or "nothing"),
         ("window", f"{output.count(chosen['days_behind'], 'day')} back, {_ahead(chosen['days_ahead'])}"),
         ("state", state["state"]),
-        ("mirrors", counts["mirrors"]),
+        ("mirrors", f"{counts['mirrors']}, {counts['rewritten']} of them as the link is set now"),
         ("waiting", f"{counts['due']} to write, {counts['held']} held, {counts['frozen']} frozen"),
         ("last written", times.moment(state["last_written_at"])),
         ("source read", times.moment(state["proven_at"])),
@@ -196,6 +220,23 @@ def _days(typed: str) -> int | None:
     if not typed.isdecimal() or int(typed) < 1:
         raise typer.BadParameter(f"{typed!r} is neither a number of days nor {FOREVER!r}.", param_hint="--days-ahead")
     return int(typed)
+
+
+def _shown(show: list[Field] | None, hide: list[Field] | None) -> dict[str, bool]:
+    both = sorted(set(show or ()) & set(hide or ()))
+    if both:
+        raise typer.BadParameter(f"{both[0]} cannot be shown and hidden at once.", param_hint="--show / --hide")
+    return {**dict.fromkeys(show or (), True), **dict.fromkeys(hide or (), False)}
+
+
+def _privacy(link: Item) -> str:
+    """The level, and what is otherwise than it has it."""
+    own = [f"{'' if shows else 'no '}{field}" for field, shows in link["show"].items() if shows is not None]
+    if link["title_template"]:
+        own.append(f"as {link['title_template']!r}")
+    elif link["privacy"] == "busy":
+        own.append(f"as {link['busy_title']!r}")
+    return ", ".join([link["privacy"], *own])
 
 
 def _ahead(days: int | None) -> str:

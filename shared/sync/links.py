@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
-from shared.calendar.mask import Mask
+from shared.calendar import mask as masks
+from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from shared.store.database import Connection
 
-COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, skip_all_day,
-             skip_free, days_ahead, days_behind, state, version, created_at, updated_at"""
+COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, title_template,
+             show, skip_all_day, skip_free, days_ahead, days_behind, state, rendering, version,
+             created_at, updated_at"""
 
 LONGEST_AHEAD = 730
 """Days: what a window without bound reads where a provider needs bounds."""
 
-EDITABLE = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind")
+EDITABLE = ("privacy", "busy_title", "title_template", "show", "skip_all_day", "skip_free", "days_ahead", "days_behind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting."""
+    """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting.
+
+    `show` holds the fields that show or not whatever `privacy` says. `rendering` rises with every change of settings.
+    """
 
     id: UUID
     user_id: UUID
@@ -38,19 +44,27 @@ class Link:
     direction: str
     privacy: str
     busy_title: str
+    title_template: str | None
+    show: dict[str, bool]
     skip_all_day: bool
     skip_free: bool
     days_ahead: int | None
     days_behind: int
     state: str
+    rendering: int
     version: int
     created_at: datetime
     updated_at: datetime
 
     @property
     def mask(self) -> Mask:
-        """How much of an event shows through this link."""
-        return Mask(privacy=Privacy(self.privacy), busy_title=self.busy_title)
+        """How much of an event shows through this link; the names that a title may hold come from `with_names`."""
+        return Mask(
+            privacy=Privacy(self.privacy),
+            busy_title=self.busy_title,
+            title_template=self.title_template,
+            show=Show(**self.show),
+        )
 
 
 def get(conn: Connection, link_id: UUID) -> Link:
@@ -109,6 +123,8 @@ def create(
     target_calendar_id: UUID,
     privacy: str | None = None,
     busy_title: str = "Busy",
+    title_template: str | None = None,
+    show: Mapping[str, bool | None] | None = None,
     skip_all_day: bool = False,
     skip_free: bool = True,
     days_ahead: int | None = 365,
@@ -116,8 +132,8 @@ def create(
 ) -> Link:
     """Create a link and ask for the first full read of its source.
 
-    `privacy` defaults to busy. Raises InvalidError for a target that cannot be written to or equals the source, and
-    ConflictError when the two calendars are linked already.
+    `privacy` defaults to busy. Raises InvalidError for a target that cannot be written to or equals the source and for
+    a title template that shows too much, and ConflictError when the two calendars are linked already.
     """
     if source_calendar_id == target_calendar_id:
         raise InvalidError("A calendar cannot be linked to itself: choose another target.", code="LINK.SAME_CALENDAR")
@@ -135,12 +151,16 @@ def create(
             f"Calendar {target_calendar_id} is read-only for you: ask its owner for write access, or choose another.",
             code="LINK.TARGET_READ_ONLY",
         )
+    shown = Show(**(show or {}))
+    masks.check(
+        Mask(privacy=Privacy(privacy or Privacy.BUSY), busy_title=busy_title, title_template=title_template, show=shown)
+    )
     with conn.cursor(row_factory=class_row(Link)) as cursor:
         link = cursor.execute(
             f"""
-            INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, skip_all_day,
-                               skip_free, days_ahead, days_behind)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, title_template,
+                               show, skip_all_day, skip_free, days_ahead, days_behind)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (source_calendar_id, target_calendar_id) DO NOTHING
             RETURNING {COLUMNS}
             """,  # noqa: S608
@@ -150,6 +170,8 @@ def create(
                 target_calendar_id,
                 privacy or Privacy.BUSY.value,
                 busy_title,
+                title_template,
+                Jsonb(_decided(shown)),
                 skip_all_day,
                 skip_free,
                 days_ahead,
@@ -168,10 +190,11 @@ def create(
 
 
 def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
-    """Change privacy, filters or window; every mirror is then rendered anew, past ones included.
+    """Change privacy, filters or window; every mirror is then rendered anew, past and frozen ones included.
 
-    `version` is the one the caller read (If-Match); None changes whatever is there. Raises PreconditionFailedError
-    when somebody else changed the link in between, InvalidError for a field that cannot be changed.
+    What `changes` leaves out stays, within `show` as well. `version` is the one the caller read (If-Match); None
+    changes whatever is there. Raises PreconditionFailedError when somebody else changed the link in between,
+    InvalidError for a field that cannot be changed and for what `create` refuses.
     """
     link = get(conn, link_id)
     if version is not None and link.version != version:
@@ -179,20 +202,28 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
     unknown = set(changes) - set(EDITABLE)
     if unknown:
         raise InvalidError(f"These fields of a link cannot be changed: {', '.join(sorted(unknown))}.")
-    assignments = ", ".join(f"{name} = %({name})s" for name in EDITABLE if name in changes)
-    if not assignments:
+    if not changes:
         return link
+    if "show" in changes:
+        changes = {**changes, "show": _decided(Show(**{**link.show, **changes["show"]}))}
+    masks.check(replace(link, **changes).mask)
+    assignments = ", ".join(f"{name} = %({name})s" for name in EDITABLE if name in changes)
     conn.execute(
-        f"UPDATE links SET {assignments}, version = version + 1, updated_at = now() WHERE id = %(id)s",  # noqa: S608
-        {**changes, "id": link_id},
+        f"""
+        UPDATE links SET {assignments}, rendering = rendering + 1, version = version + 1, updated_at = now()
+         WHERE id = %(id)s
+        """,  # noqa: S608
+        {name: Jsonb(value) if isinstance(value, dict) else value for name, value in changes.items()} | {"id": link_id},
     )
     conn.execute(
         """
-        UPDATE event_mappings SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL
-         WHERE link_id = %s AND state = 'open'
+        UPDATE event_mappings
+           SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL, state = 'open', rewrites = 0
+         WHERE link_id = %s AND state IN ('open', 'frozen')
         """,
         (link_id,),
     )
+    _forget_text_unless_needed(conn, link.source_calendar_id)
     request_full_read(conn, link.source_calendar_id)
     return get(conn, link_id)
 
@@ -246,6 +277,28 @@ def finish_deletions(conn: Connection, target_calendar_id: UUID | None = None) -
     )
 
 
+def with_names(conn: Connection, links: Iterable[Link]) -> dict[UUID, Mask]:
+    """The masks of links, ready to render: with the names of the source calendar and its account where a title holds
+    them. They are those of today: a calendar that is renamed is called anew in what is written from then on."""
+    masks_by_link = {link.id: (link, link.mask) for link in links}
+    sources = {link.source_calendar_id for link, mask in masks_by_link.values() if mask.names_source}
+    names = {
+        row[0]: (row[1], row[2])
+        for row in conn.execute(
+            """
+            SELECT c.id, c.name, x.provider_email
+              FROM calendars c JOIN external_calendar_connections x ON x.id = c.connection_id WHERE c.id = ANY(%s)
+            """,
+            (list(sources),),
+        )
+    }
+    found: dict[UUID, Mask] = {}
+    for link, mask in masks_by_link.values():
+        calendar, account = names.get(link.source_calendar_id, ("", ""))
+        found[link.id] = replace(mask, calendar=calendar, account=account)
+    return found
+
+
 def request_full_read(conn: Connection, calendar_id: UUID) -> None:
     """Read the calendar in full, once: the cursor goes, everything known stays."""
     conn.execute(
@@ -257,3 +310,19 @@ def request_full_read(conn: Connection, calendar_id: UUID) -> None:
         """,
         (calendar_id,),
     )
+
+
+def _forget_text_unless_needed(conn: Connection, calendar_id: UUID) -> None:
+    """Links that hide all text keep none, of past events neither."""
+    if not any(link.mask.needs_text for link in of_source(conn, calendar_id)):
+        conn.execute(
+            """
+            UPDATE external_calendar_events SET raw_payload = NULL
+             WHERE calendar_id = %s AND booking_id IS NULL AND raw_payload IS NOT NULL
+            """,
+            (calendar_id,),
+        )
+
+
+def _decided(show: Show) -> dict[str, bool]:
+    return {name: value for name, value in asdict(show).items() if value is not None}

@@ -115,6 +115,7 @@ def _written(
         observed=observed,
         etag=etag,
         finished=not errors,
+        rendering=work.rendering,
     )
     if errors:
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)

@@ -9,6 +9,7 @@ from shared.calendar import mask
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
 from shared.sync import differences, marker, plan
+from shared.sync import links as of_links
 from shared.sync.differences import Applied, Differences
 from shared.sync.store import events
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.calendar.event import Unit
+    from shared.calendar.mask import Mask
     from shared.calendar.mirror import Mirror
     from shared.crypto.keyring import DataKey
     from shared.providers.port import Write
@@ -34,11 +36,14 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
+    `rendering` is that of the link under which it was rendered.
+
     `refused` says why this one cannot be rendered at all; then nothing is written.
     """
 
     mapping: mappings.Mapping
     marker: str
+    rendering: int
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
@@ -112,10 +117,11 @@ def prepare(
     secrets: Sequence[bytes],
 ) -> list[Work]:
     """Render what is due. `source_key` gives the data key of a source calendar's connection."""
+    masks = of_links.with_names(conn, links.values())
     by_source: dict[tuple[UUID, bool], set[str]] = {}
     for mapping in due:
         if mapping.wanted == "present":
-            place = (mapping.source_calendar_id, links[mapping.link_id].mask.needs_text)
+            place = (mapping.source_calendar_id, masks[mapping.link_id].needs_text)
             by_source.setdefault(place, set()).add(mapping.source_event_id)
     units = {
         place: events.units(conn, place[0], sorted(roots), key=source_key(place[0]), with_text=place[1])
@@ -124,15 +130,17 @@ def prepare(
     work: list[Work] = []
     for mapping in due:
         link = links[mapping.link_id]
-        one = Work(mapping=mapping, marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id))
+        how = masks[link.id]
+        signed = marker.make(secrets, mapping.id, calendar_id=calendar.remote_id)
+        one = Work(mapping=mapping, marker=signed, rendering=link.rendering)
         if mapping.wanted == "present":
-            unit = units[mapping.source_calendar_id, link.mask.needs_text].get(mapping.source_event_id)
-            _render(one, unit, link)
+            unit = units[mapping.source_calendar_id, how.needs_text].get(mapping.source_event_id)
+            _render(one, unit, link, how)
         work.append(one)
     return work
 
 
-def _render(work: Work, unit: Unit | None, link: Link) -> None:
+def _render(work: Work, unit: Unit | None, link: Link, how: Mask) -> None:
     if unit is None:
         # The source vanished between plan and push: its own plan will say what follows; nothing is written on a guess.
         work.refused = InvalidError(
@@ -141,7 +149,7 @@ def _render(work: Work, unit: Unit | None, link: Link) -> None:
         )
         return
     try:
-        work.mirror = mask.mirror(unit, link.mask, shows=lambda event: plan.shows(event, link))
+        work.mirror = mask.mirror(unit, how, shows=lambda event: plan.shows(event, link))
         work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
     except InvalidError as error:
         work.refused = error

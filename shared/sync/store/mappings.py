@@ -227,13 +227,16 @@ def save_written(
     observed: dict[str, str],
     etag: str | None,
     finished: bool,
+    rendering: int,
 ) -> None:
-    """The mirror stands as `applied` says. If that `finished` it, only what was asked for meanwhile stays due."""
+    """The mirror stands as `applied` says. If that `finished` it, only what was asked for meanwhile stays due, and
+    it is in line with this `rendering` of its link."""
     conn.execute(
         """
         UPDATE event_mappings
            SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
                observed = %(observed)s,
+               rendering = CASE WHEN %(finished)s THEN greatest(rendering, %(rendering)s) ELSE rendering END,
                mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
                last_error = NULL, reason = NULL, updated_at = now()
@@ -247,6 +250,7 @@ def save_written(
             "observed": Jsonb(observed),
             "etag": etag,
             "finished": finished,
+            "rendering": rendering,
             "done": mapping.requested,
             "id": mapping.id,
         },
