@@ -10,6 +10,7 @@ CREATE TABLE links (
   show               jsonb NOT NULL DEFAULT '{}',
   skip_all_day       boolean NOT NULL DEFAULT false,
   skip_free          boolean NOT NULL DEFAULT true,
+  filters            jsonb NOT NULL DEFAULT '{}',
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
@@ -21,6 +22,7 @@ CREATE TABLE links (
   CHECK (source_calendar_id <> target_calendar_id)
 );
 COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
+COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.filters.Filters.';
 COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
 CREATE INDEX links_target ON links (target_calendar_id);
@@ -98,6 +100,7 @@ COMMENT ON COLUMN external_calendar_events.raw_payload IS 'The event''s text, se
 COMMENT ON COLUMN external_calendar_events.checksum IS 'Keyed SHA-256 over the whole event, text included, so that it tells nothing about it.';
 CREATE UNIQUE INDEX external_calendar_events_calendar ON external_calendar_events (calendar_id, external_event_id);
 CREATE INDEX external_calendar_events_series ON external_calendar_events (calendar_id, series_id) WHERE series_id IS NOT NULL;
+CREATE INDEX external_calendar_events_meeting ON external_calendar_events (calendar_id, ical_uid) WHERE ical_uid IS NOT NULL;
 CREATE INDEX external_calendar_events_start ON external_calendar_events (calendar_id, start_time);
 CREATE UNIQUE INDEX external_calendar_events_booking ON external_calendar_events (booking_id, calendar_provider)
   WHERE booking_id IS NOT NULL;

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
 from shared.calendar import mask as masks
 from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
+from shared.sync.filters import Filters, parse, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,13 +22,23 @@ if TYPE_CHECKING:
     from shared.store.database import Connection
 
 COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, title_template,
-             show, skip_all_day, skip_free, days_ahead, days_behind, state, rendering, version,
+             show, skip_all_day, skip_free, filters, days_ahead, days_behind, state, rendering, version,
              created_at, updated_at"""
 
 LONGEST_AHEAD = 730
 """Days: what a window without bound reads where a provider needs bounds."""
 
-EDITABLE = ("privacy", "busy_title", "title_template", "show", "skip_all_day", "skip_free", "days_ahead", "days_behind")
+EDITABLE = (
+    "privacy",
+    "busy_title",
+    "title_template",
+    "show",
+    "skip_all_day",
+    "skip_free",
+    "filters",
+    "days_ahead",
+    "days_behind",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,7 @@ class Link:
     show: dict[str, bool]
     skip_all_day: bool
     skip_free: bool
+    filters: Filters
     days_ahead: int | None
     days_behind: int
     state: str
@@ -64,7 +76,20 @@ class Link:
             busy_title=self.busy_title,
             title_template=self.title_template,
             show=Show(**self.show),
+            free_responses=self.filters.free_responses,
         )
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether rendering or filtering needs what people wrote."""
+        return self.mask.needs_text or self.filters.needs_text
+
+
+def _link(*, filters: dict[str, Any], **columns: Any) -> Link:
+    return Link(filters=Filters.model_validate(filters), **columns)
+
+
+_ROW = kwargs_row(_link)
 
 
 def get(conn: Connection, link_id: UUID) -> Link:
@@ -77,13 +102,13 @@ def get(conn: Connection, link_id: UUID) -> Link:
 
 def find(conn: Connection, link_id: UUID) -> Link | None:
     """One link, or None."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(f"SELECT {COLUMNS} FROM links WHERE id = %s", (link_id,)).fetchone()  # noqa: S608
 
 
 def list_page(conn: Connection, *, after: UUID | None, limit: int) -> list[Link]:
     """Links in order of creation, after the one named."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM links WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s",  # noqa: S608
             {"after": after, "limit": limit},
@@ -92,16 +117,25 @@ def list_page(conn: Connection, *, after: UUID | None, limit: int) -> list[Link]
 
 def of_source(conn: Connection, calendar_id: UUID) -> list[Link]:
     """The links that read from a calendar, those being deleted left out."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM links WHERE source_calendar_id = %s AND state <> 'deleting' ORDER BY id",  # noqa: S608
             (calendar_id,),
         ).fetchall()
 
 
+def of_target(conn: Connection, calendar_id: UUID) -> list[Link]:
+    """The links that write to a calendar, those being deleted left out."""
+    with conn.cursor(row_factory=_ROW) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM links WHERE target_calendar_id = %s AND state <> 'deleting' ORDER BY id",  # noqa: S608
+            (calendar_id,),
+        ).fetchall()
+
+
 def touching(conn: Connection, calendar_id: UUID) -> list[Link]:
     """The links that read from or write to a calendar."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM links WHERE %s IN (source_calendar_id, target_calendar_id)",  # noqa: S608
             (calendar_id,),
@@ -110,7 +144,7 @@ def touching(conn: Connection, calendar_id: UUID) -> list[Link]:
 
 def by_ids(conn: Connection, link_ids: Sequence[UUID]) -> dict[UUID, Link]:
     """Several links by id."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         rows = cursor.execute(f"SELECT {COLUMNS} FROM links WHERE id = ANY(%s)", (list(link_ids),)).fetchall()  # noqa: S608
     return {link.id: link for link in rows}
 
@@ -127,13 +161,15 @@ def create(
     show: Mapping[str, bool | None] | None = None,
     skip_all_day: bool = False,
     skip_free: bool = True,
+    filters: dict[str, Any] | None = None,
     days_ahead: int | None = 365,
     days_behind: int = 1,
 ) -> Link:
     """Create a link and ask for the first full read of its source.
 
-    `privacy` defaults to busy. Raises InvalidError for a target that cannot be written to or equals the source and for
-    a title template that shows too much, and ConflictError when the two calendars are linked already.
+    `privacy` defaults to busy. Raises InvalidError for a target that cannot be written to or equals the source, for a
+    title template that shows too much and for filters that are not understood, and ConflictError when the two
+    calendars are linked already.
     """
     if source_calendar_id == target_calendar_id:
         raise InvalidError("A calendar cannot be linked to itself: choose another target.", code="LINK.SAME_CALENDAR")
@@ -151,16 +187,16 @@ def create(
             f"Calendar {target_calendar_id} is read-only for you: ask its owner for write access, or choose another.",
             code="LINK.TARGET_READ_ONLY",
         )
-    shown = Show(**(show or {}))
+    shown, left_out = Show(**(show or {})), parse(filters or {})
     masks.check(
         Mask(privacy=Privacy(privacy or Privacy.BUSY), busy_title=busy_title, title_template=title_template, show=shown)
     )
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         link = cursor.execute(
             f"""
             INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, title_template,
-                               show, skip_all_day, skip_free, days_ahead, days_behind)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                               show, skip_all_day, skip_free, filters, days_ahead, days_behind)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (source_calendar_id, target_calendar_id) DO NOTHING
             RETURNING {COLUMNS}
             """,  # noqa: S608
@@ -174,6 +210,7 @@ def create(
                 Jsonb(_decided(shown)),
                 skip_all_day,
                 skip_free,
+                Jsonb(to_json(left_out)),
                 days_ahead,
                 days_behind,
             ),
@@ -192,9 +229,9 @@ def create(
 def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
     """Change privacy, filters or window; every mirror is then rendered anew, past and frozen ones included.
 
-    What `changes` leaves out stays, within `show` as well. `version` is the one the caller read (If-Match); None
-    changes whatever is there. Raises PreconditionFailedError when somebody else changed the link in between,
-    InvalidError for a field that cannot be changed and for what `create` refuses.
+    What `changes` leaves out stays, within `show` and `filters` as well. `version` is the one the caller read
+    (If-Match); None changes whatever is there. Raises PreconditionFailedError when somebody else changed the link in
+    between, InvalidError for a field that cannot be changed and for what `create` refuses.
     """
     link = get(conn, link_id)
     if version is not None and link.version != version:
@@ -206,14 +243,17 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
         return link
     if "show" in changes:
         changes = {**changes, "show": _decided(Show(**{**link.show, **changes["show"]}))}
+    if "filters" in changes:
+        changes = {**changes, "filters": parse({**to_json(link.filters), **changes["filters"]})}
     masks.check(replace(link, **changes).mask)
     assignments = ", ".join(f"{name} = %({name})s" for name in EDITABLE if name in changes)
+    columns = {name: to_json(value) if isinstance(value, Filters) else value for name, value in changes.items()}
     conn.execute(
         f"""
         UPDATE links SET {assignments}, rendering = rendering + 1, version = version + 1, updated_at = now()
          WHERE id = %(id)s
         """,  # noqa: S608
-        {name: Jsonb(value) if isinstance(value, dict) else value for name, value in changes.items()} | {"id": link_id},
+        {name: Jsonb(value) if isinstance(value, dict) else value for name, value in columns.items()} | {"id": link_id},
     )
     conn.execute(
         """
@@ -314,7 +354,7 @@ def request_full_read(conn: Connection, calendar_id: UUID) -> None:
 
 def _forget_text_unless_needed(conn: Connection, calendar_id: UUID) -> None:
     """Links that hide all text keep none, of past events neither."""
-    if not any(link.mask.needs_text for link in of_source(conn, calendar_id)):
+    if not any(link.needs_text for link in of_source(conn, calendar_id)):
         conn.execute(
             """
             UPDATE external_calendar_events SET raw_payload = NULL

@@ -109,6 +109,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
             calendar,
             page,
             key=run.key,
+            source_key=run.source_keys(conn),
             secrets=run.engine.webhook_secrets(),
             run_id=run.id,
             tally=tally,

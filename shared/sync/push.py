@@ -18,12 +18,9 @@ from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from uuid import UUID
 
-    from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider
-    from shared.store import database
     from shared.sync.context import Engine
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.writes import Work
@@ -115,7 +112,7 @@ def _claim(run: Run) -> list[Work]:
             run.calendar,
             due,
             links.by_ids(conn, sorted({mapping.link_id for mapping in due})),
-            source_key=_source_keys(run, conn),
+            source_key=run.source_keys(conn),
             secrets=run.engine.webhook_secrets(),
         )
         creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
@@ -136,11 +133,3 @@ def _write(provider: CalendarProvider, calendar: SyncedCalendar, work: list[Work
         answers = provider.write(calendar.remote_id, [write for _, write in occurrences])
         for (one, write), answer in zip(occurrences, answers, strict=True):
             one.occurrence_answers.append((write, answer))
-
-
-def _source_keys(run: Run, conn: database.Connection) -> Callable[[UUID], DataKey]:
-    def of_calendar(calendar_id: UUID) -> DataKey:
-        source = calendars.get(conn, calendar_id)
-        return run.engine.data_key(conn, source.connection_id)
-
-    return of_calendar

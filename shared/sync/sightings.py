@@ -100,7 +100,9 @@ def forget(applied: Applied, differing: dict[str, str], *, everything: bool = Fa
 def observed(event: Event, *, key: DataKey) -> dict[str, str]:
     """The checksum of a mirror, or of one of its occurrences, as the provider shows it, by place ("" is the root)."""
     place = occurrence_key(event.original_start) if event.original_start is not None else ""
-    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(event))}
+    # In which colour somebody likes to see a mirror is their own affair.
+    plain = event if event.text is None else replace(event, text=replace(event.text, categories=()))
+    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(plain))}
 
 
 def _note_creation(conn: Connection, mapping_id: UUID, event_id: str, *, run_id: UUID) -> bool:

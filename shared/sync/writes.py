@@ -121,7 +121,7 @@ def prepare(
     by_source: dict[tuple[UUID, bool], set[str]] = {}
     for mapping in due:
         if mapping.wanted == "present":
-            place = (mapping.source_calendar_id, masks[mapping.link_id].needs_text)
+            place = (mapping.source_calendar_id, links[mapping.link_id].needs_text)
             by_source.setdefault(place, set()).add(mapping.source_event_id)
     units = {
         place: events.units(conn, place[0], sorted(roots), key=source_key(place[0]), with_text=place[1])
@@ -134,7 +134,7 @@ def prepare(
         signed = marker.make(secrets, mapping.id, calendar_id=calendar.remote_id)
         one = Work(mapping=mapping, marker=signed, rendering=link.rendering)
         if mapping.wanted == "present":
-            unit = units[mapping.source_calendar_id, how.needs_text].get(mapping.source_event_id)
+            unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)
             _render(one, unit, link, how)
         work.append(one)
     return work

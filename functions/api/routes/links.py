@@ -32,6 +32,7 @@ from shared.calendar.mask import Mask
 from shared.calendar.mirror import Appearance, Privacy
 from shared.identity import people
 from shared.sync import activity, links, preview, requests
+from shared.sync.filters import Filters
 
 router = new_router()
 TAGS = ["links"]
@@ -79,13 +80,16 @@ class NewLink(In):
     show: Show = Show()
     skip_all_day: bool = False
     skip_free: bool = True
+    filters: Filters = Filters()
     days_ahead: DaysAhead | None = 365
     days_behind: DaysBehind = 1
 
 
 class LinkChanges(In):
-    """What shall be otherwise; what is left out stays, inside `show` as well. Every mirror is then rendered anew, past
-    ones included: `counts.rewritten` of GET /api/status says how many already are."""
+    """What shall be otherwise; what is left out stays, inside `show` and `filters` as well.
+
+    Every mirror is then rendered anew, past ones included: `counts.rewritten` of GET /api/status says how many are.
+    """
 
     privacy: PrivacyName | None = None
     busy_title: Title | None = None
@@ -93,6 +97,7 @@ class LinkChanges(In):
     show: Show | None = None
     skip_all_day: bool | None = None
     skip_free: bool | None = None
+    filters: Filters | None = None
     days_ahead: DaysAhead | None = None
     days_behind: DaysBehind | None = None
 
@@ -118,6 +123,7 @@ class Link(Out):
     show: ShownFields
     skip_all_day: bool
     skip_free: bool
+    filters: Filters
     days_ahead: int | None
     days_behind: int
     state: Literal["active", "paused", "deleting"]
@@ -225,7 +231,7 @@ def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch
             visit.by,
             link_id,
             version=version(if_match),
-            changes=body.model_dump(exclude_unset=True),
+            changes=body.model_dump(mode="json", exclude_unset=True),
         )
     )
 
