@@ -11,6 +11,8 @@ CREATE TABLE links (
   skip_all_day       boolean NOT NULL DEFAULT false,
   skip_free          boolean NOT NULL DEFAULT true,
   filters            jsonb NOT NULL DEFAULT '{}',
+  on_edit            text NOT NULL DEFAULT 'restore' CHECK (on_edit IN ('restore', 'leave')),
+  on_delete          text NOT NULL DEFAULT 'restore' CHECK (on_delete IN ('restore', 'ignore')),
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
@@ -23,6 +25,8 @@ CREATE TABLE links (
 );
 COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
 COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.filters.Filters.';
+COMMENT ON COLUMN links.on_edit IS 'What becomes of a mirror that somebody changed by hand; leave: until its source changes.';
+COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again.';
 COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
 CREATE INDEX links_target ON links (target_calendar_id);
@@ -135,7 +139,7 @@ CREATE TABLE event_mappings (
   mirror_event_id    text,
   marker             text,
   wanted             text NOT NULL CHECK (wanted IN ('present', 'absent')),
-  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded')),
+  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded', 'ignored')),
   hold_id            uuid REFERENCES held_changes ON DELETE SET NULL,
   reason             text,
   lane               smallint NOT NULL DEFAULT 0,
@@ -149,6 +153,7 @@ CREATE TABLE event_mappings (
   base               bytea,
   observed           jsonb,
   mirror_etag        text,
+  ignored            text[] NOT NULL DEFAULT '{}',
   rendering          integer NOT NULL DEFAULT 0,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
@@ -159,6 +164,7 @@ CREATE TABLE event_mappings (
 COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while requested > done.';
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
+COMMENT ON COLUMN event_mappings.ignored IS 'Occurrences of the mirror that somebody deleted by hand, to be left out; state ignored: all of it.';
 COMMENT ON COLUMN event_mappings.rendering IS 'The rendering of the link under which the mirror was last brought in line.';
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
 COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';

@@ -101,7 +101,7 @@ def page(
     if lane == mappings.BACKFILL:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
-    if sightings.observe(conn, found.mirrors.values(), run_id=run_id, is_full=lane == mappings.BACKFILL, now=now):
+    if sightings.observe(conn, list(found.mirrors.values()), run_id=run_id, is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
@@ -233,6 +233,8 @@ def _wish(
     except InvalidError as error:
         # One rule that nobody can expand skips one item: the push records why (promise 10).
         return Wish(source_event_id=root, wanted="present", reason=error.error_code, touched=touched)
+    if known is not None and known.state == "ignored" and decision.reason != "deleted":
+        return None  # somebody deleted the mirror by hand, and does not want it back
     match decision.verdict:
         case Verdict.PRESENT:
             return Wish(source_event_id=root, wanted="present", reason="", touched=touched)

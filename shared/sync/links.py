@@ -13,6 +13,7 @@ from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 from shared.sync.filters import Filters, parse, to_json
+from shared.sync.store import mappings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from shared.store.database import Connection
 
 COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, title_template,
-             show, skip_all_day, skip_free, filters, days_ahead, days_behind, state, rendering, version,
-             created_at, updated_at"""
+             show, skip_all_day, skip_free, filters, on_edit, on_delete, days_ahead, days_behind, state, rendering,
+             version, created_at, updated_at"""
 
 LONGEST_AHEAD = 730
 """Days: what a window without bound reads where a provider needs bounds."""
@@ -36,6 +37,8 @@ EDITABLE = (
     "skip_all_day",
     "skip_free",
     "filters",
+    "on_edit",
+    "on_delete",
     "days_ahead",
     "days_behind",
 )
@@ -45,7 +48,9 @@ EDITABLE = (
 class Link:
     """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting.
 
-    `show` holds the fields that show or not whatever `privacy` says. `rendering` rises with every change of settings.
+    `show` holds the fields that show or not whatever `privacy` says. `on_edit` (restore, leave) and `on_delete`
+    (restore, ignore) say what follows when somebody changes or deletes a mirror by hand. `rendering` rises with every
+    change of settings.
     """
 
     id: UUID
@@ -60,6 +65,8 @@ class Link:
     skip_all_day: bool
     skip_free: bool
     filters: Filters
+    on_edit: str
+    on_delete: str
     days_ahead: int | None
     days_behind: int
     state: str
@@ -162,6 +169,8 @@ def create(
     skip_all_day: bool = False,
     skip_free: bool = True,
     filters: dict[str, Any] | None = None,
+    on_edit: str = "restore",
+    on_delete: str = "restore",
     days_ahead: int | None = 365,
     days_behind: int = 1,
 ) -> Link:
@@ -195,8 +204,8 @@ def create(
         link = cursor.execute(
             f"""
             INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, title_template,
-                               show, skip_all_day, skip_free, filters, days_ahead, days_behind)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                               show, skip_all_day, skip_free, filters, on_edit, on_delete, days_ahead, days_behind)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (source_calendar_id, target_calendar_id) DO NOTHING
             RETURNING {COLUMNS}
             """,  # noqa: S608
@@ -211,6 +220,8 @@ def create(
                 skip_all_day,
                 skip_free,
                 Jsonb(to_json(left_out)),
+                on_edit,
+                on_delete,
                 days_ahead,
                 days_behind,
             ),
@@ -263,6 +274,8 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
         """,
         (link_id,),
     )
+    if changes.get("on_delete") == "restore":
+        mappings.heed_no_deletions(conn, link_id)
     _forget_text_unless_needed(conn, link.source_calendar_id)
     request_full_read(conn, link.source_calendar_id)
     return get(conn, link_id)

@@ -21,7 +21,7 @@ from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Writ
 from shared.sync import sightings, writes
 from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
-from shared.sync.store import journal, mappings, mirrors
+from shared.sync.store import calendars, journal, mappings, mirrors
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from shared.sync.store.mappings import Mapping
     from shared.sync.writes import Work
 
+LOOKS = 2
+"""So often a mirror whose deletion would be heeded is looked at again before it is written unconditionally."""
 REMOVAL_ATTEMPTS = 4
 """So often a mirror that may not be touched is tried to be removed; then it is left alone."""
 OCCURRENCE_ATTEMPTS = 4
@@ -162,10 +164,18 @@ def _failed(
     """Typed by what must be done: write anew, wait, or leave it until the source changes. Returns True: it failed."""
     mapping = work.mapping
     retry_at: datetime | None = None
-    counted = True
+    counted, forget_etag = True, False
     match error:
+        case PreconditionFailedError() if work.heeds_deletion and mapping.attempts < LOOKS:
+            # Perhaps it was deleted, and an unconditional write would revive it: let a pull look first.
+            calendars.request(conn, [calendar.id])
+            retry_at, forget_etag = now + _wait(mapping.attempts), False
         case PreconditionFailedError():
-            retry_at = now
+            retry_at, forget_etag = now, True
+        case NotFoundError() if work.heeds_deletion and applied is None and mapping.mirror_event_id is not None:
+            mappings.ignore(conn, mapping)
+            mirrors.mark_cancelled(conn, mapping)
+            return False
         case NotFoundError() if applied is None and mapping.mirror_event_id is not None:
             mappings.save_gone(conn, mapping, done=work.is_removal)
             return True
@@ -194,7 +204,7 @@ def _failed(
         message=error.message,
         retry_at=retry_at,
         counted=counted,
-        forget_etag=isinstance(error, PreconditionFailedError),
+        forget_etag=forget_etag,
     )
     if retry_at is None or (counted and mapping.attempts + 1 >= mirrors.SHOWN_AFTER):
         mirrors.mark_failed(

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from shared.calendar import codec
 from shared.calendar.span import occurrence_key
 from shared.store import outbox
+from shared.sync import links
 from shared.sync.differences import CANCELLED, SEEN_CANCELLED, Applied
-from shared.sync.store import journal, mappings
+from shared.sync.store import journal, mappings, mirrors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import DataKey
     from shared.providers.port import Upserted
     from shared.store.database import Connection
+    from shared.sync.links import Link
     from shared.sync.store.mappings import Mapping
 
 REWRITE_LIMIT = 3
@@ -50,8 +52,10 @@ class Sight:
             self.seen |= observed(one, key=key)
 
 
-def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full: bool, now: datetime) -> bool:
+def observe(conn: Connection, sights: Sequence[Sight], *, run_id: UUID, is_full: bool, now: datetime) -> bool:
     """Compare our mirrors with what was left of them; returns whether one must be written again.
+
+    What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`).
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
@@ -60,16 +64,25 @@ def observe(conn: Connection, sights: Iterable[Sight], *, run_id: UUID, is_full:
     show is put right, and does not count as somebody's rewriting.
     """
     again = False
+    of_links = links.by_ids(conn, sorted({sight.mapping.link_id for sight in sights})) if sights else {}
     for sight in sights:
-        mapping = sight.mapping
+        mapping, link = sight.mapping, of_links[sight.mapping.link_id]
         if mapping.mirror_event_id is None and not sight.is_gone:
             _note_creation(conn, mapping.id, mapping.mirror_key, run_id=run_id)
         if mapping.wanted != "present":
             if sight.is_gone and not mapping.is_due:
                 mappings.save_gone(conn, mapping, done=True)
             continue
+        if mapping.state == "ignored":
+            continue
+        if sight.is_gone and link.on_delete != "restore":
+            mappings.ignore(conn, mapping)
+            mirrors.mark_cancelled(conn, mapping)
+            continue
         known = mapping.observed or {}
         differing = {place: checksum for place, checksum in sight.seen.items() if known.get(place) != checksum}
+        if not sight.is_gone and not mapping.is_due and mapping.state == "open":
+            differing = _leave(conn, mapping, link, differing)
         if not differing and not sight.is_gone:
             continue
         applied = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
@@ -87,6 +100,17 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event, *, run_id: UUID) -> 
     if _note_creation(conn, mapping_id, event.root_id, run_id=run_id):
         unknown = Applied(root=None, shape="", overrides={})
         mappings.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
+
+
+def _leave(conn: Connection, mapping: Mapping, link: Link, differing: dict[str, str]) -> dict[str, str]:
+    """Leave what the link leaves of these places; what remains is to be put right."""
+    deleted = {place for place, checksum in differing.items() if place and checksum == CANCELLED}
+    ignored = deleted if link.on_delete != "restore" else set()
+    left = ignored | (differing.keys() - deleted if link.on_edit == "leave" else set())
+    if left:
+        observed = {place: differing[place] for place in left}
+        mappings.leave(conn, mapping.id, observed=observed, ignored=sorted(ignored))
+    return {place: checksum for place, checksum in differing.items() if place not in left}
 
 
 def forget(applied: Applied, differing: dict[str, str], *, everything: bool = False) -> Applied:

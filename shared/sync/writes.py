@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.calendar import mask
@@ -36,7 +36,8 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
-    `rendering` is that of the link under which it was rendered.
+    `rendering` is that of the link under which it was rendered. `heeds_deletion`: a mirror that somebody deleted by
+    hand is not to be made again.
 
     `refused` says why this one cannot be rendered at all; then nothing is written.
     """
@@ -44,6 +45,7 @@ class Work:
     mapping: mappings.Mapping
     marker: str
     rendering: int
+    heeds_deletion: bool
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
@@ -132,12 +134,23 @@ def prepare(
         link = links[mapping.link_id]
         how = masks[link.id]
         signed = marker.make(secrets, mapping.id, calendar_id=calendar.remote_id)
-        one = Work(mapping=mapping, marker=signed, rendering=link.rendering)
+        one = Work(
+            mapping=mapping,
+            marker=signed,
+            rendering=link.rendering,
+            heeds_deletion=link.on_delete != "restore",
+        )
         if mapping.wanted == "present":
             unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)
             _render(one, unit, link, how)
         work.append(one)
     return work
+
+
+def _without_ignored(mirror: Mirror, ignored: Sequence[str]) -> Mirror:
+    """Occurrences that somebody deleted by hand stay out, as far as the rule still has them."""
+    left_out = {key: None for key in ignored if mask.as_the_rule_has_it(mirror.root, key) is not None}
+    return replace(mirror, overrides=dict(sorted({**mirror.overrides, **left_out}.items()))) if left_out else mirror
 
 
 def _render(work: Work, unit: Unit | None, link: Link, how: Mask) -> None:
@@ -150,6 +163,7 @@ def _render(work: Work, unit: Unit | None, link: Link, how: Mask) -> None:
         return
     try:
         work.mirror = mask.mirror(unit, how, shows=lambda event: plan.shows(event, link))
+        work.mirror = _without_ignored(work.mirror, work.mapping.ignored)
         work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
     except InvalidError as error:
         work.refused = error

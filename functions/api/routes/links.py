@@ -38,6 +38,17 @@ router = new_router()
 TAGS = ["links"]
 
 PrivacyName = Literal["busy", "title", "full"]
+OnEdit = Annotated[
+    Literal["restore", "leave"],
+    Field(description="What becomes of a mirror that somebody changed by hand; leave: until its source changes."),
+]
+OnDelete = Annotated[
+    Literal["restore", "ignore"],
+    Field(
+        description="What follows when somebody deletes a mirror, or one of its occurrences, by hand; ignore: it is "
+        "not made again, until this is set to restore."
+    ),
+]
 Title = Annotated[str, OneLine]
 DaysAhead = Annotated[int, Field(ge=1, le=links.LONGEST_AHEAD)]
 DaysBehind = Annotated[int, Field(ge=0, le=365)]
@@ -81,6 +92,8 @@ class NewLink(In):
     skip_all_day: bool = False
     skip_free: bool = True
     filters: Filters = Filters()
+    on_edit: OnEdit = "restore"
+    on_delete: OnDelete = "restore"
     days_ahead: DaysAhead | None = 365
     days_behind: DaysBehind = 1
 
@@ -98,6 +111,8 @@ class LinkChanges(In):
     skip_all_day: bool | None = None
     skip_free: bool | None = None
     filters: Filters | None = None
+    on_edit: OnEdit | None = None
+    on_delete: OnDelete | None = None
     days_ahead: DaysAhead | None = None
     days_behind: DaysBehind | None = None
 
@@ -124,6 +139,8 @@ class Link(Out):
     skip_all_day: bool
     skip_free: bool
     filters: Filters
+    on_edit: OnEdit
+    on_delete: OnDelete
     days_ahead: int | None
     days_behind: int
     state: Literal["active", "paused", "deleting"]

@@ -21,7 +21,7 @@ LIVE, BACKFILL = 0, 1
 
 COLUMNS = """id, user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, incarnation, mirror_key,
              mirror_event_id, marker, wanted, state, hold_id, lane, requested, done, attempts, tried, applied, base,
-             observed, mirror_etag, rewrites, rewrites_since"""
+             observed, mirror_etag, ignored, rewrites, rewrites_since"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ class Mapping:
     base: bytes | None
     observed: dict[str, str] | None
     mirror_etag: str | None
+    ignored: list[str]
     rewrites: int
     rewrites_since: datetime | None
 
@@ -139,9 +140,9 @@ def want(
                lane = CASE WHEN m.requested > m.done THEN least(m.lane, excluded.lane) ELSE excluded.lane END,
                requested = m.requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL,
                rewrites = 0, updated_at = now()
-         WHERE m.wanted <> excluded.wanted
+         WHERE (m.state <> 'ignored' OR excluded.wanted = 'absent') AND (m.wanted <> excluded.wanted
             OR m.source_event_id = ANY(%(changed)s)
-            OR (m.state = 'held' AND excluded.state = 'open')
+            OR (m.state = 'held' AND excluded.state = 'open'))
         """,
         {
             "user": user_id,
@@ -239,7 +240,9 @@ def save_written(
                rendering = CASE WHEN %(finished)s THEN greatest(rendering, %(rendering)s) ELSE rendering END,
                mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
-               last_error = NULL, reason = NULL, updated_at = now()
+               last_error = NULL, reason = NULL, updated_at = now(),
+               -- Deleted by hand while it was being written: it stands again, and may be deleted again.
+               state = CASE state WHEN 'ignored' THEN 'open' ELSE state END
          WHERE id = %(id)s
         """,
         {
@@ -342,6 +345,38 @@ def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag
          WHERE id = %s
         """,
         (Jsonb(applied), etag, mapping_id),
+    )
+
+
+def ignore(conn: Connection, mapping: Mapping) -> None:
+    """Somebody deleted the mirror by hand, and it is not to be made again, whatever its source does; unless that is
+    deleted itself."""
+    save_gone(conn, mapping, done=True)
+    conn.execute("UPDATE event_mappings SET state = 'ignored', reason = 'deleted by hand' WHERE id = %s", (mapping.id,))
+
+
+def leave(conn: Connection, mapping_id: UUID, *, observed: dict[str, str], ignored: Sequence[str]) -> None:
+    """What somebody changed by hand stays: it is known now as it looks. `ignored` occurrences stay out for good."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET observed = coalesce(observed, '{}') || %s, updated_at = now(),
+               ignored = ARRAY(SELECT DISTINCT unnest(ignored || %s::text[]) ORDER BY 1)
+         WHERE id = %s
+        """,
+        (Jsonb(observed), list(ignored), mapping_id),
+    )
+
+
+def heed_no_deletions(conn: Connection, link_id: UUID) -> None:
+    """Make again what was deleted by hand and ignored."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET state = 'open', ignored = '{}', reason = NULL, requested = requested + 1, lane = 1, updated_at = now()
+         WHERE link_id = %s AND (state = 'ignored' OR ignored <> '{}')
+        """,
+        (link_id,),
     )
 
 
