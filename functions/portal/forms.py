@@ -8,6 +8,7 @@ from uuid import UUID
 
 from functions.http import Response, see_other, set_cookie
 from functions.portal import rendering
+from functions.portal.filter_form import STANDARD, FilterForm
 from shared.calendar import mask
 from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
@@ -77,6 +78,9 @@ class LinkForm:
     show_availability: str = ""
     skip_all_day: bool = False
     skip_free: bool = True
+    filters: FilterForm = STANDARD
+    on_edit: str = "restore"
+    on_delete: str = "restore"
     days_ahead: str = "365"
     days_behind: str = "1"
 
@@ -92,6 +96,9 @@ class LinkForm:
             **{f"show_{field}": form.get(f"show_{field}", "") for field in SHOWN},
             skip_all_day="skip_all_day" in form,
             skip_free="skip_free" in form,
+            filters=FilterForm.of(form),
+            on_edit=form.get("on_edit", "restore"),
+            on_delete=form.get("on_delete", "restore"),
             days_ahead=form.get("days_ahead", "365").strip(),
             days_behind=form.get("days_behind", "1").strip(),
         )
@@ -106,6 +113,9 @@ class LinkForm:
             **{f"show_{field}": _WORDS[shows] for field, shows in link.show.items()},
             skip_all_day=link.skip_all_day,
             skip_free=link.skip_free,
+            filters=FilterForm.of_filters(link.filters),
+            on_edit=link.on_edit,
+            on_delete=link.on_delete,
             days_ahead="" if link.days_ahead is None else str(link.days_ahead),
             days_behind=str(link.days_behind),
         )
@@ -138,6 +148,15 @@ class LinkForm:
                 mask.check(self.mask(self.privacy))
             except InvalidError as error:
                 fields |= error.fields
+        if self.on_edit not in ("restore", "leave"):
+            fields["on_edit"] = "choose what becomes of a changed mirror"
+        if self.on_delete not in ("restore", "ignore"):
+            fields["on_delete"] = "choose what follows when a mirror is deleted"
+        left_out: dict[str, Any] = {}
+        try:
+            left_out = self.filters.settings()
+        except InvalidError as error:
+            fields |= error.fields
         ahead = None if not self.days_ahead else _number(self.days_ahead, 1, 730)
         if self.days_ahead and ahead is None:
             fields["days_ahead"] = "must be 1 to 730 days, or empty for no end"
@@ -153,6 +172,9 @@ class LinkForm:
             "show": self.show,
             "skip_all_day": self.skip_all_day,
             "skip_free": self.skip_free,
+            "filters": left_out,
+            "on_edit": self.on_edit,
+            "on_delete": self.on_delete,
             "days_ahead": ahead,
             "days_behind": behind,
         }

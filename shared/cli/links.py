@@ -8,7 +8,7 @@ import typer
 from shared.cli import CALENDARS
 from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
-from shared.cli.client import choose
+from shared.cli.client import choose, filters
 from shared.cli.client.api import Api, Item
 from shared.cli.screen import ask, output, times
 from shared.cli.screen.output import AsJson
@@ -35,6 +35,15 @@ Privacy = Literal["busy", "title", "full"]
 PrivacyOption = typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full.")
 ShowOption = typer.Option("--show", metavar="FIELD", help=f"Show it whatever the level says: {', '.join(Field)}.")
 HideOption = typer.Option("--hide", metavar="FIELD", help="Hide it whatever the level says.")
+OnEdit = Literal["restore", "leave"]
+OnDelete = Literal["restore", "ignore"]
+FilterOption = typer.Option(
+    "--filter",
+    metavar="NAME=VALUE",
+    help=f"What is left out, once for each: {', '.join(filters.NAMES)}. E.g. title_exclude=lunch.",
+)
+OnEditOption = typer.Option(metavar="WHAT", help="A mirror changed by hand: restore it, or leave it as it is.")
+OnDeleteOption = typer.Option(metavar="WHAT", help="A mirror deleted by hand: restore it, or ignore the event.")
 TemplateOption = typer.Option(
     metavar="TEXT",
     help="How mirrors are called, with {title}, {calendar}, {account}, e.g. '[{account}] {title}'.",
@@ -55,6 +64,9 @@ def create(
     hide: Annotated[list[Field] | None, HideOption] = None,
     skip_all_day: Annotated[bool, typer.Option("--skip-all-day", help="Leave all-day events out.")] = False,
     include_free: Annotated[bool, typer.Option("--include-free", help="Also those that are shown as free.")] = False,
+    left_out: Annotated[list[str] | None, FilterOption] = None,
+    on_edit: Annotated[OnEdit, OnEditOption] = "restore",
+    on_delete: Annotated[OnDelete, OnDeleteOption] = "restore",
     days_ahead: Annotated[str, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: without end.")] = "365",
     days_behind: Annotated[int, typer.Option(min=0, metavar="DAYS", help="How far back.")] = 1,
     preview: Annotated[
@@ -86,6 +98,9 @@ def create(
             **mask,
             "skip_all_day": skip_all_day,
             "skip_free": not include_free,
+            "filters": filters.parse(left_out),
+            "on_edit": on_edit,
+            "on_delete": on_delete,
             "days_ahead": _days(days_ahead),
             "days_behind": days_behind,
         }
@@ -141,6 +156,7 @@ def show(link: Link, as_json: AsJson = False) -> None:
         ("target", state["target_name"]),
         ("privacy", _privacy(chosen)),
         ("left out", ", ".join(_left_out(chosen)) or "nothing"),
+        ("by hand", f"changed: {chosen['on_edit']}; deleted: {chosen['on_delete']}"),
         ("window", f"{output.count(chosen['days_behind'], 'day')} back, {_ahead(chosen['days_ahead'])}"),
         ("state", state["state"]),
         ("mirrors", f"{counts['mirrors']}, {counts['rewritten']} of them as the link is set now"),
@@ -155,6 +171,64 @@ def show(link: Link, as_json: AsJson = False) -> None:
             [(one["title"] or "", times.moment(one["starts_at"]), one["reason"], one["message"]) for one in skipped],
             empty="",
         )
+
+
+@app.command()
+def change(
+    link: Link,
+    privacy: Annotated[Privacy | None, PrivacyOption] = None,
+    busy_title: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for a hidden title.")] = None,
+    title_template: Annotated[str | None, TemplateOption] = None,
+    show: Annotated[list[Field] | None, ShowOption] = None,
+    hide: Annotated[list[Field] | None, HideOption] = None,
+    preset: Annotated[
+        list[Field] | None, typer.Option("--as-level", metavar="FIELD", help="Show or hide it as the level has it.")
+    ] = None,
+    skip_all_day: Annotated[
+        bool | None, typer.Option("--skip-all-day/--include-all-day", help="All-day events.")
+    ] = None,
+    include_free: Annotated[
+        bool | None, typer.Option("--include-free/--skip-free", help="Events shown as free.")
+    ] = None,
+    left_out: Annotated[list[str] | None, FilterOption] = None,
+    on_edit: Annotated[OnEdit | None, OnEditOption] = None,
+    on_delete: Annotated[OnDelete | None, OnDeleteOption] = None,
+    days_ahead: Annotated[str | None, typer.Option(metavar="DAYS", help=f"{FOREVER}: without end.")] = None,
+    days_behind: Annotated[int | None, typer.Option(min=0, metavar="DAYS", help="How far back.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a link; what is not named stays. Every mirror is brought in line, past ones included.
+
+    An empty --title-template takes the template away. Refused if somebody else changed the link meanwhile.
+    """
+    fields: dict[str, bool | None] = {**_shown(show, hide), **dict.fromkeys(preset or ())}
+    given = {
+        "privacy": privacy,
+        "busy_title": busy_title,
+        "show": fields or None,
+        "skip_all_day": skip_all_day,
+        "skip_free": None if include_free is None else not include_free,
+        "filters": filters.parse(left_out) or None,
+        "on_edit": on_edit,
+        "on_delete": on_delete,
+        "days_behind": days_behind,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if title_template is not None:
+        changes["title_template"] = title_template or None
+    if days_ahead is not None:
+        changes["days_ahead"] = _days(days_ahead)
+    if not changes:
+        raise typer.BadParameter("Say what shall be otherwise: kalends links change --help")
+    with http.logged_in() as api:
+        chosen = choose_link(api, link)
+        changed = api.patch(f"/api/links/{chosen['id']}", changes, version=chosen["version"])
+        name = link_name(chosen, Calendars.of(api))
+    if as_json:
+        output.as_json(changed)
+        return
+    output.say(f"Changed {name} ({_privacy(changed)}).")
+    output.note("Its mirrors are brought in line: kalends links show tells how many already are.")
 
 
 @app.command()
@@ -245,7 +319,7 @@ def _ahead(days: int | None) -> str:
 
 def _left_out(link: Item) -> list[str]:
     kinds = {"all-day events": link["skip_all_day"], "free events": link["skip_free"]}
-    return [kind for kind, out in kinds.items() if out]
+    return [*(kind for kind, out in kinds.items() if out), *filters.shown(link["filters"])]
 
 
 def _show_preview(found: Item, target: Item, *, as_json: bool) -> None:

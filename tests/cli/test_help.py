@@ -40,7 +40,7 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "doctor", "sync now"),
         *("connections list", "connections disconnect", "calendars list"),
-        *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
+        *("links create", "links list", "links show", "links change", "links pause", "links resume", "links delete"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),
         *("held list", "held approve", "held discard", "tokens list", "tokens create", "tokens revoke"),
         *("ops migrate", "ops admin-link", "ops doctor", "ops gates", "ops gate", "ops stop-channels", "ops rotate"),
