@@ -12,7 +12,7 @@ CREATE TABLE links (
   skip_free          boolean NOT NULL DEFAULT true,
   filters            jsonb NOT NULL DEFAULT '{}',
   on_edit            text NOT NULL DEFAULT 'restore' CHECK (on_edit IN ('restore', 'leave')),
-  on_delete          text NOT NULL DEFAULT 'restore' CHECK (on_delete IN ('restore', 'ignore')),
+  on_delete          text NOT NULL DEFAULT 'restore' CHECK (on_delete IN ('restore', 'ignore', 'decline')),
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
@@ -26,7 +26,7 @@ CREATE TABLE links (
 COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
 COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.filters.Filters.';
 COMMENT ON COLUMN links.on_edit IS 'What becomes of a mirror that somebody changed by hand; leave: until its source changes.';
-COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again.';
+COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again; decline: nor is the invitation kept.';
 COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
 CREATE INDEX links_target ON links (target_calendar_id);
@@ -177,6 +177,23 @@ CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source
 CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;
 SELECT protect_tenant_table('event_mappings', 'user_id');
 
+CREATE TABLE source_declines (
+  id          uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id     uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  mapping_id  uuid NOT NULL REFERENCES event_mappings ON DELETE CASCADE,
+  calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  event_id    text NOT NULL,
+  occurrence  text NOT NULL DEFAULT '',
+  asked_at    timestamptz NOT NULL DEFAULT now(),
+  done_at     timestamptz,
+  last_error  text,
+  UNIQUE (mapping_id, occurrence)
+);
+COMMENT ON TABLE source_declines IS 'Invitations to decline because their mirrors were deleted by hand; carried out with the next look at the source.';
+CREATE INDEX source_declines_due ON source_declines (calendar_id) WHERE done_at IS NULL;
+CREATE INDEX source_declines_user ON source_declines (user_id);
+SELECT protect_tenant_table('source_declines', 'user_id');
+
 -- Runbook 004, "Clear failed events": FAILED set back to CREATED means "push it again", not "trust that it is there".
 CREATE FUNCTION push_cleared_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -197,12 +214,12 @@ CREATE TABLE sync_journal (
   mapping_id         uuid NOT NULL,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   mirror_event_id    text NOT NULL,
-  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence')),
+  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence', 'decline')),
   occurrence         text,
   inverse            bytea,
   written_at         timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE sync_journal IS 'Every write to a provider, with its inverse: the mirror as it was before, sealed; null where there was none.';
+COMMENT ON TABLE sync_journal IS 'Every write to a provider, with its inverse: the mirror as it was before, sealed; null where there was none. A decline is written to the source.';
 CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);
 CREATE INDEX sync_journal_mapping ON sync_journal (mapping_id, id DESC);
 CREATE INDEX sync_journal_link ON sync_journal (link_id, id DESC);

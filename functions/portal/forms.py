@@ -150,7 +150,7 @@ class LinkForm:
                 fields |= error.fields
         if self.on_edit not in ("restore", "leave"):
             fields["on_edit"] = "choose what becomes of a changed mirror"
-        if self.on_delete not in ("restore", "ignore"):
+        if self.on_delete not in ("restore", "ignore", "decline"):
             fields["on_delete"] = "choose what follows when a mirror is deleted"
         left_out: dict[str, Any] = {}
         try:

@@ -36,14 +36,16 @@ PrivacyOption = typer.Option(metavar="LEVEL", help="What readers of the target s
 ShowOption = typer.Option("--show", metavar="FIELD", help=f"Show it whatever the level says: {', '.join(Field)}.")
 HideOption = typer.Option("--hide", metavar="FIELD", help="Hide it whatever the level says.")
 OnEdit = Literal["restore", "leave"]
-OnDelete = Literal["restore", "ignore"]
+OnDelete = Literal["restore", "ignore", "decline"]
 FilterOption = typer.Option(
     "--filter",
     metavar="NAME=VALUE",
     help=f"What is left out, once for each: {', '.join(filters.NAMES)}. E.g. title_exclude=lunch.",
 )
 OnEditOption = typer.Option(metavar="WHAT", help="A mirror changed by hand: restore it, or leave it as it is.")
-OnDeleteOption = typer.Option(metavar="WHAT", help="A mirror deleted by hand: restore it, or ignore the event.")
+OnDeleteOption = typer.Option(
+    metavar="WHAT", help="A mirror deleted by hand: restore it, ignore the event, or decline its invitation."
+)
 TemplateOption = typer.Option(
     metavar="TEXT",
     help="How mirrors are called, with {title}, {calendar}, {account}, e.g. '[{account}] {title}'.",

@@ -49,8 +49,8 @@ class Link:
     """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting.
 
     `show` holds the fields that show or not whatever `privacy` says. `on_edit` (restore, leave) and `on_delete`
-    (restore, ignore) say what follows when somebody changes or deletes a mirror by hand. `rendering` rises with every
-    change of settings.
+    (restore, ignore, decline) say what follows when somebody changes or deletes a mirror by hand. `rendering` rises
+    with every change of settings.
     """
 
     id: UUID

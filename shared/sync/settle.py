@@ -18,7 +18,7 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, WriteOccurrence, Written
-from shared.sync import sightings, writes
+from shared.sync import by_hand, sightings, writes
 from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
 from shared.sync.store import calendars, journal, mappings, mirrors
@@ -173,8 +173,7 @@ def _failed(
         case PreconditionFailedError():
             retry_at, forget_etag = now, True
         case NotFoundError() if work.heeds_deletion and applied is None and mapping.mirror_event_id is not None:
-            mappings.ignore(conn, mapping)
-            mirrors.mark_cancelled(conn, mapping)
+            by_hand.let_go(conn, mapping, decline=work.on_delete == by_hand.DECLINE)
             return False
         case NotFoundError() if applied is None and mapping.mirror_event_id is not None:
             mappings.save_gone(conn, mapping, done=work.is_removal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 from shared.calendar import codec
 from shared.calendar.span import occurrence_key
 from shared.store import outbox
-from shared.sync import links
+from shared.sync import by_hand, guard, links
 from shared.sync.differences import CANCELLED, SEEN_CANCELLED, Applied
-from shared.sync.store import journal, mappings, mirrors
+from shared.sync.store import journal, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,8 @@ def observe(conn: Connection, sights: Sequence[Sight], *, run_id: UUID, is_full:
     show is put right, and does not count as somebody's rewriting.
     """
     again = False
+    by_somebody = (one.mapping for one in sights if one.is_gone and one.mapping.wanted == "present")
+    gone = Counter(mapping.link_id for mapping in by_somebody)
     of_links = links.by_ids(conn, sorted({sight.mapping.link_id for sight in sights})) if sights else {}
     for sight in sights:
         mapping, link = sight.mapping, of_links[sight.mapping.link_id]
@@ -75,9 +78,10 @@ def observe(conn: Connection, sights: Sequence[Sight], *, run_id: UUID, is_full:
             continue
         if mapping.state == "ignored":
             continue
-        if sight.is_gone and link.on_delete != "restore":
-            mappings.ignore(conn, mapping)
-            mirrors.mark_cancelled(conn, mapping)
+        if sight.is_gone and link.on_delete != by_hand.RESTORE:
+            # Whoever empties a calendar does not mean to decline every meeting.
+            many = guard.must_hold(gone[link.id], mirrors=0)
+            by_hand.let_go(conn, mapping, decline=link.on_delete == by_hand.DECLINE and not many)
             continue
         known = mapping.observed or {}
         differing = {place: checksum for place, checksum in sight.seen.items() if known.get(place) != checksum}
@@ -105,11 +109,13 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event, *, run_id: UUID) -> 
 def _leave(conn: Connection, mapping: Mapping, link: Link, differing: dict[str, str]) -> dict[str, str]:
     """Leave what the link leaves of these places; what remains is to be put right."""
     deleted = {place for place, checksum in differing.items() if place and checksum == CANCELLED}
-    ignored = deleted if link.on_delete != "restore" else set()
+    ignored = deleted if link.on_delete != by_hand.RESTORE else set()
     left = ignored | (differing.keys() - deleted if link.on_edit == "leave" else set())
     if left:
         observed = {place: differing[place] for place in left}
         mappings.leave(conn, mapping.id, observed=observed, ignored=sorted(ignored))
+        for occurrence in sorted(ignored) if link.on_delete == by_hand.DECLINE else ():
+            by_hand.ask(conn, mapping, occurrence=occurrence)
     return {place: checksum for place, checksum in differing.items() if place not in left}
 
 

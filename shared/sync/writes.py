@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.calendar import mask
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
-from shared.sync import differences, marker, plan
+from shared.sync import by_hand, differences, marker, plan
 from shared.sync import links as of_links
 from shared.sync.differences import Applied, Differences
 from shared.sync.store import events
@@ -36,8 +36,8 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
-    `rendering` is that of the link under which it was rendered. `heeds_deletion`: a mirror that somebody deleted by
-    hand is not to be made again.
+    `rendering` is that of the link under which it was rendered. `on_delete` is the
+    link's answer to a mirror that somebody deleted by hand.
 
     `refused` says why this one cannot be rendered at all; then nothing is written.
     """
@@ -45,12 +45,17 @@ class Work:
     mapping: mappings.Mapping
     marker: str
     rendering: int
-    heeds_deletion: bool
+    on_delete: str
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
     root_answer: Written | Failed | None = None
     occurrence_answers: list[tuple[Write, Written | Failed]] = field(default_factory=list)
+
+    @property
+    def heeds_deletion(self) -> bool:
+        """Whether a mirror that somebody deleted by hand is not to be made again."""
+        return self.on_delete != by_hand.RESTORE
 
     @property
     def is_removal(self) -> bool:
@@ -138,7 +143,7 @@ def prepare(
             mapping=mapping,
             marker=signed,
             rendering=link.rendering,
-            heeds_deletion=link.on_delete != "restore",
+            on_delete=link.on_delete,
         )
         if mapping.wanted == "present":
             unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)

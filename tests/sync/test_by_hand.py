@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.calendar.event import Status, Text
+from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import occurrence_key
 from shared.sync import links, requests
 from shared.sync.requests import By
@@ -184,3 +184,62 @@ class TestDeleted:
 
         assert left_out == [override.id]
         assert not [one for one in world.server.visible("b") if one.is_override and one.is_cancelled]
+
+
+class TestDeclined:
+    def test_the_invitation_behind_a_deleted_mirror_is_declined_once_and_journalled(self, world):
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("e1", response=Response.ACCEPTED))
+        world.link(a, b, on_delete="decline")
+
+        world.server.remove("b", world.mirrors(b)[0].id)
+        look(world, b)
+        look(world, a, b)
+        reset(world, a, b)
+
+        assert world.server.calendars["a"].events["e1"].response is Response.DECLINED
+        assert [entry for entry in world.server.writes if entry[1] == "decline"] == [("a", "decline", "e1")]
+        assert world.rows("SELECT count(*) FROM sync_journal WHERE operation = 'decline'") == [(1,)]
+        assert world.mirrors(b) == []
+
+    def test_an_event_of_ones_own_is_only_ignored(self, world):
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("e1"))
+        world.link(a, b, on_delete="decline")
+
+        world.server.remove("b", world.mirrors(b)[0].id)
+        look(world, b)
+        look(world, a, b)
+
+        assert world.rows("SELECT count(*) FROM source_declines") == [(0,)]
+        assert world.mirrors(b) == []
+
+    def test_one_occurrence_is_declined_alone(self, world):
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=4",), response=Response.ACCEPTED))
+        world.link(a, b, on_delete="decline")
+        (mirror,) = world.mirrors(b)
+        place = event("s", hours=48).span.start
+        key = occurrence_key(place)
+
+        gone = replace(mirror, id=f"{mirror.id}_{key}", series_id=mirror.id, original_start=place, recurrence=())
+        world.put(b, replace(gone, status=Status.CANCELLED, span=None, marker=None))
+        look(world, b)
+        look(world, a, b)
+
+        answers = {name: one.response for name, one in world.server.calendars["a"].events.items()}
+        assert answers == {"s": Response.ACCEPTED, f"s_{key}": Response.DECLINED}
+
+    def test_a_calendar_that_was_emptied_declines_nothing_more_than_a_few(self, world):
+        a, b = world.calendar("a"), world.calendar("b")
+        for n in range(20):
+            world.put(a, event(f"e{n}", hours=24 + n, response=Response.ACCEPTED))
+        world.link(a, b, on_delete="decline")
+
+        for one in world.mirrors(b):
+            world.server.remove("b", one.id)
+        look(world, b)
+        look(world, a, b)
+
+        assert world.rows("SELECT count(*) FROM source_declines") == [(0,)]
+        assert world.mirrors(b) == []

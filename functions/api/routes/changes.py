@@ -19,7 +19,7 @@ class Change(Out):
 
     id: UUID
     at: datetime
-    operation: Literal["insert", "update", "delete", "write_occurrence", "cancel_occurrence"]
+    operation: Literal["insert", "update", "delete", "write_occurrence", "cancel_occurrence", "decline"]
     occurrence: str | None
     link_id: UUID | None
     source_name: str | None

@@ -43,10 +43,11 @@ OnEdit = Annotated[
     Field(description="What becomes of a mirror that somebody changed by hand; leave: until its source changes."),
 ]
 OnDelete = Annotated[
-    Literal["restore", "ignore"],
+    Literal["restore", "ignore", "decline"],
     Field(
         description="What follows when somebody deletes a mirror, or one of its occurrences, by hand; ignore: it is "
-        "not made again, until this is set to restore."
+        "not made again, until this is set to restore; decline: the invitation behind it is declined as well, and "
+        "nobody is mailed."
     ),
 ]
 Title = Annotated[str, OneLine]
