@@ -6,17 +6,28 @@ CREATE TABLE links (
   direction          text NOT NULL DEFAULT 'one_way' CHECK (direction IN ('one_way')),
   privacy            text NOT NULL DEFAULT 'busy' CHECK (privacy IN ('busy', 'title', 'full')),
   busy_title         text NOT NULL DEFAULT 'Busy' CHECK (length(busy_title) BETWEEN 1 AND 200),
+  title_template     text CHECK (length(title_template) BETWEEN 1 AND 200),
+  show               jsonb NOT NULL DEFAULT '{}',
   skip_all_day       boolean NOT NULL DEFAULT false,
   skip_free          boolean NOT NULL DEFAULT true,
+  filters            jsonb NOT NULL DEFAULT '{}',
+  on_edit            text NOT NULL DEFAULT 'restore' CHECK (on_edit IN ('restore', 'leave')),
+  on_delete          text NOT NULL DEFAULT 'restore' CHECK (on_delete IN ('restore', 'ignore', 'decline')),
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
+  rendering          integer NOT NULL DEFAULT 1,
   version            integer NOT NULL DEFAULT 1,
   created_at         timestamptz NOT NULL DEFAULT now(),
   updated_at         timestamptz NOT NULL DEFAULT now(),
   UNIQUE (source_calendar_id, target_calendar_id),
   CHECK (source_calendar_id <> target_calendar_id)
 );
+COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
+COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.filters.Filters.';
+COMMENT ON COLUMN links.on_edit IS 'What becomes of a mirror that somebody changed by hand; leave: until its source changes.';
+COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again; decline: nor is the invitation kept.';
+COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
 CREATE INDEX links_target ON links (target_calendar_id);
 CREATE INDEX links_user ON links (user_id);
@@ -95,6 +106,7 @@ COMMENT ON COLUMN external_calendar_events.raw_payload IS 'The event''s text, se
 COMMENT ON COLUMN external_calendar_events.checksum IS 'Keyed SHA-256 over the whole event, text included, so that it tells nothing about it.';
 CREATE UNIQUE INDEX external_calendar_events_calendar ON external_calendar_events (calendar_id, external_event_id);
 CREATE INDEX external_calendar_events_series ON external_calendar_events (calendar_id, series_id) WHERE series_id IS NOT NULL;
+CREATE INDEX external_calendar_events_meeting ON external_calendar_events (calendar_id, ical_uid) WHERE ical_uid IS NOT NULL;
 CREATE INDEX external_calendar_events_start ON external_calendar_events (calendar_id, start_time);
 CREATE UNIQUE INDEX external_calendar_events_booking ON external_calendar_events (booking_id, calendar_provider)
   WHERE booking_id IS NOT NULL;
@@ -129,7 +141,7 @@ CREATE TABLE event_mappings (
   mirror_event_id    text,
   marker             text,
   wanted             text NOT NULL CHECK (wanted IN ('present', 'absent')),
-  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded', 'undone')),
+  state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded', 'undone', 'ignored')),
   hold_id            uuid REFERENCES held_changes ON DELETE SET NULL,
   reason             text,
   lane               smallint NOT NULL DEFAULT 0,
@@ -144,6 +156,8 @@ CREATE TABLE event_mappings (
   undo_to            bytea,
   observed           jsonb,
   mirror_etag        text,
+  ignored            text[] NOT NULL DEFAULT '{}',
+  rendering          integer NOT NULL DEFAULT 0,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
   due_since          timestamptz NOT NULL DEFAULT now(),
@@ -154,6 +168,8 @@ CREATE TABLE event_mappings (
 COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while requested > done.';
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
+COMMENT ON COLUMN event_mappings.ignored IS 'Occurrences of the mirror that somebody deleted by hand, to be left out; state ignored: all of it.';
+COMMENT ON COLUMN event_mappings.rendering IS 'The rendering of the link under which the mirror was last brought in line.';
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
 COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';
 COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';
@@ -166,6 +182,23 @@ CREATE INDEX event_mappings_mirror ON event_mappings (target_calendar_id, mirror
 CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source_event_id);
 CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;
 SELECT protect_tenant_table('event_mappings', 'user_id');
+
+CREATE TABLE source_declines (
+  id          uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id     uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  mapping_id  uuid NOT NULL REFERENCES event_mappings ON DELETE CASCADE,
+  calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  event_id    text NOT NULL,
+  occurrence  text NOT NULL DEFAULT '',
+  asked_at    timestamptz NOT NULL DEFAULT now(),
+  done_at     timestamptz,
+  last_error  text,
+  UNIQUE (mapping_id, occurrence)
+);
+COMMENT ON TABLE source_declines IS 'Invitations to decline because their mirrors were deleted by hand; carried out with the next look at the source.';
+CREATE INDEX source_declines_due ON source_declines (calendar_id) WHERE done_at IS NULL;
+CREATE INDEX source_declines_user ON source_declines (user_id);
+SELECT protect_tenant_table('source_declines', 'user_id');
 
 -- Runbook 004, "Clear failed events": FAILED set back to CREATED means "push it again", not "trust that it is there".
 CREATE FUNCTION push_cleared_event() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -195,13 +228,13 @@ CREATE TABLE sync_journal (
   mapping_id         uuid NOT NULL,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   mirror_event_id    text NOT NULL,
-  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence')),
+  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence', 'decline')),
   occurrence         text,
   inverse            bytea,
   outcome            text NOT NULL CHECK (outcome IN ('intended', 'accepted')),
   written_at         timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE sync_journal IS 'Every write to a provider, noted before it is sent, with its inverse: the mirror as it was before, sealed; null where there was none.';
+COMMENT ON TABLE sync_journal IS 'Every write to a provider, noted before it is sent, with its inverse: the mirror as it was before, sealed; null where there was none. A decline is written to the source.';
 COMMENT ON COLUMN sync_journal.outcome IS 'Intended: perhaps accepted, nobody heard the answer. What was refused leaves the journal.';
 COMMENT ON COLUMN sync_journal.mirror_event_id IS 'Of an intended insert the mirror key, until the provider names the event.';
 CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);

@@ -8,6 +8,10 @@ from uuid import UUID
 
 from functions.http import Response, see_other, set_cookie
 from functions.portal import rendering
+from functions.portal.filter_form import STANDARD, FilterForm
+from shared.calendar import mask
+from shared.calendar.mask import Mask, Show
+from shared.calendar.mirror import Privacy
 from shared.core.errors import InvalidError, NotFoundError
 from shared.crypto import opaque
 from shared.identity import sessions
@@ -16,12 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from functions.visit import Visit
+    from shared.sync.links import Link
 
     type Form = Mapping[str, str]
 
 COOKIE = "kalends_form"
 """Ties a form that strangers fill in to their browser, so that no other site can send it."""
 LIFETIME = 3600
+SHOWN = ("title", "description", "location", "availability")
+_SHOWS = {"yes": True, "no": False}
+_WORDS = {True: "yes", False: "no"}
 
 
 def read(visit: Visit, *, public: bool) -> dict[str, str]:
@@ -63,8 +71,16 @@ class LinkForm:
     target: str = ""
     privacy: str = "busy"
     busy_title: str = "Busy"
+    title_template: str = ""
+    show_title: str = ""
+    show_description: str = ""
+    show_location: str = ""
+    show_availability: str = ""
     skip_all_day: bool = False
     skip_free: bool = True
+    filters: FilterForm = STANDARD
+    on_edit: str = "restore"
+    on_delete: str = "restore"
     days_ahead: str = "365"
     days_behind: str = "1"
 
@@ -76,10 +92,46 @@ class LinkForm:
             target=form.get("target", ""),
             privacy=form.get("privacy", "busy"),
             busy_title=form.get("busy_title", "Busy").strip(),
+            title_template=form.get("title_template", "").strip(),
+            **{f"show_{field}": form.get(f"show_{field}", "") for field in SHOWN},
             skip_all_day="skip_all_day" in form,
             skip_free="skip_free" in form,
+            filters=FilterForm.of(form),
+            on_edit=form.get("on_edit", "restore"),
+            on_delete=form.get("on_delete", "restore"),
             days_ahead=form.get("days_ahead", "365").strip(),
             days_behind=form.get("days_behind", "1").strip(),
+        )
+
+    @classmethod
+    def of_link(cls, link: Link) -> LinkForm:
+        """How a link is set."""
+        return cls(
+            privacy=link.privacy,
+            busy_title=link.busy_title,
+            title_template=link.title_template or "",
+            **{f"show_{field}": _WORDS[shows] for field, shows in link.show.items()},
+            skip_all_day=link.skip_all_day,
+            skip_free=link.skip_free,
+            filters=FilterForm.of_filters(link.filters),
+            on_edit=link.on_edit,
+            on_delete=link.on_delete,
+            days_ahead="" if link.days_ahead is None else str(link.days_ahead),
+            days_behind=str(link.days_behind),
+        )
+
+    @property
+    def show(self) -> dict[str, bool | None]:
+        """Which fields show or not; None: as the degree of privacy has it."""
+        return {field: _SHOWS.get(getattr(self, f"show_{field}")) for field in SHOWN}
+
+    def mask(self, privacy: str) -> Mask:
+        """What others would see at a degree of privacy, with everything else as the form says."""
+        return Mask(
+            privacy=Privacy(privacy),
+            busy_title=self.busy_title or "Busy",
+            title_template=self.title_template or None,
+            show=Show(**self.show),
         )
 
     def options(self) -> dict[str, Any]:
@@ -89,6 +141,22 @@ class LinkForm:
             fields["privacy"] = "choose how much others see"
         if not 1 <= len(self.busy_title) <= 200 or not self.busy_title.isprintable():
             fields["busy_title"] = "must have 1 to 200 printable characters"
+        if len(self.title_template) > 200 or not self.title_template.isprintable():
+            fields["title_template"] = "must have at most 200 printable characters"
+        elif not fields:
+            try:
+                mask.check(self.mask(self.privacy))
+            except InvalidError as error:
+                fields |= error.fields
+        if self.on_edit not in ("restore", "leave"):
+            fields["on_edit"] = "choose what becomes of a changed mirror"
+        if self.on_delete not in ("restore", "ignore", "decline"):
+            fields["on_delete"] = "choose what follows when a mirror is deleted"
+        left_out: dict[str, Any] = {}
+        try:
+            left_out = self.filters.settings()
+        except InvalidError as error:
+            fields |= error.fields
         ahead = None if not self.days_ahead else _number(self.days_ahead, 1, 730)
         if self.days_ahead and ahead is None:
             fields["days_ahead"] = "must be 1 to 730 days, or empty for no end"
@@ -100,8 +168,13 @@ class LinkForm:
         return {
             "privacy": self.privacy,
             "busy_title": self.busy_title,
+            "title_template": self.title_template or None,
+            "show": self.show,
             "skip_all_day": self.skip_all_day,
             "skip_free": self.skip_free,
+            "filters": left_out,
+            "on_edit": self.on_edit,
+            "on_delete": self.on_delete,
             "days_ahead": ahead,
             "days_behind": behind,
         }

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from functions.http import Response
+from functions.portal.filter_form import DAYS, EVENT_TYPES
 from shared.calendar.span import AllDaySpan
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"ago": ago, "span": span_in_words, "moment": moment, "counted": counted}
-    made.globals |= {"asset": _address, "providers": PROVIDERS}
+    made.globals |= {"asset": _address, "providers": PROVIDERS, "event_types": EVENT_TYPES, "weekdays": DAYS}
     return made
 
 

@@ -31,13 +31,14 @@ def details_json(event: Event) -> str:
 
 def text_to_json(text: Text) -> bytes:
     """Private text, ready to be sealed."""
-    return json.dumps([text.title, text.description, text.is_html, text.location], ensure_ascii=False).encode()
+    parts = [text.title, text.description, text.is_html, text.location, text.categories]
+    return json.dumps(parts, ensure_ascii=False).encode()
 
 
 def text_from_json(data: bytes) -> Text:
     """The inverse of `text_to_json`."""
-    title, description, is_html, location = json.loads(data)
-    return Text(title=title, description=description, is_html=is_html, location=location)
+    title, description, is_html, location, categories = json.loads(data)
+    return Text(title=title, description=description, is_html=is_html, location=location, categories=tuple(categories))
 
 
 def content(event: Event) -> bytes:

@@ -62,12 +62,16 @@ class Response(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """What people wrote. Private: it is stored sealed and never logged. `description` is HTML if `is_html`."""
+    """What people wrote. Private: it is stored sealed and never logged. `description` is HTML if `is_html`.
+
+    `categories` are the owner's own words (Outlook), or the name of the colour they chose (Google); no mirror has any.
+    """
 
     title: str = ""
     description: str = ""
     is_html: bool = False
     location: str = ""
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

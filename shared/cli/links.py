@@ -1,5 +1,6 @@
 """Links between calendars."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from shared.cli import CALENDARS
 from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
-from shared.cli.client import choose
+from shared.cli.client import choose, filters
 from shared.cli.client.api import Api, Item
 from shared.cli.screen import ask, output, times
 from shared.cli.screen.output import AsJson
@@ -21,6 +22,37 @@ app = typer.Typer(
     name="links", help="What of one calendar appears in another, and how much others see.", no_args_is_help=True
 )
 
+
+class Field(StrEnum):
+    """What of an event shows or not."""
+
+    TITLE = "title"
+    DESCRIPTION = "description"
+    LOCATION = "location"
+    AVAILABILITY = "availability"
+
+
+Privacy = Literal["busy", "title", "full"]
+PrivacyOption = typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full.")
+ShowOption = typer.Option("--show", metavar="FIELD", help=f"Show it whatever the level says: {', '.join(Field)}.")
+HideOption = typer.Option("--hide", metavar="FIELD", help="Hide it whatever the level says.")
+OnEdit = Literal["restore", "leave"]
+OnDelete = Literal["restore", "ignore", "decline"]
+FilterOption = typer.Option(
+    "--filter",
+    metavar="NAME=VALUE",
+    help=f"What is left out, once for each: {', '.join(filters.NAMES)}. E.g. title_exclude=lunch.",
+)
+OnEditOption = typer.Option(metavar="WHAT", help="A mirror changed by hand: restore it, or leave it as it is.")
+OnDeleteOption = typer.Option(
+    metavar="WHAT", help="A mirror deleted by hand: restore it, ignore the event, or decline its invitation."
+)
+TemplateOption = typer.Option(
+    metavar="TEXT",
+    help="How mirrors are called, with {title}, {calendar}, {account}, e.g. '[{account}] {title}'.",
+    show_default=False,
+)
+
 Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginning of its id.", show_default=False)]
 
 
@@ -28,13 +60,16 @@ Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginni
 def create(
     source: Annotated[str, typer.Option("--source", "--from", metavar="CALENDAR", help="Whose events appear.")],
     target: Annotated[str, typer.Option("--target", "--to", metavar="CALENDAR", help="Where they appear.")],
-    privacy: Annotated[
-        Literal["busy", "title", "full"],
-        typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full."),
-    ] = "busy",
-    busy_title: Annotated[str, typer.Option(metavar="TEXT", help="What --privacy busy calls every event.")] = "Busy",
+    privacy: Annotated[Privacy, PrivacyOption] = "busy",
+    busy_title: Annotated[str, typer.Option(metavar="TEXT", help="What stands for a hidden title.")] = "Busy",
+    title_template: Annotated[str | None, TemplateOption] = None,
+    show: Annotated[list[Field] | None, ShowOption] = None,
+    hide: Annotated[list[Field] | None, HideOption] = None,
     skip_all_day: Annotated[bool, typer.Option("--skip-all-day", help="Leave all-day events out.")] = False,
     include_free: Annotated[bool, typer.Option("--include-free", help="Also those that are shown as free.")] = False,
+    left_out: Annotated[list[str] | None, FilterOption] = None,
+    on_edit: Annotated[OnEdit, OnEditOption] = "restore",
+    on_delete: Annotated[OnDelete, OnDeleteOption] = "restore",
     days_ahead: Annotated[str, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: without end.")] = "365",
     days_behind: Annotated[int, typer.Option(min=0, metavar="DAYS", help="How far back.")] = 1,
     preview: Annotated[
@@ -50,9 +85,15 @@ def create(
     with http.logged_in() as api:
         calendars = Calendars.of(api)
         ends = calendars.one(source), calendars.one(target)
-        mask = {"privacy": privacy, "busy_title": busy_title}
+        mask = {
+            "privacy": privacy,
+            "busy_title": busy_title,
+            "title_template": title_template,
+            "show": _shown(show, hide),
+        }
         if preview:
-            _show_preview(api.post("/api/links/preview", mask), ends[1], as_json=as_json)
+            seen = api.post("/api/links/preview", {**mask, "source_calendar_id": ends[0]["id"]})
+            _show_preview(seen, ends[1], as_json=as_json)
             return
         body = {
             "source_calendar_id": ends[0]["id"],
@@ -60,6 +101,9 @@ def create(
             **mask,
             "skip_all_day": skip_all_day,
             "skip_free": not include_free,
+            "filters": filters.parse(left_out),
+            "on_edit": on_edit,
+            "on_delete": on_delete,
             "days_ahead": _days(days_ahead),
             "days_behind": days_behind,
         }
@@ -203,14 +247,12 @@ def show(link: Link, as_json: AsJson = False) -> None:
         ("link", chosen["id"]),
         ("source", state["source_name"]),
         ("target", state["target_name"]),
-        (
-            "privacy",
-            f"{chosen['privacy']}, as {chosen['busy_title']!r}" if chosen["privacy"] == "busy" else chosen["privacy"],
-        ),
+        ("privacy", _privacy(chosen)),
         ("left out", ", ".join(_left_out(chosen)) or "nothing"),
+        ("by hand", f"changed: {chosen['on_edit']}; deleted: {chosen['on_delete']}"),
         ("window", f"{output.count(chosen['days_behind'], 'day')} back, {_ahead(chosen['days_ahead'])}"),
         ("state", state["state"]),
-        ("mirrors", counts["mirrors"]),
+        ("mirrors", f"{counts['mirrors']}, {counts['rewritten']} of them as the link is set now"),
         ("waiting", f"{counts['due']} to write, {counts['held']} held, {counts['frozen']} frozen"),
         ("last written", times.moment(state["last_written_at"])),
         ("source read", times.moment(state["proven_at"])),
@@ -222,6 +264,64 @@ def show(link: Link, as_json: AsJson = False) -> None:
             [(one["title"] or "", times.moment(one["starts_at"]), one["reason"], one["message"]) for one in skipped],
             empty="",
         )
+
+
+@app.command()
+def change(
+    link: Link,
+    privacy: Annotated[Privacy | None, PrivacyOption] = None,
+    busy_title: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for a hidden title.")] = None,
+    title_template: Annotated[str | None, TemplateOption] = None,
+    show: Annotated[list[Field] | None, ShowOption] = None,
+    hide: Annotated[list[Field] | None, HideOption] = None,
+    preset: Annotated[
+        list[Field] | None, typer.Option("--as-level", metavar="FIELD", help="Show or hide it as the level has it.")
+    ] = None,
+    skip_all_day: Annotated[
+        bool | None, typer.Option("--skip-all-day/--include-all-day", help="All-day events.")
+    ] = None,
+    include_free: Annotated[
+        bool | None, typer.Option("--include-free/--skip-free", help="Events shown as free.")
+    ] = None,
+    left_out: Annotated[list[str] | None, FilterOption] = None,
+    on_edit: Annotated[OnEdit | None, OnEditOption] = None,
+    on_delete: Annotated[OnDelete | None, OnDeleteOption] = None,
+    days_ahead: Annotated[str | None, typer.Option(metavar="DAYS", help=f"{FOREVER}: without end.")] = None,
+    days_behind: Annotated[int | None, typer.Option(min=0, metavar="DAYS", help="How far back.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a link; what is not named stays. Every mirror is brought in line, past ones included.
+
+    An empty --title-template takes the template away. Refused if somebody else changed the link meanwhile.
+    """
+    fields: dict[str, bool | None] = {**_shown(show, hide), **dict.fromkeys(preset or ())}
+    given = {
+        "privacy": privacy,
+        "busy_title": busy_title,
+        "show": fields or None,
+        "skip_all_day": skip_all_day,
+        "skip_free": None if include_free is None else not include_free,
+        "filters": filters.parse(left_out) or None,
+        "on_edit": on_edit,
+        "on_delete": on_delete,
+        "days_behind": days_behind,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if title_template is not None:
+        changes["title_template"] = title_template or None
+    if days_ahead is not None:
+        changes["days_ahead"] = _days(days_ahead)
+    if not changes:
+        raise typer.BadParameter("Say what shall be otherwise: kalends links change --help")
+    with http.logged_in() as api:
+        chosen = choose_link(api, link)
+        changed = api.patch(f"/api/links/{chosen['id']}", changes, version=chosen["version"])
+        name = link_name(chosen, Calendars.of(api))
+    if as_json:
+        output.as_json(changed)
+        return
+    output.say(f"Changed {name} ({_privacy(changed)}).")
+    output.note("Its mirrors are brought in line: kalends links show tells how many already are.")
 
 
 @app.command()
@@ -289,13 +389,30 @@ def _days(typed: str) -> int | None:
     return int(typed)
 
 
+def _shown(show: list[Field] | None, hide: list[Field] | None) -> dict[str, bool]:
+    both = sorted(set(show or ()) & set(hide or ()))
+    if both:
+        raise typer.BadParameter(f"{both[0]} cannot be shown and hidden at once.", param_hint="--show / --hide")
+    return {**dict.fromkeys(show or (), True), **dict.fromkeys(hide or (), False)}
+
+
+def _privacy(link: Item) -> str:
+    """The level, and what is otherwise than it has it."""
+    own = [f"{'' if shows else 'no '}{field}" for field, shows in link["show"].items() if shows is not None]
+    if link["title_template"]:
+        own.append(f"as {link['title_template']!r}")
+    elif link["privacy"] == "busy":
+        own.append(f"as {link['busy_title']!r}")
+    return ", ".join([link["privacy"], *own])
+
+
 def _ahead(days: int | None) -> str:
     return "everything to come" if days is None else f"{output.count(days, 'day')} ahead"
 
 
 def _left_out(link: Item) -> list[str]:
     kinds = {"all-day events": link["skip_all_day"], "free events": link["skip_free"]}
-    return [kind for kind, out in kinds.items() if out]
+    return [*(kind for kind, out in kinds.items() if out), *filters.shown(link["filters"])]
 
 
 def _show_preview(found: Item, target: Item, *, as_json: bool) -> None:

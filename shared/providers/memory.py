@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.calendar import recurrence
-from shared.calendar.event import Event, Status, Unit
+from shared.calendar.event import Event, Response, Status, Unit
 from shared.calendar.span import occurrence_key, parse_occurrence_key
 from shared.core.errors import (
     ConflictError,
@@ -154,6 +154,22 @@ class MemoryCalendar:
             answers.append(answer)
             self._server.after_write(write)
         return answers
+
+    def decline(self, calendar_id: str, event_id: str, *, occurrence: str | None = None) -> None:
+        """Change the answer of an invitation, or of one occurrence, which differs from then on."""
+        calendar = self._server.calendars.setdefault(calendar_id, _Calendar())
+        event = calendar.events.get(event_id)
+        if event is None or _is_gone(event) or event.span is None:
+            raise NotFoundError(f"There is no event {event_id}.")
+        if event.response is Response.NONE:
+            raise ConflictError(f"Nobody invited this account to event {event_id}.")
+        if occurrence is not None:
+            span = recurrence.occurrence_span(event.span, event.recurrence, occurrence)
+            place = parse_occurrence_key(occurrence)
+            override = replace(event, id=f"{event_id}_{occurrence}", series_id=event_id, original_start=place)
+            event = self._of_series(calendar, event_id, replace(override, span=span, recurrence=()))
+        self._server.put(calendar_id, replace(event, response=Response.DECLINED))
+        self._server.writes.append((calendar_id, "decline", event.id))
 
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
         """Note the channel; nothing is ever posted."""

@@ -252,6 +252,11 @@ class CalendarProvider(Protocol):
         or the whole batch refused) is raised; a failure of one write is its Failed.
         """
 
+    def decline(self, calendar_id: str, event_id: str, *, occurrence: str | None = None) -> None:
+        """Answer an invitation with no, or one occurrence of it (its `occurrence_key`); twice is fine. The provider
+        mails nobody for it. Raises NotFoundError, and ConflictError where the account is not invited.
+        """
+
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
         """Ask for notifications of this calendar at `address`, proved by `token`.
 

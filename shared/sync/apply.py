@@ -10,12 +10,12 @@ from shared.providers.port import Removed, Upserted
 from shared.sync import guard, held, links, marker, plan, sightings
 from shared.sync.plan import Verdict
 from shared.sync.sightings import Sight
-from shared.sync.store import events, mappings
+from shared.sync.store import calendars, events, mappings
 from shared.sync.store.mappings import Wish
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -55,6 +55,7 @@ def page(
     page: Page,
     *,
     key: DataKey,
+    source_key: Callable[[UUID], DataKey],
     secrets: Sequence[bytes],
     run_id: UUID,
     tally: Counter[UUID],
@@ -63,10 +64,11 @@ def page(
 ) -> Outcome:
     """Apply a page. The caller saves the cursor in the same transaction, so that both happen or neither.
 
-    `tally` counts the deletions of this run by link, over all its pages.
+    `tally` counts the deletions of this run by link, over all its pages. `source_key` gives the data key of a calendar
+    that is mirrored into this one.
     """
     calendar_links = links.of_source(conn, calendar.id)
-    with_text = any(link.mask.needs_text for link in calendar_links)
+    with_text = any(link.needs_text for link in calendar_links)
     found = _sort(conn, calendar, page, key=key, secrets=secrets, run_id=run_id)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)
@@ -78,22 +80,28 @@ def page(
 
     touched = {row.root_id for row in changed if row.changed} | set(found.removed)
     roots = touched if lane == mappings.LIVE else touched | {event.root_id for event in found.upserts}
+    if lane == mappings.BACKFILL and page.cursor is not None:
+        roots |= set(events.mirrored_unseen(conn, calendar))
     targets = plan_roots(
         conn,
         calendar,
         calendar_links,
         sorted(roots),
         touched=touched,
+        news={row.root_id for row in changed if row.is_news} | set(found.removed),
         key=key,
         run_id=run_id,
         tally=tally,
         lane=lane,
         now=now,
     )
+    targets |= _plan_same_meetings(
+        conn, calendar, sorted(touched), source_key=source_key, run_id=run_id, tally=tally, now=now
+    )
     if lane == mappings.BACKFILL:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
-    if sightings.observe(conn, found.mirrors.values(), is_full=lane == mappings.BACKFILL, now=now):
+    if sightings.observe(conn, list(found.mirrors.values()), is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
@@ -110,25 +118,47 @@ def plan_roots(
     roots: Sequence[str],
     *,
     touched: set[str],
+    news: set[str],
     key: DataKey,
     run_id: UUID,
     tally: Counter[UUID],
     lane: int,
     now: datetime,
 ) -> set[UUID]:
-    """Plan these source events for every link; returns the target calendars that now have something due."""
+    """Plan these source events for every link; returns the target calendars that now have something due.
+
+    Mirrors of the `touched` are rendered anew. Of the `news` the provider said something: only then can many deletions
+    at once be somebody's mistake, and are held (see plan.BY_NAME).
+    """
     if not roots or not calendar_links:
         return set()
-    units = events.units(conn, calendar.id, roots, key=key, with_text=False)
+    # What people wrote is opened only for links whose filters look at it.
+    by_need = {
+        needs: events.units(conn, calendar.id, roots, key=key, with_text=needs)
+        for needs in {link.filters.needs_text for link in calendar_links}
+    }
     targets: set[UUID] = set()
     for link in calendar_links:
+        units = by_need[link.filters.needs_text]
+        invited = (
+            events.invited(conn, calendar.id, link.target_calendar_id, roots) if link.filters.skip_invited else set()
+        )
         known = mappings.of_sources(conn, link.id, roots)
         wishes: list[Wish] = []
         deletions: list[Wish] = []
         for root in roots:
-            wish = wish_for(units.get(root), known.get(root), link, root, touched=root in touched, now=now)
+            wish = wish_for(
+                units.get(root),
+                known.get(root),
+                link,
+                root,
+                touched=root in touched,
+                is_invited=root in invited,
+                now=now,
+            )
             if wish is not None:
-                (deletions if wish.wanted == "absent" else wishes).append(wish)
+                may_be_mistake = wish.wanted == "absent" and (wish.reason not in plan.BY_NAME or root in news)
+                (deletions if may_be_mistake else wishes).append(wish)
         hold_id = None
         if deletions:
             tally[link.id] += sum(known[wish.source_event_id].may_have_mirror for wish in deletions)
@@ -139,6 +169,39 @@ def plan_roots(
         asked = _want(conn, link, deletions, lane=lane, hold_id=hold_id)
         if due or (asked and hold_id is None):
             targets.add(link.target_calendar_id)
+    return targets
+
+
+def _plan_same_meetings(
+    conn: Connection,
+    calendar: SyncedCalendar,
+    event_ids: Sequence[str],
+    *,
+    source_key: Callable[[UUID], DataKey],
+    run_id: UUID,
+    tally: Counter[UUID],
+    now: datetime,
+) -> set[UUID]:
+    """A meeting that came to this calendar, or left it, itself: whether it is mirrored into it is decided anew."""
+    targets: set[UUID] = set()
+    for link in links.of_target(conn, calendar.id) if event_ids else ():
+        if not link.filters.skip_invited:
+            continue
+        roots = events.same_meetings(conn, calendar.id, event_ids, link.source_calendar_id)
+        if roots:
+            targets |= plan_roots(
+                conn,
+                calendars.get(conn, link.source_calendar_id),
+                [link],
+                roots,
+                touched=set(),
+                news=set(),
+                key=source_key(link.source_calendar_id),
+                run_id=run_id,
+                tally=tally,
+                lane=mappings.LIVE,
+                now=now,
+            )
     return targets
 
 
@@ -156,14 +219,23 @@ def _want(conn: Connection, link: Link, wishes: Sequence[Wish], *, lane: int, ho
 
 
 def wish_for(
-    unit: Unit | None, known: Mapping | None, link: Link, root: str, *, touched: bool, now: datetime
+    unit: Unit | None,
+    known: Mapping | None,
+    link: Link,
+    root: str,
+    *,
+    touched: bool,
+    is_invited: bool,
+    now: datetime,
 ) -> Wish | None:
     """What a plan asks of the mapping of `root` in a link; None for nothing. Pure."""
     try:
-        decision = plan.decide(unit, link, now=now)
+        decision = plan.decide(unit, link, is_invited=is_invited, now=now)
     except InvalidError as error:
         # One rule that nobody can expand skips one item: the push records why (promise 10).
         return Wish(source_event_id=root, wanted="present", reason=error.error_code, touched=touched)
+    if known is not None and known.state == "ignored" and decision.reason != "deleted":
+        return None  # somebody deleted the mirror by hand, and does not want it back
     match decision.verdict:
         case Verdict.PRESENT:
             return Wish(source_event_id=root, wanted="present", reason="", touched=touched)

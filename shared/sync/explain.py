@@ -227,7 +227,8 @@ def _because(
     now: datetime,
 ) -> Because:
     try:
-        decision = plan.decide(unit, link, now=now)
+        invited = events.invited(conn, calendar.id, link.target_calendar_id, [unit.root.id]) if unit else set()
+        decision = plan.decide(unit, link, is_invited=bool(invited), now=now)
     except InvalidError as error:
         return sentences.not_expandable(error)
     because = sentences.of(decision, link, calendar, standing, now=now)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.calendar import codec
 from shared.core.errors import InvalidError
-from shared.sync import apply, differences, guard, links, plan, writes
+from shared.sync import apply, by_hand, differences, guard, links, plan, writes
 from shared.sync.differences import Applied
 from shared.sync.store import calendars, events, mappings
 
@@ -85,8 +85,8 @@ def needs_listing(conn: Connection, link: Link, before: Link | None, *, now: dat
     if calendar.last_synced_at is None or calendar.window_start is None:
         return True
     standing = [one for one in links.of_source(conn, link.source_calendar_id) if one.id != link.id]
-    has_texts = any(one.mask.needs_text for one in (*standing, *([before] if before else [])))
-    if link.mask.needs_text and not has_texts:
+    has_texts = any(one.needs_text for one in (*standing, *([before] if before else [])))
+    if link.needs_text and not has_texts:
         return True
     window = plan.window(link, now=now)
     begins_earlier = window.start is not None and before is not None and link.days_behind > before.days_behind
@@ -115,16 +115,24 @@ def of_link(conn: Connection, engine: Engine, link: Link, listing: Listing | Non
     for begin in range(0, len(roots), BATCH):
         batch = roots[begin : begin + BATCH]
         known = mappings.of_sources(conn, link.id, batch)
-        units = events.units(conn, source.id, batch, key=source_key, with_text=link.mask.needs_text)
+        units = events.units(conn, source.id, batch, key=source_key, with_text=link.needs_text)
         units |= {root: shown[root] for root in batch if root in shown}
+        invited = _invited(conn, link, units)
         for root in batch:
-            _count(found, going, root, units.get(root), known.get(root), link, reader, now=now)
+            _count(
+                found,
+                going,
+                root,
+                units.get(root),
+                known.get(root),
+                link,
+                reader,
+                is_invited=root in invited,
+                now=now,
+            )
     must_wait = guard.must_hold(len(going), mirrors=mappings.count_mirrors(conn, link.id))
     for mapping, before in going:
-        found.note("held" if must_wait else "remove", mapping.source_event_id, before, None)
-    found.held += len(going) if must_wait else 0
-    found.remove += 0 if must_wait else len(going)
-    found.writes += 0 if must_wait else len(going)
+        _count_removal(found, mapping, before, is_held=must_wait)
     return found
 
 
@@ -151,29 +159,35 @@ def _count(
     link: Link,
     reader: _Before,
     *,
+    is_invited: bool,
     now: datetime,
 ) -> None:
-    wish = apply.wish_for(unit, known, link, root, touched=False, now=now)
+    wish = apply.wish_for(unit, known, link, root, touched=False, is_invited=is_invited, now=now)
     if wish is not None and wish.wanted == "absent":
-        if known is not None and known.may_have_mirror:
+        if known is not None and known.may_have_mirror and wish.reason in plan.BY_NAME:
+            _count_removal(found, known, reader.root(known) if found.remove < SAMPLES else None, is_held=False)
+        elif known is not None and known.may_have_mirror:
             going.append((known, reader.root(known) if len(going) < SAMPLES else None))
         return
     taken = wish is not None and (known is None or known.wanted != wish.wanted or known.state == "held")
     if known is None and not taken:
         if unit is not None:
-            found.left_out[plan.decide(unit, link, now=now).reason] += 1
+            found.left_out[plan.decide(unit, link, is_invited=is_invited, now=now).reason] += 1
         return
     if known is not None and not taken:
         if known.state == "held" and known.wanted == "absent":
             found.held += 1
             return
         if known.state == "undone" and known.undo_to is not None and known.mirror_event_id is not None:
-            mirror = reader.put_back(known, unit, link)
+            mirror = reader.put_back(known, unit)
             _compare(found, root, mirror, known, reader)
             return
         if known.is_removal and not known.may_have_mirror:
             return
-        if known.state != "open" or unit is None:
+        if known.state == "ignored" and link.on_delete != by_hand.RESTORE:
+            found.left_out[by_hand.IGNORED] += 1
+            return
+        if known.state not in ("open", "frozen", "ignored") or unit is None:
             found.leave += 1
             return
         if known.wanted == "absent":  # it is on its way out already
@@ -182,11 +196,32 @@ def _count(
             return
     if unit is not None:
         try:
-            mirror = writes.mirror_of(unit, link)
+            mirror = writes.mirror_of(unit, link, reader.how, ignored=_ignored(known, link))
         except InvalidError as error:
             found.skipped[error.error_code] += 1
             return
         _compare(found, root, mirror, known, reader)
+
+
+def _count_removal(found: Forecast, mapping: Mapping, before: Appearance | None, *, is_held: bool) -> None:
+    found.note("held" if is_held else "remove", mapping.source_event_id, before, None)
+    found.held += is_held
+    found.remove += not is_held
+    found.writes += not is_held
+
+
+def _invited(conn: Connection, link: Link, units: dict[str, Unit]) -> set[str]:
+    """Those of these roots whose meeting stands in the target itself, whether they were read before or just now."""
+    if not link.filters.skip_invited or not units:
+        return set()
+    uids = {root: unit.root.ical_uid for root, unit in units.items() if unit.root.ical_uid is not None}
+    there = events.meetings(conn, link.target_calendar_id, sorted(set(uids.values())))
+    known = events.invited(conn, link.source_calendar_id, link.target_calendar_id, sorted(units))
+    return known | {root for root, uid in uids.items() if uid in there}
+
+
+def _ignored(known: Mapping | None, link: Link) -> Sequence[str]:
+    return known.ignored if known is not None and link.on_delete != by_hand.RESTORE else ()
 
 
 def _compare(found: Forecast, root: str, mirror: Mirror, known: Mapping | None, reader: _Before) -> None:
@@ -226,17 +261,18 @@ class _Before:
 
     def __init__(self, conn: Connection, engine: Engine, link: Link) -> None:
         self._key: DataKey = engine.data_key(conn, calendars.get(conn, link.target_calendar_id).connection_id)
+        self.how = links.with_names(conn, [link])[link.id]
 
     def mirror(self, mapping: Mapping) -> Mirror | None:
         if mapping.base is None:
             return None
         return codec.mirror_from_json(self._key.open(mapping.base, aad=str(mapping.id)))
 
-    def put_back(self, mapping: Mapping, unit: Unit | None, link: Link) -> Mirror:
+    def put_back(self, mapping: Mapping, unit: Unit | None) -> Mirror:
         """What one that rests undone looks like under the link's mask."""
         if mapping.undo_to is None:
             raise AssertionError(f"mapping {mapping.id} rests without a mirror")
-        return writes.put_back(mapping.undo_to, mapping.id, unit, link, key=self._key)
+        return writes.put_back(mapping.undo_to, mapping, unit, self.how, key=self._key)
 
     def root(self, mapping: Mapping) -> Appearance | None:
         mirror = self.mirror(mapping)

@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
+from psycopg.types.json import Jsonb
 
-from shared.calendar.mask import Mask
+from shared.calendar import mask as masks
+from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
+from shared.sync.filters import Filters, parse, to_json
+from shared.sync.store import mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from shared.store.database import Connection
 
-COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, skip_all_day,
-             skip_free, days_ahead, days_behind, state, version, created_at, updated_at"""
+COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, title_template,
+             show, skip_all_day, skip_free, filters, on_edit, on_delete, days_ahead, days_behind, state, rendering,
+             version, created_at, updated_at"""
 
 LONGEST_AHEAD = 730
 """Days: what a window without bound reads where a provider needs bounds."""
 
-EDITABLE = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind")
+EDITABLE = (
+    "privacy",
+    "busy_title",
+    "title_template",
+    "show",
+    "skip_all_day",
+    "skip_free",
+    "filters",
+    "on_edit",
+    "on_delete",
+    "days_ahead",
+    "days_behind",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting."""
+    """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting.
+
+    `show` holds the fields that show or not whatever `privacy` says. `on_edit` (restore, leave) and `on_delete`
+    (restore, ignore, decline) say what follows when somebody changes or deletes a mirror by hand. `rendering` rises
+    with every change of settings.
+    """
 
     id: UUID
     user_id: UUID
@@ -38,19 +60,43 @@ class Link:
     direction: str
     privacy: str
     busy_title: str
+    title_template: str | None
+    show: dict[str, bool]
     skip_all_day: bool
     skip_free: bool
+    filters: Filters
+    on_edit: str
+    on_delete: str
     days_ahead: int | None
     days_behind: int
     state: str
+    rendering: int
     version: int
     created_at: datetime
     updated_at: datetime
 
     @property
     def mask(self) -> Mask:
-        """How much of an event shows through this link."""
-        return Mask(privacy=Privacy(self.privacy), busy_title=self.busy_title)
+        """How much of an event shows through this link; the names that a title may hold come from `with_names`."""
+        return Mask(
+            privacy=Privacy(self.privacy),
+            busy_title=self.busy_title,
+            title_template=self.title_template,
+            show=Show(**self.show),
+            free_responses=self.filters.free_responses,
+        )
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether rendering or filtering needs what people wrote."""
+        return self.mask.needs_text or self.filters.needs_text
+
+
+def _link(*, filters: dict[str, Any], **columns: Any) -> Link:
+    return Link(filters=Filters.model_validate(filters), **columns)
+
+
+_ROW = kwargs_row(_link)
 
 
 def get(conn: Connection, link_id: UUID) -> Link:
@@ -63,13 +109,13 @@ def get(conn: Connection, link_id: UUID) -> Link:
 
 def find(conn: Connection, link_id: UUID) -> Link | None:
     """One link, or None."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(f"SELECT {COLUMNS} FROM links WHERE id = %s", (link_id,)).fetchone()  # noqa: S608
 
 
 def list_page(conn: Connection, *, after: UUID | None, limit: int) -> list[Link]:
     """Links in order of creation, after the one named."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM links WHERE %(after)s::uuid IS NULL OR id > %(after)s ORDER BY id LIMIT %(limit)s",  # noqa: S608
             {"after": after, "limit": limit},
@@ -78,16 +124,25 @@ def list_page(conn: Connection, *, after: UUID | None, limit: int) -> list[Link]
 
 def of_source(conn: Connection, calendar_id: UUID) -> list[Link]:
     """The links that read from a calendar, those being deleted left out."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM links WHERE source_calendar_id = %s AND state <> 'deleting' ORDER BY id",  # noqa: S608
             (calendar_id,),
         ).fetchall()
 
 
+def of_target(conn: Connection, calendar_id: UUID) -> list[Link]:
+    """The links that write to a calendar, those being deleted left out."""
+    with conn.cursor(row_factory=_ROW) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM links WHERE target_calendar_id = %s AND state <> 'deleting' ORDER BY id",  # noqa: S608
+            (calendar_id,),
+        ).fetchall()
+
+
 def touching(conn: Connection, calendar_id: UUID) -> list[Link]:
     """The links that read from or write to a calendar."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM links WHERE %s IN (source_calendar_id, target_calendar_id)",  # noqa: S608
             (calendar_id,),
@@ -96,7 +151,7 @@ def touching(conn: Connection, calendar_id: UUID) -> list[Link]:
 
 def by_ids(conn: Connection, link_ids: Sequence[UUID]) -> dict[UUID, Link]:
     """Several links by id."""
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    with conn.cursor(row_factory=_ROW) as cursor:
         rows = cursor.execute(f"SELECT {COLUMNS} FROM links WHERE id = ANY(%s)", (list(link_ids),)).fetchall()  # noqa: S608
     return {link.id: link for link in rows}
 
@@ -109,15 +164,21 @@ def create(
     target_calendar_id: UUID,
     privacy: str | None = None,
     busy_title: str = "Busy",
+    title_template: str | None = None,
+    show: Mapping[str, bool | None] | None = None,
     skip_all_day: bool = False,
     skip_free: bool = True,
+    filters: dict[str, Any] | None = None,
+    on_edit: str = "restore",
+    on_delete: str = "restore",
     days_ahead: int | None = 365,
     days_behind: int = 1,
 ) -> Link:
     """Create a link and ask for the first full read of its source.
 
-    `privacy` defaults to busy. Raises InvalidError for a target that cannot be written to or equals the source, and
-    ConflictError when the two calendars are linked already.
+    `privacy` defaults to busy. Raises InvalidError for a target that cannot be written to or equals the source, for a
+    title template that shows too much and for filters that are not understood, and ConflictError when the two
+    calendars are linked already.
     """
     if source_calendar_id == target_calendar_id:
         raise InvalidError("A calendar cannot be linked to itself: choose another target.", code="LINK.SAME_CALENDAR")
@@ -135,12 +196,16 @@ def create(
             f"Calendar {target_calendar_id} is read-only for you: ask its owner for write access, or choose another.",
             code="LINK.TARGET_READ_ONLY",
         )
-    with conn.cursor(row_factory=class_row(Link)) as cursor:
+    shown, left_out = Show(**(show or {})), parse(filters or {})
+    masks.check(
+        Mask(privacy=Privacy(privacy or Privacy.BUSY), busy_title=busy_title, title_template=title_template, show=shown)
+    )
+    with conn.cursor(row_factory=_ROW) as cursor:
         link = cursor.execute(
             f"""
-            INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, skip_all_day,
-                               skip_free, days_ahead, days_behind)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, title_template,
+                               show, skip_all_day, skip_free, filters, on_edit, on_delete, days_ahead, days_behind)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (source_calendar_id, target_calendar_id) DO NOTHING
             RETURNING {COLUMNS}
             """,  # noqa: S608
@@ -150,8 +215,13 @@ def create(
                 target_calendar_id,
                 privacy or Privacy.BUSY.value,
                 busy_title,
+                title_template,
+                Jsonb(_decided(shown)),
                 skip_all_day,
                 skip_free,
+                Jsonb(to_json(left_out)),
+                on_edit,
+                on_delete,
                 days_ahead,
                 days_behind,
             ),
@@ -168,10 +238,11 @@ def create(
 
 
 def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
-    """Change privacy, filters or window; every mirror is then rendered anew, past ones included.
+    """Change privacy, filters or window; every mirror is then rendered anew, past and frozen ones included.
 
-    `version` is the one the caller read (If-Match); None changes whatever is there. Raises PreconditionFailedError
-    when somebody else changed the link in between, InvalidError for a field that cannot be changed.
+    What `changes` leaves out stays, within `show` and `filters` as well. `version` is the one the caller read
+    (If-Match); None changes whatever is there. Raises PreconditionFailedError when somebody else changed the link in
+    between, InvalidError for a field that cannot be changed and for what `create` refuses.
     """
     link = get(conn, link_id)
     if version is not None and link.version != version:
@@ -179,14 +250,26 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
     unknown = set(changes) - set(EDITABLE)
     if unknown:
         raise InvalidError(f"These fields of a link cannot be changed: {', '.join(sorted(unknown))}.")
-    assignments = ", ".join(f"{name} = %({name})s" for name in EDITABLE if name in changes)
-    if not assignments:
+    if not changes:
         return link
+    if "show" in changes:
+        changes = {**changes, "show": _decided(Show(**{**link.show, **changes["show"]}))}
+    if "filters" in changes:
+        changes = {**changes, "filters": parse({**to_json(link.filters), **changes["filters"]})}
+    masks.check(replace(link, **changes).mask)
+    assignments = ", ".join(f"{name} = %({name})s" for name in EDITABLE if name in changes)
+    columns = {name: to_json(value) if isinstance(value, Filters) else value for name, value in changes.items()}
     conn.execute(
-        f"UPDATE links SET {assignments}, version = version + 1, updated_at = now() WHERE id = %(id)s",  # noqa: S608
-        {**changes, "id": link_id},
+        f"""
+        UPDATE links SET {assignments}, rendering = rendering + 1, version = version + 1, updated_at = now()
+         WHERE id = %(id)s
+        """,  # noqa: S608
+        {name: Jsonb(value) if isinstance(value, dict) else value for name, value in columns.items()} | {"id": link_id},
     )
     render_anew(conn, link)
+    if changes.get("on_delete") == "restore":
+        mappings.heed_no_deletions(conn, link_id)
+    _forget_text_unless_needed(conn, link.source_calendar_id)
     return get(conn, link_id)
 
 
@@ -194,8 +277,10 @@ def render_anew(conn: Connection, link: Link) -> None:
     """Compare every mirror with its source once more, and read the source in full."""
     conn.execute(
         """
-        UPDATE event_mappings SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL
-         WHERE link_id = %s AND state IN ('open', 'undone')
+        UPDATE event_mappings
+           SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL, rewrites = 0,
+               state = CASE state WHEN 'frozen' THEN 'open' ELSE state END
+         WHERE link_id = %s AND state IN ('open', 'frozen', 'undone')
         """,
         (link.id,),
     )
@@ -251,6 +336,30 @@ def finish_deletions(conn: Connection, target_calendar_id: UUID | None = None) -
     )
 
 
+def with_names(conn: Connection, links: Iterable[Link]) -> dict[UUID, Mask]:
+    """The masks of links, ready to render: with the names of the source calendar and its account where a title holds
+    them. They are those of today: a calendar that is renamed is called anew in what is written from then on."""
+    masks_by_link = {link.id: (link, link.mask) for link in links}
+    sources = {link.source_calendar_id for link, mask in masks_by_link.values() if mask.names_source}
+    if not sources:
+        return {link.id: mask for link, mask in masks_by_link.values()}
+    names = {
+        row[0]: (row[1], row[2])
+        for row in conn.execute(
+            """
+            SELECT c.id, c.name, x.provider_email
+              FROM calendars c JOIN external_calendar_connections x ON x.id = c.connection_id WHERE c.id = ANY(%s)
+            """,
+            (list(sources),),
+        )
+    }
+    found: dict[UUID, Mask] = {}
+    for link, mask in masks_by_link.values():
+        calendar, account = names.get(link.source_calendar_id, ("", ""))
+        found[link.id] = replace(mask, calendar=calendar, account=account)
+    return found
+
+
 def request_full_read(conn: Connection, calendar_id: UUID) -> None:
     """Read the calendar in full, once: the cursor goes, everything known stays."""
     conn.execute(
@@ -262,3 +371,19 @@ def request_full_read(conn: Connection, calendar_id: UUID) -> None:
         """,
         (calendar_id,),
     )
+
+
+def _forget_text_unless_needed(conn: Connection, calendar_id: UUID) -> None:
+    """Links that hide all text keep none, of past events neither."""
+    if not any(link.needs_text for link in of_source(conn, calendar_id)):
+        conn.execute(
+            """
+            UPDATE external_calendar_events SET raw_payload = NULL
+             WHERE calendar_id = %s AND booking_id IS NULL AND raw_payload IS NOT NULL
+            """,
+            (calendar_id,),
+        )
+
+
+def _decided(show: Show) -> dict[str, bool]:
+    return {name: value for name, value in asdict(show).items() if value is not None}

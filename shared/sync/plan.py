@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from shared.calendar import recurrence
-from shared.calendar.event import Availability, EventType, Response
+from shared.calendar.event import Availability
 from shared.calendar.span import Window
 
 if TYPE_CHECKING:
@@ -35,12 +35,36 @@ class Decision:
     reason: str = ""
 
 
-def decide(unit: Unit | None, link: Link, *, now: datetime) -> Decision:
-    """What `link` wants of the mirror of `unit`; None stands for an event that is proved to be gone."""
+INVITED = "invited"
+BY_NAME = frozenset(
+    {
+        "declined",
+        "unanswered",
+        "event type",
+        "private",
+        "title",
+        "category",
+        "working hours",
+        "all-day",
+        "free",
+        INVITED,
+    }
+)
+"""Reasons for which a mirror goes although nothing was said of its event: a person has just chosen to leave such events
+out, or the meeting stands in the target itself. Nothing is lost by that, so it is not held as a mass deletion."""
+
+
+def decide(unit: Unit | None, link: Link, *, is_invited: bool, now: datetime) -> Decision:
+    """What `link` wants of the mirror of `unit`; None stands for an event that is proved to be gone.
+
+    `is_invited`: the same meeting stands in the target calendar itself.
+    """
     if unit is None or unit.root.is_cancelled or unit.root.span is None:
         return Decision(verdict=Verdict.ABSENT, reason="deleted")
     if hidden := hidden_because(unit.root, link):
         return Decision(verdict=Verdict.ABSENT, reason=hidden)
+    if is_invited and link.filters.skip_invited:
+        return Decision(verdict=Verdict.ABSENT, reason=INVITED)
     if not recurrence.touches(unit, window(link, now=now)):
         return Decision(verdict=Verdict.OUTSIDE, reason="window")
     return Decision(verdict=Verdict.PRESENT)
@@ -48,15 +72,11 @@ def decide(unit: Unit | None, link: Link, *, now: datetime) -> Decision:
 
 def hidden_because(event: Event, link: Link) -> str:
     """The filter that hides an event from a link, or "" if none does. Holds for overridden occurrences, too."""
-    if event.response is Response.DECLINED:
-        return "declined"
-    if event.event_type in (EventType.WORKING_LOCATION, EventType.BIRTHDAY):
-        return "event type"
     if link.skip_all_day and event.span is not None and event.span.is_all_day:
         return "all-day"
     if link.skip_free and event.availability is Availability.FREE:
         return "free"
-    return ""
+    return link.filters.hide(event)
 
 
 def shows(event: Event, link: Link) -> bool:

@@ -1,7 +1,8 @@
-"""What others will see through a link, shown before there is one: an example, rendered as every mirror is. Pure."""
+"""What others will see through a link, shown before there is one: an example, rendered as every mirror is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -9,10 +10,14 @@ from zoneinfo import ZoneInfo
 from shared.calendar import mask
 from shared.calendar.event import Availability, Event, Response, Text
 from shared.calendar.span import TimedSpan
+from shared.connections import calendars, store
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from shared.calendar.mask import Mask
     from shared.calendar.mirror import Appearance
+    from shared.store.database import Connection
 
 NEVER_SHOWN = ("guests", "reminders", "video links", "attachments")
 """What people also keep in their events; no mirror carries it (promise 9)."""
@@ -34,6 +39,15 @@ def example(*, zone: str, now: datetime) -> Event:
         availability=Availability.BUSY,
         response=Response.ACCEPTED,
     )
+
+
+def named(conn: Connection, how: Mask, source_calendar_id: UUID | None) -> Mask:
+    """The mask with the names that its title may hold: of this calendar and its account, or made up where none is
+    chosen yet. Raises NotFoundError."""
+    if source_calendar_id is None:
+        return replace(how, calendar="Personal", account="you@example.com")
+    source = calendars.get(conn, source_calendar_id)
+    return replace(how, calendar=source.name, account=store.get(conn, source.connection_id).email)
 
 
 def render(event: Event, how: Mask) -> Appearance:

@@ -16,15 +16,17 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, channels, lanes, links, silence
+from shared.sync import apply, by_hand, channels, lanes, links, silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     from shared.providers.port import CalendarProvider, Page
+    from shared.sync.by_hand import Decline
     from shared.sync.context import Engine
 
 PAGES_PER_CALL = 20
@@ -62,8 +64,9 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
+        declines = by_hand.due(conn, calendar_id)
     tally: Counter[UUID] = Counter()
-    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally)))
+    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally, declines)))
     if outcome is Outcome.DONE and calendar.lacks_channel:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     with engine.database.person(user_id) as conn:
@@ -76,9 +79,11 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     return outcome
 
 
-def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Outcome:
-    """`tally` counts the deletions of this run by link, over all its pages."""
+def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], declines: Sequence[Decline]) -> Outcome:
+    """`tally` counts the deletions of this run by link, over all its pages; `declines` come first, so that what they
+    change is read at once."""
     full = run.calendar.needs_full_sync
+    by_hand.decline_all(run, provider, declines)
     asked = run.engine.now()
     window = _window(run, now=asked)
     for _ in range(1 if full else PAGES_PER_CALL):
@@ -108,6 +113,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
             calendar,
             page,
             key=run.key,
+            source_key=run.source_keys(conn),
             secrets=run.engine.webhook_secrets(),
             run_id=run.id,
             tally=tally,

@@ -15,15 +15,13 @@ from shared.providers.port import Insert
 from shared.store import leases
 from shared.sync import lanes, links, settle, silence, undo, writes
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, journal, mappings, undo_items
+from shared.sync.store import calendars, journal, mappings, undo_items, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from uuid import UUID
 
-    from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider
-    from shared.store import database
+    from shared.store.database import Connection
     from shared.sync.context import Engine
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.writes import Work
@@ -126,7 +124,7 @@ def _claim(run: Run) -> list[Work]:
             run.calendar,
             due,
             links.by_ids(conn, sorted({mapping.link_id for mapping in due})),
-            source_key=_source_keys(run, conn),
+            source_key=run.source_keys(conn),
             key=run.key,
             secrets=run.engine.webhook_secrets(),
         )
@@ -134,11 +132,11 @@ def _claim(run: Run) -> list[Work]:
     return work
 
 
-def _announce(conn: database.Connection, run: Run, work: list[Work]) -> None:
+def _announce(conn: Connection, run: Run, work: list[Work]) -> None:
     """Note what is about to be sent, so that whoever is killed after the provider's accept leaves word of it."""
     creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
     if creations:
-        mappings.mark_tried(conn, creations)
+        written.mark_tried(conn, creations)
     entries = journal.intend(conn, [intent for one in work for intent in one.intents(run.id)])
     for one in work:
         one.entries = entries.get(one.mapping.id, {})
@@ -156,11 +154,3 @@ def _write(provider: CalendarProvider, calendar: SyncedCalendar, work: list[Work
         answers = provider.write(calendar.remote_id, [write for _, write in occurrences])
         for (one, write), answer in zip(occurrences, answers, strict=True):
             one.occurrence_answers.append((write, answer))
-
-
-def _source_keys(run: Run, conn: database.Connection) -> Callable[[UUID], DataKey]:
-    def of_calendar(calendar_id: UUID) -> DataKey:
-        source = calendars.get(conn, calendar_id)
-        return run.engine.data_key(conn, source.connection_id)
-
-    return of_calendar

@@ -107,6 +107,10 @@ class Run:
         """Do repeatable work with the connection's account, as live work or as a backfill."""
         return self.engine.with_provider(self.connection, work, live=self.is_live)
 
+    def source_keys(self, conn: DatabaseConnection) -> Callable[[UUID], DataKey]:
+        """Gives the data key of a source calendar's connection, by the calendar's id."""
+        return lambda calendar_id: self.engine.data_key(conn, calendars.get(conn, calendar_id).connection_id)
+
     def guarded(self, work: Callable[[], Outcome]) -> Outcome:
         """Do `work`, and record what goes wrong."""
         try:

@@ -35,6 +35,8 @@ class Verdict(StrEnum):
     FROZEN = "frozen"
     UNDONE = "undone"
     """The person took back what was written; it rests until its source changes."""
+    IGNORED = "ignored"
+    """Somebody deleted the mirror by hand, and the link heeds that."""
     SKIPPED = "skipped"
     LEFT_OUT = "left_out"
     OUTSIDE = "outside"
@@ -62,7 +64,13 @@ class Because:
 _BECAUSE_OF = {
     "deleted": "the event is gone from its calendar",
     "declined": "you have declined it",
-    "event type": "its kind of event is never mirrored",
+    "unanswered": "you have not answered it, and the link leaves such invitations out",
+    "event type": "the link leaves its kind of event out",
+    "private": "it is private, and the link leaves such events out",
+    "title": "its title is one that the link leaves out",
+    "category": "its category is one that the link leaves out",
+    "working hours": "it lies outside the working hours of the link",
+    "invited": "the account of the target is invited to the same meeting, so it stands there itself",
     "all-day": "the link leaves all-day events out",
     "free": "it is shown as free, and the link leaves such events out",
 }
@@ -176,6 +184,13 @@ def _standing(standing: Standing, link: Link) -> Because | None:
                 reason=reason,
                 sentences=("You have undone what was written of it, and it rests as it was before.",),
                 todo="It follows its source again when that changes. To have it at once: kalends runs follow RUN.",
+            )
+        case "ignored":
+            return Because(
+                verdict=Verdict.IGNORED,
+                reason=reason,
+                sentences=("Its mirror was deleted by hand, and the link does not make such mirrors again.",),
+                todo=f"To have it again: kalends links change {link.id} --on-delete restore",
             )
         case "open" if standing.last_error is not None:
             return Because(

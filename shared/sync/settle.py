@@ -18,10 +18,10 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import Failed, Written
-from shared.sync import sightings, writes
+from shared.sync import by_hand, sightings, writes
 from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
-from shared.sync.store import journal, mappings, mirrors, undo_items
+from shared.sync.store import calendars, journal, mirrors, undo_items, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from shared.sync.store.mappings import Mapping
     from shared.sync.writes import Work
 
+LOOKS = 2
+"""So often a mirror whose deletion would be heeded is looked at again before it is written unconditionally."""
 REMOVAL_ATTEMPTS = 4
 """So often a mirror that may not be touched is tried to be removed; then it is left alone."""
 OCCURRENCE_ATTEMPTS = 4
@@ -66,15 +68,15 @@ def _settled(
 ) -> bool:
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if work.undo_run is not None and _is_changed(work, error):
-        mappings.keep(conn, work.mapping)
+        written.keep(conn, work.mapping)
         return False
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
-        mappings.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
+        written.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
         return False
     if error is not None:
         return _failed(conn, calendar, work, error, now=now)
     if work.is_removal:
-        mappings.save_gone(conn, work.mapping, done=True)
+        written.save_gone(conn, work.mapping, done=True)
         mirrors.mark_cancelled(conn, work.mapping)
         return False
     return _written(conn, calendar, work, standing, key=key, now=now)
@@ -100,7 +102,7 @@ def _note_undone(conn: Connection, work: Work, undo_run: UUID) -> None:
     )
     if refused is None:
         undo_items.settle(conn, undo_run, work.mapping.id, outcome="done")
-    elif mappings.is_settled(conn, work.mapping):
+    elif written.is_settled(conn, work.mapping):
         reason = f"{refused.error_code}: {refused.message}"
         undo_items.settle(conn, undo_run, work.mapping.id, outcome="refused", reason=reason)
 
@@ -138,7 +140,7 @@ def _written(
     left = {key for key, was in previous.overrides.items() if was in GONE} - applied.overrides.keys()
     observed |= dict.fromkeys(left, CANCELLED)
     applied = _undone(applied, work, standing)
-    mappings.save_written(
+    written.save_written(
         conn,
         mapping,
         mirror_event_id=event_id,
@@ -148,6 +150,7 @@ def _written(
         observed=observed,
         etag=etag,
         finished=not errors,
+        rendering=work.rendering,
     )
     if errors:
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
@@ -194,16 +197,23 @@ def _failed(
     """Typed by what must be done: write anew, wait, or leave it until the source changes. Returns True: it failed."""
     mapping = work.mapping
     retry_at: datetime | None = None
-    counted = True
+    counted, forget_etag = True, False
     match error:
+        case PreconditionFailedError() if work.heeds_deletion and mapping.attempts < LOOKS:
+            # Perhaps it was deleted, and an unconditional write would revive it: let a pull look first.
+            calendars.request(conn, [calendar.id])
+            retry_at, forget_etag = now + wait_after(mapping.attempts + 1), False
         case PreconditionFailedError():
-            retry_at = now
+            retry_at, forget_etag = now, True
+        case NotFoundError() if work.heeds_deletion and applied is None and mapping.mirror_event_id:
+            by_hand.let_go(conn, mapping, decline=work.on_delete == by_hand.DECLINE)
+            return False
         case NotFoundError() if applied is None and mapping.mirror_event_id is not None:
-            mappings.save_gone(conn, mapping, done=work.is_removal)
+            written.save_gone(conn, mapping, done=work.is_removal)
             return True
         case NotFoundError() if applied is not None and mapping.attempts < OCCURRENCE_ATTEMPTS:
             # The provider lost an occurrence (Graph cannot bring a deleted one back): the rule is written anew.
-            mappings.forget_root(conn, mapping, applied=replace(applied, root=None).to_json())
+            written.forget_root(conn, mapping, applied=replace(applied, root=None).to_json())
             retry_at = now + wait_after(mapping.attempts + 1)
         case RateLimitedError() | QuotaSpentError():
             asked = error.retry_after if isinstance(error, RateLimitedError) else None
@@ -216,19 +226,19 @@ def _failed(
             )  # a right may come back, and be denied by mistake for a moment
         case _ if work.is_removal:
             # Not ours any more, or out of reach for good: it is left alone, and no longer counted as a mirror.
-            mappings.save_gone(conn, mapping, done=True)
+            written.save_gone(conn, mapping, done=True)
             mirrors.mark_cancelled(conn, mapping)
             return True
         case _:
             pass
-    mappings.save_failed(
+    written.save_failed(
         conn,
         mapping,
         code=error.error_code,
         message=error.message,
         retry_at=retry_at,
         counted=counted,
-        forget_etag=isinstance(error, PreconditionFailedError),
+        forget_etag=forget_etag,
     )
     if retry_at is None or (counted and mapping.attempts + 1 >= mirrors.SHOWN_AFTER):
         mirrors.mark_failed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING
 from shared.calendar import codec
 from shared.calendar.span import occurrence_key
 from shared.store import outbox
+from shared.sync import by_hand, guard, links
 from shared.sync.differences import CANCELLED, SEEN_CANCELLED, Applied
-from shared.sync.store import journal, mappings
+from shared.sync.store import journal, seen, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import DataKey
     from shared.providers.port import Upserted
     from shared.store.database import Connection
+    from shared.sync.links import Link
     from shared.sync.store.mappings import Mapping
 
 REWRITE_LIMIT = 3
@@ -50,8 +53,10 @@ class Sight:
             self.seen |= observed(one, key=key)
 
 
-def observe(conn: Connection, sights: Iterable[Sight], *, is_full: bool, now: datetime) -> bool:
+def observe(conn: Connection, sights: Sequence[Sight], *, is_full: bool, now: datetime) -> bool:
     """Compare our mirrors with what was left of them; returns whether one must be written again.
+
+    What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`).
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
@@ -60,22 +65,34 @@ def observe(conn: Connection, sights: Iterable[Sight], *, is_full: bool, now: da
     show is put right, and does not count as somebody's rewriting.
     """
     again = False
+    by_somebody = (one.mapping for one in sights if one.is_gone and not one.mapping.is_removal)
+    gone = Counter(mapping.link_id for mapping in by_somebody)
+    of_links = links.by_ids(conn, sorted({sight.mapping.link_id for sight in sights})) if sights else {}
     for sight in sights:
-        mapping = sight.mapping
+        mapping, link = sight.mapping, of_links[sight.mapping.link_id]
         if mapping.mirror_event_id is None and not sight.is_gone:
             _note_creation(conn, mapping.id, mapping.mirror_key)
         if mapping.is_removal:
             if sight.is_gone and not mapping.is_due:
-                mappings.save_gone(conn, mapping, done=True)
+                written.save_gone(conn, mapping, done=True)
+            continue
+        if mapping.state == "ignored":
+            continue
+        if sight.is_gone and link.on_delete != by_hand.RESTORE:
+            # Whoever empties a calendar does not mean to decline every meeting.
+            many = guard.must_hold(gone[link.id], mirrors=0)
+            by_hand.let_go(conn, mapping, decline=link.on_delete == by_hand.DECLINE and not many)
             continue
         known = mapping.observed or {}
         differing = {place: checksum for place, checksum in sight.seen.items() if known.get(place) != checksum}
+        if not sight.is_gone and not mapping.is_due and mapping.state == "open":
+            differing = _leave(conn, mapping, link, differing)
         if not differing and not sight.is_gone:
             continue
         applied = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
         if sight.is_gone or is_full or mapping.is_due or mapping.state != "open":
             # Where a write is under way, perhaps this is what it wrote, and perhaps what it must put right.
-            mappings.disturb(conn, mapping.id, applied=applied.to_json(), etag=None if sight.is_gone else sight.etag)
+            seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=None if sight.is_gone else sight.etag)
             again = again or mapping.state == "open"
         else:
             again = _restore(conn, mapping, applied, now=now) or again
@@ -86,13 +103,26 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
     """A mirror of ours turned up whose creation was never recorded, or is being recorded just now."""
     if _note_creation(conn, mapping_id, event.root_id):
         unknown = Applied(root=None, shape="", overrides={})
-        mappings.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
+        seen.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
+
+
+def _leave(conn: Connection, mapping: Mapping, link: Link, differing: dict[str, str]) -> dict[str, str]:
+    """Leave what the link leaves of these places; what remains is to be put right."""
+    deleted = {place for place, checksum in differing.items() if place and checksum == CANCELLED}
+    ignored = deleted if link.on_delete != by_hand.RESTORE else set()
+    left = ignored | (differing.keys() - deleted if link.on_edit == "leave" else set())
+    if left:
+        observed = {place: differing[place] for place in left}
+        seen.leave(conn, mapping.id, observed=observed, ignored=sorted(ignored))
+        for occurrence in sorted(ignored) if link.on_delete == by_hand.DECLINE else ():
+            by_hand.ask(conn, mapping, occurrence=occurrence)
+    return {place: checksum for place, checksum in differing.items() if place not in left}
 
 
 def forget(applied: Applied, differing: dict[str, str], *, everything: bool = False) -> Applied:
     """What still stands of a mirror after somebody else changed these places, or all of it."""
-    seen = {CANCELLED: SEEN_CANCELLED}
-    places = {place: seen.get(checksum, "") for place, checksum in differing.items() if place}
+    marks = {CANCELLED: SEEN_CANCELLED}
+    places = {place: marks.get(checksum, "") for place, checksum in differing.items() if place}
     kept = dict.fromkeys(applied.overrides, "") if everything else applied.overrides
     return replace(applied, root=None if everything or "" in differing else applied.root, overrides={**kept, **places})
 
@@ -100,19 +130,21 @@ def forget(applied: Applied, differing: dict[str, str], *, everything: bool = Fa
 def observed(event: Event, *, key: DataKey) -> dict[str, str]:
     """The checksum of a mirror, or of one of its occurrences, as the provider shows it, by place ("" is the root)."""
     place = occurrence_key(event.original_start) if event.original_start is not None else ""
-    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(event))}
+    # In which colour somebody likes to see a mirror is their own affair.
+    plain = event if event.text is None else replace(event, text=replace(event.text, categories=()))
+    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(plain))}
 
 
 def _note_creation(conn: Connection, mapping_id: UUID, event_id: str) -> bool:
     """Whoever made the mirror may never come to say so: it was killed, or its deletion was held and discarded."""
-    if not mappings.adopt(conn, mapping_id, mirror_event_id=event_id):
+    if not seen.adopt(conn, mapping_id, mirror_event_id=event_id):
         return False
     journal.confirm_creation(conn, mapping_id, mirror_event_id=event_id)
     return True
 
 
 def _restore(conn: Connection, mapping: Mapping, applied: Applied, *, now: datetime) -> bool:
-    thawed = mappings.restore(
+    thawed = seen.restore(
         conn,
         mapping,
         applied=applied.to_json(),

@@ -65,11 +65,13 @@ class CalendarStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """A link in numbers: `mirrors` stand at the target, `due` wait to be written (of these `retrying` have failed
+    """A link in numbers: `mirrors` stand at the target, `rewritten` of them are in line with the
+    link's present settings, `due` wait to be written (of these `retrying` have failed
     before, and `backfill` belong to a first copy), `held` deletions wait for the person, `frozen` mirrors were changed
     by somebody else again and again. `next_attempt_at`: when the first retry comes."""
 
     mirrors: int = 0
+    rewritten: int = 0
     due: int = 0
     retrying: int = 0
     backfill: int = 0
@@ -301,11 +303,14 @@ def _counts(conn: Connection) -> dict[UUID, Counts]:
         rows = cursor.execute(
             """
             SELECT link_id, count(*) FILTER (WHERE mirror_event_id IS NOT NULL) AS mirrors,
+                   count(*) FILTER (WHERE mirror_event_id IS NOT NULL AND rendering >= wanted_rendering) AS rewritten,
                    count(*) FILTER (WHERE waits) AS due, count(*) FILTER (WHERE waits AND attempts > 0) AS retrying,
                    count(*) FILTER (WHERE waits AND lane = 1) AS backfill,
                    count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'frozen') AS frozen,
                    min(next_attempt_at) FILTER (WHERE waits) AS next_attempt_at
-              FROM (SELECT *, requested > done AND state IN ('open', 'undone') AS waits FROM event_mappings) m
+              FROM (SELECT m.*, requested > done AND m.state IN ('open', 'undone') AS waits,
+                           l.rendering AS wanted_rendering
+                      FROM event_mappings m JOIN links l ON l.id = m.link_id) m
              GROUP BY link_id
             """
         ).fetchall()

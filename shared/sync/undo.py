@@ -201,10 +201,14 @@ def _refused(conn: Connection, one: Before, mapping: Mapping | None) -> str | No
         return "UNDO.LINK_GONE: Its link was deleted, and with it what is known of the mirror."
     if links.get(conn, mapping.link_id).state == "deleting":
         return "UNDO.LINK_GONE: Its link is being deleted."
+    if one.is_decline:
+        return "UNDO.DECLINED: An invitation that was declined is not accepted again: answer it yourself."
     if not one.is_known:
         return "UNDO.NOT_KEPT: How the mirror looked before was not kept."
     if mapping.state == "held":
         return "UNDO.HELD: Its deletion is held: decide about that first."
+    if mapping.state == "ignored":
+        return f"{undo_items.CHANGED}: The mirror was deleted by somebody else since: it is left alone."
     if mapping.is_due:
         return "UNDO.SOURCE_CHANGED: Its source has changed since, and that waits to be written."
     if journal.written_since(conn, one):
@@ -224,10 +228,15 @@ def _put_back(conn: Connection, engine: Engine, mapping: Mapping, one: Before, *
         source.id,
         [mapping.source_event_id],
         key=engine.data_key(conn, source.connection_id),
-        with_text=link.mask.needs_text,
+        with_text=link.needs_text,
     ).get(mapping.source_event_id)
-    mirror = writes.put_back(one.inverse, mapping.id, unit, link, key=key)
-    follows = unit is not None and mapping.wanted == "present" and writes.mirror_of(unit, link) == mirror
+    how = links.with_names(conn, [link])[link.id]
+    mirror = writes.put_back(one.inverse, mapping, unit, how, key=key)
+    follows = (
+        unit is not None
+        and mapping.wanted == "present"
+        and writes.mirror_of(unit, link, how, ignored=mapping.ignored) == mirror
+    )
     sealed = key.seal(codec.mirror_to_json(mirror), aad=str(mapping.id))
     mappings.undo(conn, mapping.id, undo_to=sealed, is_parked=not follows)
     return not follows

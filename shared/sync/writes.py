@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.calendar import codec, exposure, mask
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
-from shared.sync import differences, marker, plan
+from shared.sync import by_hand, differences, marker, plan
+from shared.sync import links as of_links
 from shared.sync.differences import Applied, Differences
 from shared.sync.store import events, undo_items
 from shared.sync.store.journal import Intent
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.calendar.event import Unit
+    from shared.calendar.mask import Mask
     from shared.calendar.mirror import Mirror
     from shared.crypto.keyring import DataKey
     from shared.providers.port import Write
@@ -35,13 +37,16 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
-    `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run` is the run of kind
-    undo that this is done for; `was_checked` says that an earlier attempt may have written already. `entries` are the
-    journal's, by occurrence (None: the root).
+    `rendering` is that of the link under which it was rendered, `on_delete` the link's answer to a mirror that somebody
+    deleted by hand. `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run` is
+    the run of kind undo that this is done for; `was_checked` says that an earlier attempt may have written already.
+    `entries` are the journal's, by occurrence (None: the root).
     """
 
     mapping: mappings.Mapping
     marker: str
+    rendering: int
+    on_delete: str
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
@@ -50,6 +55,11 @@ class Work:
     root_answer: Written | Failed | None = None
     occurrence_answers: list[tuple[WriteOccurrence | CancelOccurrence, Written | Failed]] = field(default_factory=list)
     entries: dict[str | None, UUID] = field(default_factory=dict)
+
+    @property
+    def heeds_deletion(self) -> bool:
+        """Whether a mirror that is to stand, and that somebody deleted by hand, is not to be made again."""
+        return not self.is_removal and self.on_delete != by_hand.RESTORE
 
     @property
     def is_removal(self) -> bool:
@@ -147,10 +157,11 @@ def prepare(
     secrets: Sequence[bytes],
 ) -> list[Work]:
     """Render what is due. `source_key` gives the data key of a source calendar's connection, `key` is the target's."""
+    masks = of_links.with_names(conn, links.values())
     by_source: dict[tuple[UUID, bool], set[str]] = {}
     for mapping in due:
         if not mapping.is_removal:
-            place = (mapping.source_calendar_id, links[mapping.link_id].mask.needs_text)
+            place = (mapping.source_calendar_id, links[mapping.link_id].needs_text)
             by_source.setdefault(place, set()).add(mapping.source_event_id)
     units = {
         place: events.units(conn, place[0], sorted(roots), key=source_key(place[0]), with_text=place[1])
@@ -164,36 +175,47 @@ def prepare(
         one = Work(
             mapping=mapping,
             marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id),
+            rendering=link.rendering,
+            on_delete=link.on_delete,
             undo_run=undo_run,
             was_checked=was_checked,
         )
         if not mapping.is_removal:
-            unit = units[mapping.source_calendar_id, link.mask.needs_text].get(mapping.source_event_id)
+            unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)
             if mapping.undo_to is not None:
-                _put_back(one, mapping.undo_to, unit, link, key=key)
+                _put_back(one, mapping.undo_to, unit, masks[link.id], key=key)
             else:
-                _render(one, unit, link)
+                _render(one, unit, link, masks[link.id])
         work.append(one)
     return work
 
 
-def put_back(undo_to: bytes, mapping_id: UUID, unit: Unit | None, link: Link, *, key: DataKey) -> Mirror:
+def put_back(undo_to: bytes, mapping: mappings.Mapping, unit: Unit | None, how: Mask, *, key: DataKey) -> Mirror:
     """An earlier mirror as today's mask of the link allows it (promise 12: masked text is never restored)."""
-    earlier = codec.mirror_from_json(key.open(undo_to, aad=str(mapping_id)))
-    return exposure.under(earlier, link.mask, source=unit.root if unit else None)
+    earlier = codec.mirror_from_json(key.open(undo_to, aad=str(mapping.id)))
+    return _without_ignored(exposure.under(earlier, how, source=unit.root if unit else None), mapping.ignored)
 
 
-def mirror_of(unit: Unit, link: Link) -> Mirror:
-    """What readers of the target see of a unit through a link. Raises InvalidError for a rule nobody can expand."""
-    return mask.mirror(unit, link.mask, shows=lambda event: plan.shows(event, link))
+def mirror_of(unit: Unit, link: Link, how: Mask, *, ignored: Sequence[str] = ()) -> Mirror:
+    """What readers of the target see of a unit through a link, by its mask `how` with the names that titles hold.
+
+    Occurrences that are `ignored` stay out. Raises InvalidError for a rule nobody can expand.
+    """
+    return _without_ignored(mask.mirror(unit, how, shows=lambda event: plan.shows(event, link)), ignored)
 
 
-def _put_back(work: Work, undo_to: bytes, unit: Unit | None, link: Link, *, key: DataKey) -> None:
-    work.mirror = put_back(undo_to, work.mapping.id, unit, link, key=key)
+def _put_back(work: Work, undo_to: bytes, unit: Unit | None, how: Mask, *, key: DataKey) -> None:
+    work.mirror = put_back(undo_to, work.mapping, unit, how, key=key)
     work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
 
 
-def _render(work: Work, unit: Unit | None, link: Link) -> None:
+def _without_ignored(mirror: Mirror, ignored: Sequence[str]) -> Mirror:
+    """Occurrences that somebody deleted by hand stay out, as far as the rule still has them."""
+    left_out = {key: None for key in ignored if mask.as_the_rule_has_it(mirror.root, key) is not None}
+    return replace(mirror, overrides=dict(sorted({**mirror.overrides, **left_out}.items()))) if left_out else mirror
+
+
+def _render(work: Work, unit: Unit | None, link: Link, how: Mask) -> None:
     if unit is None:
         # The source vanished between plan and push: its own plan will say what follows; nothing is written on a guess.
         work.refused = InvalidError(
@@ -202,7 +224,7 @@ def _render(work: Work, unit: Unit | None, link: Link) -> None:
         )
         return
     try:
-        work.mirror = mirror_of(unit, link)
+        work.mirror = mirror_of(unit, link, how, ignored=work.mapping.ignored)
         work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
     except InvalidError as error:
         work.refused = error

@@ -211,7 +211,59 @@ class TestDeleting:
         assert recorded == [(f"person:{ada.user_id}", action, f"link:{link['id']}") for action in actions]
 
 
+class TestSettings:
+    def test_nested_settings_keep_what_is_not_named(self, ada: Caller, world: World) -> None:
+        link = new(ada, world, show={"location": True}, filters={"title_exclude": "lunch", "skip_private": True})
+        body = {"show": {"description": True}, "filters": {"title_exclude": None, "declined": "free"}}
+
+        changed = ada.http.patch(f"/api/links/{link['id']}", json=body, headers={"if-match": '"1"'})
+        stale = ada.http.patch(f"/api/links/{link['id']}", json=body, headers={"if-match": '"1"'})
+
+        assert changed.json()["show"] == {"title": None, "description": True, "location": True, "availability": None}
+        filters = changed.json()["filters"]
+        assert (filters["title_exclude"], filters["skip_private"], filters["declined"]) == (None, True, "free")
+        assert filters["skip_event_types"] == ["working_location", "birthday"]
+        assert stale.status_code == 412
+
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            ({"title_template": "{title}"}, "LINK.TITLE_TEMPLATE"),
+            ({"title_template": "{guests}"}, "LINK.TITLE_TEMPLATE"),
+            ({"filters": {"title_include": "(?=x)"}}, "REQUEST.INVALID"),
+            ({"filters": {"working_hours": {"zone": "Atlantis"}}}, "REQUEST.INVALID"),
+            ({"filters": {"unknown": 1}}, "REQUEST.INVALID"),
+            ({"on_delete": "burn"}, "REQUEST.INVALID"),
+            ({"show": {"guests": True}}, "REQUEST.INVALID"),
+            ({"days_ahead": 731}, "REQUEST.INVALID"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_and_nothing_repeated(
+        self, ada: Caller, world: World, body: dict[str, Any], code: str
+    ) -> None:
+        link = new(ada, world)
+
+        answer = ada.http.patch(f"/api/links/{link['id']}", json=body)
+
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        assert "Atlantis" not in answer.text
+        assert ada.json(f"/api/links/{link['id']}")["version"] == 1
+
+
 class TestPreview:
+    def test_it_bears_the_names_and_fields_of_the_link_to_be(self, ada: Caller, world: World) -> None:
+        body = {
+            "privacy": "busy",
+            "title_template": "Busy ({calendar}, {account})",
+            "show": {"location": True},
+            "source_calendar_id": str(world.calendar("home")),
+        }
+
+        seen = ada.post("/api/links/preview", body).json()["seen"]
+
+        assert seen["title"] == "Busy (home, someone@x.example)"
+        assert seen["location"] == "St. Mary's Hospital, Room 4.12"
+
     @pytest.mark.parametrize(
         ("privacy", "title", "place"),
         [

@@ -97,6 +97,7 @@ def _apply(logins: Logins, remote_id: str, pages: list[Page], google: Google) ->
                     calendar,
                     page,
                     key=world.key,
+                    source_key=lambda _: world.key,
                     secrets=SECRETS,
                     run_id=run_id,
                     tally=Counter(),

@@ -40,7 +40,7 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "explain", "doctor", "sync now"),
         *("connections list", "connections disconnect", "calendars list"),
-        *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
+        *("links create", "links list", "links show", "links change", "links pause", "links resume", "links delete"),
         *("links preview", "links apply", "links resync"),
         *("runs list", "runs show", "runs follow", "undo"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),

@@ -167,6 +167,52 @@ class TestDelete:
         assert len(adas("links", "list", "--json").json) == 1
 
 
+class TestChange:
+    def test_only_what_is_named_changes_and_mirrors_follow(
+        self, adas: Kalends, world: World, calendars: tuple[UUID, UUID], link: Link
+    ) -> None:
+        world.put(calendars[0], event("dentist"))
+        world.put(calendars[0], event("lunch", title="Lunch"))
+        world.look(calendars[0])
+        world.run()
+
+        options = ("--title-template", "({calendar})", "--show", "location", "--on-delete", "ignore")
+        hours = "working_hours=MO,TU,WE,TH,FR,SA,SU 00:00-23:59 UTC"
+        ran = adas("links", "change", str(link.id), *options, "--filter", "title_exclude=lunch", "--filter", hours)
+        world.run()
+        seen = adas("links", "show", str(link.id)).out
+
+        assert "Changed Home" in ran.out
+        assert [one.text and (one.text.title, one.text.location) for one in world.mirrors(calendars[1])] == [
+            ("(Home)", "Main Street 1")
+        ]
+        assert "title_exclude=lunch" in seen
+        assert hours in " ".join(seen.split())
+        assert "deleted: ignore" in seen
+        assert "1, 1 of them as the link is set now" in seen
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            (("--title-template", "{guests}"), "LINK.TITLE_TEMPLATE"),
+            (("--filter", "title_include=("), "REQUEST.INVALID"),
+        ],
+    )
+    def test_what_the_host_refuses_is_told(
+        self, adas: Kalends, link: Link, options: tuple[str, str], told: str
+    ) -> None:
+        assert told in adas("links", "change", str(link.id), *options, code=1).err
+
+    @pytest.mark.parametrize(
+        "options",
+        [(), ("--filter", "colour=red"), ("--filter", "working_hours=always"), ("--show", "title", "--hide", "title")],
+    )
+    def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+        self, adas: Kalends, link: Link, options: tuple[str, ...]
+    ) -> None:
+        adas("links", "change", str(link.id), *options, code=2)
+
+
 class TestPreview:
     @pytest.fixture(autouse=True)
     def _mirrored(self, world: World, link: Link) -> None:

@@ -16,6 +16,62 @@ if TYPE_CHECKING:
     from tests.sync.world import World
 
 
+class TestSettings:
+    def test_fields_template_filters_and_hands_arrive_and_come_back(
+        self, ada: Browser, world: World, calendars: tuple[UUID, UUID]
+    ) -> None:
+        form = ada.open("/links/new")
+        hours = {"day_MO": "on", "day_FR": "on", "start": "08:30", "end": "16:00", "zone": "Europe/Zurich"}
+
+        made = ada.send(
+            form,
+            "/links/new",
+            source=str(calendars[0]),
+            target=str(calendars[1]),
+            show_location="yes",
+            title_template="Busy ({calendar})",
+            title_exclude="lunch",
+            skip_categories="Travel, Tomato",
+            type_focus_time="on",
+            skip_private="on",
+            on_edit="leave",
+            on_delete="ignore",
+            unanswered="free",
+            understood="on",
+            **hours,
+        )
+        edit = ada.open(f"{made.path}/edit")
+
+        kept = edit.form(f"{made.path}/edit").fields
+        assert (kept["show_location"], kept["title_template"]) == ("yes", "Busy ({calendar})")
+        assert (kept["title_exclude"], kept["skip_categories"]) == ("lunch", "Travel, Tomato")
+        assert {name: kept[name] for name in hours} == hours
+        assert {"type_focus_time", "type_birthday", "skip_private", "skip_invited"} <= kept.keys()
+        assert "day_TU" not in kept
+        assert (kept["on_edit"], kept["on_delete"], kept["unanswered"]) == ("leave", "ignore", "free")
+        assert "Busy (home)" in edit.text
+
+    def test_what_makes_no_sense_is_marked_and_kept(self, ada: Browser, calendars: tuple[UUID, UUID]) -> None:
+        form = ada.open("/links/new")
+
+        page = ada.send(
+            form,
+            "/links/new",
+            title_template="{title}",
+            title_include="(",
+            day_MO="on",
+            zone="Atlantis",
+            source=str(calendars[0]),
+            target=str(calendars[1]),
+        )
+
+        assert page.status == 400
+        assert "would show the title" in page.text
+        assert "is no regular expression" in page.text
+        assert "is not the name of a time zone" in page.text
+        assert page.form("/links/new").fields["title_include"] == "("
+
+
 class TestLinking:
     def test_three_previews_show_exactly_what_others_will_see(self, ada: Browser, calendars: tuple[UUID, UUID]) -> None:
         page = ada.open("/links/new")

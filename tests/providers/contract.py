@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from tests.providers.contract_account import AccountContract
 from tests.providers.contract_contents import ContentsContract
+from tests.providers.contract_invitations import InvitationContract
 from tests.providers.contract_reading import ReadingContract
 from tests.providers.contract_writing import WritingContract
 
 
-class ProviderContract(AccountContract, ReadingContract, WritingContract, ContentsContract):
+class ProviderContract(AccountContract, ReadingContract, WritingContract, ContentsContract, InvitationContract):
     """What every provider does."""

@@ -14,7 +14,7 @@ from shared.core.errors import InvalidError
 from shared.providers.port import Delete, Removed, Update, Upserted
 from shared.store import leases
 from shared.sync import apply, guard, marker, pull, push, settle, silence
-from shared.sync.store import calendars, events, journal, mappings
+from shared.sync.store import calendars, events, journal, mappings, written
 from tests.simulation import history, store
 from tests.simulation.oracle.judging import PROMISES
 
@@ -73,7 +73,7 @@ def test_mass_deletions_that_wait_for_nobody_are_caught(caught, monkeypatch):
 
 
 def test_a_creation_that_forgets_that_it_was_tried_before_is_caught(caught, monkeypatch):
-    monkeypatch.setattr(mappings, "mark_tried", lambda conn, mapping_ids: None)
+    monkeypatch.setattr(written, "mark_tried", lambda conn, mapping_ids: None)
 
     assert caught("duplicate", lately=14)
 
@@ -82,8 +82,8 @@ def test_a_creation_that_forgets_that_it_was_tried_before_is_caught(caught, monk
 
 
 def test_a_mirror_that_is_not_known_again_after_it_was_written_is_caught(caught, monkeypatch):
-    save = mappings.save_written
-    monkeypatch.setattr(mappings, "save_written", lambda *given, **named: save(*given, **{**named, "observed": {}}))
+    save = written.save_written
+    monkeypatch.setattr(written, "save_written", lambda *given, **named: save(*given, **{**named, "observed": {}}))
 
     assert caught("rewritten")
 

@@ -22,7 +22,7 @@ class Change(Out):
 
     id: UUID
     at: datetime
-    operation: Literal["insert", "update", "delete", "write_occurrence", "cancel_occurrence"]
+    operation: Literal["insert", "update", "delete", "write_occurrence", "cancel_occurrence", "decline"]
     outcome: Literal["intended", "accepted"]
     occurrence: str | None
     link_id: UUID | None

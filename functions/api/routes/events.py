@@ -51,6 +51,7 @@ class LinkExplanation(Out):
         "kept",
         "frozen",
         "undone",
+        "ignored",
         "skipped",
         "left_out",
         "outside",

@@ -26,19 +26,59 @@ from functions.api.shapes import (
     page,
     version,
 )
+from shared.calendar import mask
 from shared.calendar.event import Event, Text
 from shared.calendar.mask import Mask
 from shared.calendar.mirror import Appearance, Privacy
 from shared.identity import people
 from shared.sync import activity, links, preview, requests
+from shared.sync.filters import Filters
 
 router = new_router()
 TAGS = ["links"]
 
 PrivacyName = Literal["busy", "title", "full"]
+OnEdit = Annotated[
+    Literal["restore", "leave"],
+    Field(description="What becomes of a mirror that somebody changed by hand; leave: until its source changes."),
+]
+OnDelete = Annotated[
+    Literal["restore", "ignore", "decline"],
+    Field(
+        description="What follows when somebody deletes a mirror, or one of its occurrences, by hand; ignore: it is "
+        "not made again, until this is set to restore; decline: the invitation behind it is declined as well, and "
+        "nobody is mailed."
+    ),
+]
 Title = Annotated[str, OneLine]
 DaysAhead = Annotated[int, Field(ge=1, le=links.LONGEST_AHEAD)]
 DaysBehind = Annotated[int, Field(ge=0, le=365)]
+Template = Annotated[
+    str,
+    OneLine,
+    Field(
+        description=f"How a mirror is called, with {', '.join(f'{{{name}}}' for name in mask.PLACEHOLDERS)}; null: by "
+        "the title where it shows, and else by `busy_title`. `{title}` only where the title shows."
+    ),
+]
+
+
+class Show(In):
+    """What shows or not, whatever `privacy` says; null: as `privacy` has it.
+
+    `availability`: also whether somebody is away or works elsewhere, and not only free, tentative or busy.
+    """
+
+    title: bool | None = None
+    description: bool | None = None
+    location: bool | None = None
+    availability: bool | None = None
+
+
+class ShownFields(Show):
+    """The same, as it goes out."""
+
+    model_config = Out.model_config
 
 
 class NewLink(In):
@@ -48,25 +88,39 @@ class NewLink(In):
     target_calendar_id: UUID
     privacy: PrivacyName = "busy"
     busy_title: Title = "Busy"
+    title_template: Template | None = None
+    show: Show = Show()
     skip_all_day: bool = False
     skip_free: bool = True
+    filters: Filters = Filters()
+    on_edit: OnEdit = "restore"
+    on_delete: OnDelete = "restore"
     days_ahead: DaysAhead | None = 365
     days_behind: DaysBehind = 1
 
 
 class LinkChanges(In):
-    """What shall be otherwise; what is left out stays. Every mirror is then rendered anew, past ones included."""
+    """What shall be otherwise; what is left out stays, inside `show` and `filters` as well.
+
+    Every mirror is then rendered anew, past ones included: `counts.rewritten` of GET /api/status says how many are.
+    """
 
     privacy: PrivacyName | None = None
     busy_title: Title | None = None
+    title_template: Template | None = None
+    show: Show | None = None
     skip_all_day: bool | None = None
     skip_free: bool | None = None
+    filters: Filters | None = None
+    on_edit: OnEdit | None = None
+    on_delete: OnDelete | None = None
     days_ahead: DaysAhead | None = None
     days_behind: DaysBehind | None = None
 
     @model_validator(mode="after")
-    def _only_days_ahead_may_be_null(self) -> Self:
-        nulls = [name for name in self.model_fields_set - {"days_ahead"} if getattr(self, name) is None]
+    def _only_some_may_be_null(self) -> Self:
+        told = self.model_fields_set - {"days_ahead", "title_template"}
+        nulls = [name for name in told if getattr(self, name) is None]
         if nulls:
             raise ValueError(f"{', '.join(sorted(nulls))} must not be null")
         return self
@@ -81,8 +135,13 @@ class Link(Out):
     direction: Literal["one_way"]
     privacy: PrivacyName
     busy_title: str
+    title_template: str | None
+    show: ShownFields
     skip_all_day: bool
     skip_free: bool
+    filters: Filters
+    on_edit: OnEdit
+    on_delete: OnDelete
     days_ahead: int | None
     days_behind: int
     state: Literal["active", "paused", "deleting"]
@@ -110,10 +169,13 @@ class Skipped(Out):
 
 
 class PreviewRequest(In):
-    """How much others would see."""
+    """How much others would see. With `source_calendar_id` the example bears the names that a title may hold."""
 
     privacy: PrivacyName = "busy"
     busy_title: Title = "Busy"
+    title_template: Template | None = None
+    show: Show = Show()
+    source_calendar_id: UUID | None = None
 
 
 class Shown(Out):
@@ -156,10 +218,18 @@ def create_link(visit: Here, body: NewLink, idempotency_key: IdempotencyKey = No
 @router.post("/api/links/preview", tags=TAGS)
 def preview_link(visit: Here, body: PreviewRequest) -> Preview:
     """What others would see of an example event."""
+    how = Mask(
+        privacy=Privacy(body.privacy),
+        busy_title=body.busy_title,
+        title_template=body.title_template,
+        show=mask.Show(**body.show.model_dump()),
+    )
+    mask.check(how)
     with visit.mine() as conn:
         zone = people.get(conn, visit.principal.user_id).timezone
+        how = preview.named(conn, how, body.source_calendar_id)
     event = preview.example(zone=zone, now=visit.now)
-    seen = preview.render(event, Mask(privacy=Privacy(body.privacy), busy_title=body.busy_title))
+    seen = preview.render(event, how)
     return Preview(original=_shown(event), seen=_shown(seen), never_shown=list(preview.NEVER_SHOWN))
 
 
@@ -179,7 +249,7 @@ def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch
             visit.by,
             link_id,
             version=version(if_match),
-            changes=body.model_dump(exclude_unset=True),
+            changes=body.model_dump(mode="json", exclude_unset=True),
         )
     )
 

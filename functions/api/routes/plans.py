@@ -42,13 +42,13 @@ class NewPlan(In):
     def proposal(self) -> plans.Proposal:
         """The same as the product has it."""
         if self.create is not None:
-            options = self.create.model_dump()
-            source, target = options.pop("source_calendar_id"), options.pop("target_calendar_id")
+            source, target = self.create.source_calendar_id, self.create.target_calendar_id
+            options = self.create.model_dump(mode="json", exclude={"source_calendar_id", "target_calendar_id"})
             return plans.Proposal(
                 action="create", source_calendar_id=source, target_calendar_id=target, options=options
             )
         if self.change is not None:
-            changes = self.change.model_dump(exclude_unset=True)
+            changes = self.change.model_dump(mode="json", exclude_unset=True)
             return plans.Proposal(action="change", link_id=self.link_id, options=changes)
         if self.delete_mirrors is not None:
             options = {"delete_mirrors": self.delete_mirrors}

@@ -46,6 +46,7 @@ class Counts(Out):
     """A link in numbers. `due` wait to be written; of these `retrying` failed before, `backfill` are a first copy."""
 
     mirrors: int
+    rewritten: int
     due: int
     retrying: int
     backfill: int

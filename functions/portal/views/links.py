@@ -108,7 +108,7 @@ def edit(visit: Visit, link_id: str) -> Response:
     """Privacy, filters and window, with what others would see."""
     with visit.mine() as conn:
         link = links.get(conn, identifier(link_id))
-    return _edit_page(visit, link, _form(link))
+    return _edit_page(visit, link, LinkForm.of_link(link))
 
 
 def change(visit: Visit, form: Form, link_id: str) -> Response:
@@ -157,21 +157,10 @@ def _edit_page(visit: Visit, link: Link, form: LinkForm, *, problem: InvalidErro
         target=target,
         form=form,
         original=shown,
-        choices=new_link.choices(shown, form.busy_title),
+        choices=new_link.choices(visit, shown, form, link.source_calendar_id),
         never_shown=preview.NEVER_SHOWN,
         problem=problem.message if problem else "",
         fields=problem.fields if problem else {},
-    )
-
-
-def _form(link: Link) -> LinkForm:
-    return LinkForm(
-        privacy=link.privacy,
-        busy_title=link.busy_title,
-        skip_all_day=link.skip_all_day,
-        skip_free=link.skip_free,
-        days_ahead="" if link.days_ahead is None else str(link.days_ahead),
-        days_behind=str(link.days_behind),
     )
 
 

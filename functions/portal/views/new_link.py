@@ -8,8 +8,6 @@ from uuid import UUID
 
 from functions.portal import rendering
 from functions.portal.forms import LinkForm, back
-from shared.calendar.mask import Mask
-from shared.calendar.mirror import Privacy
 from shared.connections import calendars, store
 from shared.core.errors import InvalidError, KalendsError
 from shared.identity import people
@@ -64,7 +62,7 @@ def create(visit: Visit, form: Form) -> Response:
     try:
         options = filled.options()
         source, target = _chosen(filled)
-        if filled.privacy != "busy" and "understood" not in form:
+        if filled.mask(filled.privacy).needs_text and "understood" not in form:
             with visit.mine() as conn:
                 shared = calendars.get(conn, target).is_shared
             if shared:
@@ -81,14 +79,16 @@ def create(visit: Visit, form: Form) -> Response:
     return back(f"/links/{link.id}", told="linked")
 
 
-def choices(example: Event, busy_title: str) -> list[Choice]:
+def choices(visit: Visit, example: Event, form: LinkForm, source_calendar_id: UUID | None) -> list[Choice]:
     """The three degrees side by side."""
+    with visit.mine() as conn:
+        masks = {name: preview.named(conn, form.mask(name), source_calendar_id) for name in CHOICES}
     return [
         Choice(
             name=name,
             title=title,
             meaning=meaning,
-            seen=preview.render(example, Mask(privacy=Privacy(name), busy_title=busy_title or "Busy")),
+            seen=preview.render(example, masks[name]),
         )
         for name, (title, meaning) in CHOICES.items()
     ]
@@ -114,6 +114,7 @@ def _page(
         for one in listed
         if not one.vanished_at and accounts[one.connection_id].status != "disconnected"
     ]
+    source = next((one.calendar for one in offered if str(one.calendar.id) == form.source), None)
     chosen = next((one.calendar for one in offered if str(one.calendar.id) == (form.source or form.target)), None)
     shown = example(visit, chosen.time_zone if chosen else "", visit.now)
     return rendering.page(
@@ -124,7 +125,7 @@ def _page(
         sources=offered,
         targets=[one for one in offered if one.calendar.can_write],
         original=shown,
-        choices=choices(shown, form.busy_title),
+        choices=choices(visit, shown, form, source.id if source else None),
         never_shown=preview.NEVER_SHOWN,
         problem=problem.message if problem else "",
         fields=problem.fields if isinstance(problem, InvalidError) else {},

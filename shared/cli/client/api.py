@@ -52,9 +52,10 @@ class Api:
         """Make something, once, even where an answer is lost on its way."""
         return self._send("POST", path, body=body, headers={"Idempotency-Key": str(uuid4())})
 
-    def patch(self, path: str, body: Item) -> Any:
-        """Change something."""
-        return self._send("PATCH", path, body=body)
+    def patch(self, path: str, body: Item, *, version: int | None = None) -> Any:
+        """Change something; with `version`, only as it was read."""
+        headers = None if version is None else {"If-Match": f'"{version}"'}
+        return self._send("PATCH", path, body=body, headers=headers)
 
     def put(self, path: str, body: Item) -> Any:
         """Put something in the place of what is there."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.calendar.event import Unit
 from shared.calendar.span import occurrence_key
-from shared.core.errors import CursorExpiredError, NotFoundError
+from shared.core.errors import ConflictError, CursorExpiredError, NotFoundError
 from shared.providers.google import errors, reading, steps, writing
 from shared.providers.google.service import Service
 from shared.providers.patience import WRITING_SECONDS, Patience
@@ -166,6 +166,34 @@ class GoogleCalendar:
         """Carry out writes, up to 50 in one round trip."""
         planned = [steps.of(self._service.events, calendar_id, write) for write in writes]
         return steps.carry_out(planned, partial(self._service.execute_all, patience=Patience(seconds=WRITING_SECONDS)))
+
+    def decline(self, calendar_id: str, event_id: str, *, occurrence: str | None = None) -> None:
+        """With `attendeesOmitted`, which changes the participant's own answer only (Events: "used to only update the
+        participant's response"), and sendUpdates=none."""
+        place = event_id if occurrence is None else f"{event_id}_{occurrence}"
+        found = self._service.execute(
+            self._service.events.get(
+                calendarId=calendar_id,
+                eventId=place,
+                maxAttendees=1,
+                fields="attendees(email,self,organizer,responseStatus)",
+            )
+        )
+        own = next((one for one in found.get("attendees", ()) if one.get("self") is True), None)
+        if own is None or own.get("organizer") is True:
+            raise ConflictError(f"Nobody invited this account to event {place}: there is nothing to decline.")
+        if own.get("responseStatus") != "declined":
+            answer = {"email": own.get("email"), "responseStatus": "declined"}
+            self._service.execute(
+                self._service.events.patch(
+                    calendarId=calendar_id,
+                    eventId=place,
+                    body={"attendeesOmitted": True, "attendees": [answer]},
+                    sendUpdates=steps.SILENT,
+                    maxAttendees=1,
+                    fields="id",
+                )
+            )
 
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
         """Open a channel. Google may grant less time than asked. Raises ConflictError for an id used before, and

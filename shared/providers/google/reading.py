@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "id,status,etag,updated,iCalUID,eventType,summary,description,location,start,end,recurrence,recurringEventId,"
-    "originalStartTime,transparency,visibility,extendedProperties/private,attendees(self,organizer,responseStatus)"
+    "originalStartTime,transparency,visibility,colorId,extendedProperties/private,attendees(self,organizer,responseStatus)"
 )
 """The part of an event that is read, as a `fields` mask."""
 
@@ -34,6 +34,20 @@ _EVENT_TYPES = {
     "workingLocation": EventType.WORKING_LOCATION,
     "birthday": EventType.BIRTHDAY,
     "fromGmail": EventType.FROM_GMAIL,
+}
+# The names that people see; the API knows only numbers ("Colors: get" gives their tones).
+_COLORS = {
+    "1": "Lavender",
+    "2": "Sage",
+    "3": "Grape",
+    "4": "Flamingo",
+    "5": "Banana",
+    "6": "Tangerine",
+    "7": "Peacock",
+    "8": "Graphite",
+    "9": "Blueberry",
+    "10": "Basil",
+    "11": "Tomato",
 }
 _VISIBILITIES = {item.value: item for item in Visibility}
 _RESPONSES = {
@@ -95,6 +109,7 @@ def read_event(item: Mapping[str, Any], *, time_zone: str) -> Event:
             description=description,
             is_html=_MARKUP.search(description) is not None,
             location=_optional(item, "location") or "",
+            categories=() if (color := _COLORS.get(_optional(item, "colorId") or "")) is None else (color,),
         ),
         availability=_availability(_optional(item, "transparency"), status, event_type),
         visibility=_VISIBILITIES.get(_optional(item, "visibility") or "", Visibility.DEFAULT),

@@ -67,6 +67,10 @@ class MicrosoftCalendar:
         """Carry out writes in batches of twenty."""
         return writes.carry_out(self._graph, calendar_id, writes_)
 
+    def decline(self, calendar_id: str, event_id: str, *, occurrence: str | None = None) -> None:
+        """Without a response to the organizer (Graph v1.0, event: decline)."""
+        writes.decline(self._graph, calendar_id, event_id, occurrence=occurrence)
+
     def watch(self, calendar_id: str, *, channel_id: str, address: str, token: str, expires_at: datetime) -> Channel:
         """Subscribe. Graph gives the channel its own id; `channel_id` is not used."""
         return channels.open_channel(self._graph, calendar_id, address=address, token=token, expires_at=expires_at)

@@ -140,7 +140,13 @@ def _event(
 def _text(payload: EventPayload) -> Text:
     description, is_html = body.reduce(payload.body.content, payload.body.content_type) if payload.body else ("", False)
     location = payload.location.display_name if payload.location else ""
-    return Text(title=payload.subject, description=description, is_html=is_html, location=location)
+    return Text(
+        title=payload.subject,
+        description=description,
+        is_html=is_html,
+        location=location,
+        categories=tuple(one for one in payload.categories if one != CATEGORY),
+    )
 
 
 def _span(payload: EventPayload, zone: str) -> Span:

@@ -54,6 +54,34 @@ def carry_out(graph: Graph, calendar_id: str, writes: Sequence[Write]) -> list[W
     return [results[number] for number in range(len(writes))]
 
 
+def decline(graph: Graph, calendar_id: str, event_id: str, *, occurrence: str | None) -> None:
+    """Answer an invitation with no, and tell nobody. Raises NotFoundError, ConflictError for what is none."""
+    talk = _decline(calendar_id, event_id, occurrence)
+    try:
+        request = next(talk)
+        while True:
+            request = talk.send(graph.send(request))
+    except StopIteration:
+        return
+
+
+def _decline(calendar_id: str, event_id: str, occurrence: str | None) -> _Talk[None]:
+    if occurrence is not None:
+        found = yield from _locate(calendar_id, event_id, parse_occurrence_key(occurrence))
+        if found is None:
+            raise NotFoundError(f"There is no occurrence {occurrence} of series {event_id}.")
+        event_id = found.id
+    answer = yield queries.get_event(calendar_id, event_id)
+    status = payloads.parse(EventPayload, answer.result()).response_status
+    response = status.response if status else None
+    if response in (None, "none", "organizer"):
+        raise ConflictError(f"Nobody invited this account to event {event_id}: there is nothing to decline.")
+    if response != "declined":
+        path = f"{queries.event(calendar_id, event_id)}/decline"
+        sent = yield Request(method="POST", path=path, what=f"event {event_id}", body={"sendResponse": False})
+        sent.result()
+
+
 def _go_on(
     number: int,
     talk: _Talk[Written],

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """A row that was written: its event id and the root it belongs to, and whether its content differs from before."""
+    """A row that was written: its event id and the root it belongs to, and whether what we keep of it differs.
+
+    `is_news`: because the provider says something else, and not only because its text is kept now or no longer.
+    """
 
     external_event_id: str
     series_id: str | None
     changed: bool
+    is_news: bool
 
     @property
     def root_id(self) -> str:
@@ -90,7 +94,9 @@ def upsert(
                       (old.checksum IS DISTINCT FROM new.checksum
                        OR (old.sync_status = 'CANCELLED') <> (new.sync_status = 'CANCELLED')
                        OR old.sync_status = 'FAILED'
-                       OR (old.raw_payload IS NULL) <> (new.raw_payload IS NULL)) AS changed
+                       OR (old.raw_payload IS NULL) <> (new.raw_payload IS NULL)) AS changed,
+                      (old.checksum IS DISTINCT FROM new.checksum
+                       OR (old.sync_status = 'CANCELLED') <> (new.sync_status = 'CANCELLED')) AS is_news
             """,
             {
                 "user": calendar.user_id,
@@ -128,7 +134,7 @@ def remove(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> lis
                    details = CASE details WHEN '{}' THEN details ELSE jsonb_set(details, '{status}', '"cancelled"') END
              WHERE calendar_id = %(calendar)s AND booking_id IS NULL AND sync_status <> 'CANCELLED'
                AND (external_event_id = ANY(%(ids)s) OR series_id = ANY(%(ids)s))
-            RETURNING external_event_id, series_id, true AS changed
+            RETURNING external_event_id, series_id, true AS changed, true AS is_news
             """,
             {"calendar": calendar_id, "ids": list(event_ids)},
         ).fetchall()
@@ -141,7 +147,7 @@ def keep_only(conn: Connection, calendar_id: UUID, series_id: str, event_ids: It
             """
             DELETE FROM external_calendar_events
              WHERE calendar_id = %s AND series_id = %s AND external_event_id <> ALL(%s) AND booking_id IS NULL
-            RETURNING external_event_id, series_id, true AS changed
+            RETURNING external_event_id, series_id, true AS changed, true AS is_news
             """,
             (calendar_id, series_id, list(event_ids)),
         ).fetchall()
@@ -208,6 +214,50 @@ def units(
     }
 
 
+def invited(conn: Connection, source_id: UUID, target_id: UUID, root_ids: Sequence[str]) -> set[str]:
+    """Those of these roots whose meeting stands in the target calendar itself: the same iCalUID (RFC 5545, 3.8.4.7),
+    which a meeting has in the calendar of everybody invited. Mirrors of ours have another."""
+    rows = conn.execute(
+        """
+        SELECT s.external_event_id FROM external_calendar_events s
+         WHERE s.calendar_id = %s AND s.external_event_id = ANY(%s) AND s.ical_uid IS NOT NULL
+           AND EXISTS (SELECT FROM external_calendar_events t
+                        WHERE t.calendar_id = %s AND t.ical_uid = s.ical_uid AND t.booking_id IS NULL
+                          AND t.series_id IS NULL AND t.sync_status IN ('CREATED', 'UPDATED'))
+        """,
+        (source_id, list(root_ids), target_id),
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def meetings(conn: Connection, calendar_id: UUID, ical_uids: Sequence[str]) -> set[str]:
+    """Those of these iCalUIDs that stand in a calendar itself."""
+    rows = conn.execute(
+        """
+        SELECT ical_uid FROM external_calendar_events
+         WHERE calendar_id = %s AND ical_uid = ANY(%s) AND booking_id IS NULL AND series_id IS NULL
+           AND sync_status IN ('CREATED', 'UPDATED')
+        """,
+        (calendar_id, list(ical_uids)),
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def same_meetings(conn: Connection, target_id: UUID, event_ids: Sequence[str], source_id: UUID) -> list[str]:
+    """The roots in a source calendar that are the same meetings as these events of a target, gone ones included."""
+    rows = conn.execute(
+        """
+        SELECT DISTINCT s.external_event_id
+          FROM external_calendar_events t JOIN external_calendar_events s ON s.ical_uid = t.ical_uid
+         WHERE t.calendar_id = %s AND t.external_event_id = ANY(%s) AND s.calendar_id = %s AND s.series_id IS NULL
+           AND t.booking_id IS NULL AND s.booking_id IS NULL AND s.sync_status IN ('CREATED', 'UPDATED')
+         ORDER BY 1
+        """,
+        (target_id, list(event_ids), source_id),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def unseen(conn: Connection, calendar: SyncedCalendar, window: Window, *, limit: int) -> list[str]:
     """What a finished full read of `window` did not show although it lies inside, mirrors included: to be asked for one
     by one."""
@@ -241,6 +291,23 @@ def mark_seen(conn: Connection, calendar: SyncedCalendar, event_ids: Sequence[st
         """,
         (calendar.generation, calendar.id, list(event_ids)),
     )
+
+
+def mirrored_unseen(conn: Connection, calendar: SyncedCalendar) -> list[str]:
+    """Roots with mirrors that a finished full read did not show, because they are past: they are there, and links may
+    want something else of them now."""
+    rows = conn.execute(
+        """
+        SELECT DISTINCT e.external_event_id
+          FROM external_calendar_events e
+          JOIN event_mappings m ON m.source_calendar_id = e.calendar_id AND m.source_event_id = e.external_event_id
+         WHERE e.calendar_id = %s AND e.seen_generation < %s AND e.sync_status IN ('CREATED', 'UPDATED')
+           AND e.booking_id IS NULL AND m.wanted = 'present'
+         ORDER BY 1
+        """,
+        (calendar.id, calendar.generation),
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def roots_without_mapping(

@@ -94,11 +94,13 @@ def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
     """How a mirror was before a run wrote it: `inverse`, sealed, or None where there was none. `is_known`: or else it
-    was there, and its look was not kept. `last_id` is the run's last entry about it."""
+    was there, and its look was not kept. `is_decline`: not the mirror was written, but the answer to an invitation.
+    `last_id` is the run's last entry about it."""
 
     mapping_id: UUID
     inverse: bytes | None
     is_known: bool
+    is_decline: bool
     last_id: UUID
 
 
@@ -109,7 +111,7 @@ def before_run(conn: Connection, run_id: UUID) -> list[Before]:
             """
             SELECT DISTINCT ON (mapping_id) mapping_id,
                    CASE WHEN operation <> 'insert' THEN inverse END AS inverse,
-                   operation = 'insert' OR inverse IS NOT NULL AS is_known,
+                   operation = 'insert' OR inverse IS NOT NULL AS is_known, operation = 'decline' AS is_decline,
                    last_value(id) OVER (PARTITION BY mapping_id ORDER BY id
                                         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS last_id
               FROM sync_journal WHERE run_id = %s ORDER BY mapping_id, id
@@ -121,7 +123,7 @@ def before_run(conn: Connection, run_id: UUID) -> list[Before]:
 def written_since(conn: Connection, before: Before) -> bool:
     """Whether a mirror was written again after the run, or may have been."""
     row = conn.execute(
-        "SELECT EXISTS (SELECT FROM sync_journal WHERE mapping_id = %s AND id > %s)",
+        "SELECT EXISTS (SELECT FROM sync_journal WHERE mapping_id = %s AND id > %s AND operation <> 'decline')",
         (before.mapping_id, before.last_id),
     ).fetchone()
     return row is not None and bool(row[0])

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from shared.sync import marker as markers
 
@@ -50,6 +49,7 @@ class Mapping:
     undo_to: bytes | None
     observed: dict[str, str] | None
     mirror_etag: str | None
+    ignored: list[str]
     rewrites: int
     rewrites_since: datetime | None
 
@@ -140,9 +140,9 @@ def want(
                lane = CASE WHEN m.requested > m.done THEN least(m.lane, excluded.lane) ELSE excluded.lane END,
                requested = m.requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL,
                rewrites = 0, updated_at = now()
-         WHERE m.wanted <> excluded.wanted
+         WHERE (m.state <> 'ignored' OR excluded.wanted = 'absent') AND (m.wanted <> excluded.wanted
             OR m.source_event_id = ANY(%(changed)s)
-            OR (m.state = 'held' AND excluded.state = 'open')
+            OR (m.state = 'held' AND excluded.state = 'open'))
         """,
         {
             "user": user_id,
@@ -217,180 +217,17 @@ def retry_failed(conn: Connection, calendar_id: UUID, source_event_ids: Sequence
     )
 
 
-def mark_tried(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
-    """Note, before it is sent, that a creation may reach the provider even if its answer never reaches us."""
-    conn.execute("UPDATE event_mappings SET tried = true WHERE id = ANY(%s)", (list(mapping_ids),))
-
-
-def save_written(
-    conn: Connection,
-    mapping: Mapping,
-    *,
-    mirror_event_id: str,
-    marker: str,
-    applied: dict[str, Any],
-    base: bytes,
-    observed: dict[str, str],
-    etag: str | None,
-    finished: bool,
-) -> None:
-    """The mirror stands as `applied` says. If that `finished` it, only what was asked for meanwhile stays due."""
+def heed_no_deletions(conn: Connection, link_id: UUID) -> None:
+    """Make again what was deleted by hand and ignored."""
     conn.execute(
         """
         UPDATE event_mappings
-           SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
-               observed = %(observed)s, undo_to = CASE WHEN undo_to IS NOT NULL THEN %(base)s ELSE undo_to END,
-               mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
-               attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
-               last_error = NULL, reason = NULL, updated_at = now()
-         WHERE id = %(id)s
+           SET state = CASE state WHEN 'ignored' THEN 'open' ELSE state END, ignored = '{}', reason = NULL,
+               requested = requested + 1, lane = 1, updated_at = now()
+         WHERE link_id = %s AND (state = 'ignored' OR ignored <> '{}')
         """,
-        {
-            "event": mirror_event_id,
-            "marker": marker,
-            "applied": Jsonb(applied),
-            "base": base,
-            "observed": Jsonb(observed),
-            "etag": etag,
-            "finished": finished,
-            "done": mapping.requested,
-            "id": mapping.id,
-        },
+        (link_id,),
     )
-
-
-def forget_root(conn: Connection, mapping: Mapping, *, applied: dict[str, Any]) -> None:
-    """Have the root written anew with the next attempt."""
-    conn.execute("UPDATE event_mappings SET applied = %s WHERE id = %s", (Jsonb(applied), mapping.id))
-
-
-def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
-    """The mirror is known to be gone; a next one gets a new key. With `done` that was what was wanted."""
-    conn.execute(
-        """
-        UPDATE event_mappings
-           SET mirror_event_id = NULL, marker = NULL, applied = NULL, base = NULL, observed = NULL, mirror_etag = NULL,
-               tried = false, incarnation = %(incarnation)s, mirror_key = %(key)s,
-               done = CASE WHEN %(is_done)s THEN greatest(done, %(done)s) ELSE done END,
-               attempts = CASE WHEN %(is_done)s THEN 0 ELSE attempts END, next_attempt_at = NULL, last_error = NULL,
-               updated_at = now()
-         WHERE id = %(id)s
-        """,
-        {
-            "incarnation": mapping.incarnation + 1,
-            "key": markers.mirror_key(mapping.link_id, mapping.source_event_id, mapping.incarnation + 1),
-            "is_done": done,
-            "done": mapping.requested,
-            "id": mapping.id,
-        },
-    )
-
-
-def save_failed(
-    conn: Connection,
-    mapping: Mapping,
-    *,
-    code: str,
-    message: str,
-    retry_at: datetime | None,
-    counted: bool = True,
-    forget_etag: bool = False,
-) -> None:
-    """A write failed. With `retry_at` it is tried again then; without, the item is skipped until it changes.
-
-    What is not `counted` was no attempt: a provider that throttles has not looked at it.
-    """
-    conn.execute(
-        """
-        UPDATE event_mappings
-           SET attempts = attempts + %(counted)s, next_attempt_at = %(retry_at)s, last_error = %(message)s,
-               reason = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN %(code)s ELSE reason END,
-               mirror_etag = CASE WHEN %(forget)s THEN NULL ELSE mirror_etag END,
-               done = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN greatest(done, %(done)s) ELSE done END,
-               updated_at = now()
-         WHERE id = %(id)s
-        """,
-        {
-            "retry_at": retry_at,
-            "message": message,
-            "code": code,
-            "forget": forget_etag,
-            "counted": int(counted),
-            "done": mapping.requested,
-            "id": mapping.id,
-        },
-    )
-
-
-def adopt(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:
-    """A mirror that we made turned up before its write was recorded: note where it is, unless another is known; it
-    stays due."""
-    updated = conn.execute(
-        "UPDATE event_mappings SET mirror_event_id = %s WHERE id = %s AND mirror_event_id IS NULL",
-        (mirror_event_id, mapping_id),
-    )
-    return updated.rowcount == 1
-
-
-def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag: str | None) -> None:
-    """A mirror that is to be written, or is just being written, was seen to look otherwise than it was left.
-
-    `applied` is what still stands. Whoever is writing it can tell by the root's `etag` whether it was its own doing.
-    """
-    conn.execute(
-        """
-        UPDATE event_mappings
-           SET applied = %s, mirror_etag = %s, requested = requested
-               + CASE WHEN state = 'open' OR (state = 'undone' AND requested > done) THEN 1 ELSE 0 END
-         WHERE id = %s
-        """,
-        (Jsonb(applied), etag, mapping_id),
-    )
-
-
-def request_again(conn: Connection, mapping_id: UUID) -> None:
-    """Have a mirror written once more."""
-    conn.execute(
-        "UPDATE event_mappings SET requested = requested + 1, lane = 0, updated_at = now() WHERE id = %s", (mapping_id,)
-    )
-
-
-def restore(
-    conn: Connection,
-    mapping: Mapping,
-    *,
-    applied: dict[str, Any],
-    now: datetime,
-    limit: int,
-    period_start: datetime,
-) -> bool:
-    """A mirror was changed by somebody else: write it again; `applied` is what still stands.
-
-    Returns False, freezing it, at the `limit`th time since `period_start` without a change of its source (promise 3).
-    """
-    row = conn.execute(
-        """
-        UPDATE event_mappings
-           SET rewrites = CASE WHEN rewrites_since > %(period_start)s THEN rewrites + 1 ELSE 1 END,
-               rewrites_since = CASE WHEN rewrites_since > %(period_start)s THEN rewrites_since ELSE %(now)s END,
-               state = CASE WHEN rewrites_since > %(period_start)s AND rewrites + 1 >= %(limit)s
-                            THEN 'frozen' ELSE state END,
-               reason = CASE WHEN rewrites_since > %(period_start)s AND rewrites + 1 >= %(limit)s
-                             THEN 'rewritten again and again' ELSE reason END,
-               applied = %(applied)s, mirror_etag = NULL, lane = 0,
-               requested = requested + 1, updated_at = now()
-         WHERE id = %(id)s
-        RETURNING state
-        """,
-        {
-            "applied": Jsonb(applied),
-            "now": now,
-            "period_start": period_start,
-            "limit": limit,
-            "id": mapping.id,
-        },
-    ).fetchone()
-    return row is None or row[0] != "frozen"
 
 
 def undo(conn: Connection, mapping_id: UUID, *, undo_to: bytes | None, is_parked: bool) -> None:
@@ -404,27 +241,6 @@ def undo(conn: Connection, mapping_id: UUID, *, undo_to: bytes | None, is_parked
         """,
         ("undone" if is_parked else "open", undo_to if is_parked else None, is_parked, mapping_id),
     )
-
-
-def keep(conn: Connection, mapping: Mapping) -> None:
-    """Leave a mirror as it is: what was to be put back has changed since. What was asked for meanwhile stays due."""
-    conn.execute(
-        """
-        UPDATE event_mappings
-           SET state = CASE state WHEN 'undone' THEN 'open' ELSE state END, undo_to = NULL, reason = NULL,
-               done = greatest(done, %s), attempts = 0, next_attempt_at = NULL, last_error = NULL, updated_at = now()
-         WHERE id = %s
-        """,
-        (mapping.requested, mapping.id),
-    )
-
-
-def is_settled(conn: Connection, mapping: Mapping) -> bool:
-    """Whether what was asked for when `mapping` was claimed is over, done or given up."""
-    row = conn.execute(
-        "SELECT done >= %s FROM event_mappings WHERE id = %s", (mapping.requested, mapping.id)
-    ).fetchone()
-    return row is None or bool(row[0])
 
 
 def follow(conn: Connection, mapping_ids: Sequence[UUID]) -> int:

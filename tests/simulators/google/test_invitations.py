@@ -61,6 +61,20 @@ async def test_an_answer_reaches_the_organizer(alex: Api, sam: Api) -> None:
     assert attendees[0] == {"email": SAM, "responseStatus": "declined"}
 
 
+async def test_a_patch_with_attendees_omitted_changes_only_the_answer_it_names(alex: Api, sam: Api) -> None:
+    await alex.insert(timed(id="lunch", attendees=[{"email": SAM}, {"email": GUEST}]))
+
+    mine = [{"email": SAM, "responseStatus": "declined"}]
+    await sam.patch("lunch", {"attendeesOmitted": True, "attendees": mine})
+
+    seen = await sam.get("lunch")
+    assert [(one["email"], one["responseStatus"]) for one in seen["attendees"]] == [
+        (SAM, "declined"),
+        (GUEST, "needsAction"),
+    ]
+    assert "attendeesOmitted" not in seen
+
+
 async def test_a_guest_who_is_removed_or_deletes_has_a_cancelled_copy(alex: Api, sam: Api) -> None:
     await alex.insert(timed(id="lunch", attendees=[{"email": SAM}]))
     await alex.insert(timed(id="dinner", attendees=[{"email": SAM}]))

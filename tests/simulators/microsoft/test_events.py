@@ -280,6 +280,30 @@ async def test_guests_get_mail_for_each_step_and_a_mirror_without_guests_sends_n
     ]
 
 
+@pytest.mark.parametrize(("sent", "mailed"), [(False, []), (True, [SAM])])
+async def test_an_invitation_is_declined_with_or_without_a_word_to_the_organizer(
+    alex: Api, simulator: Simulator, sent: bool, mailed: list[str]
+) -> None:
+    calendar = await alex.calendar_id("Calendar")
+    host = {"emailAddress": {"name": "Sam", "address": SAM}}
+    meeting = {"isOrganizer": False, "organizer": host, "responseStatus": {"response": "notResponded"}}
+    made = await simulator.sim("POST", f"/calendars/{calendar}/events", {**timed(), **meeting})
+
+    answer = await alex.call("POST", f"{event_path(made['id'])}/decline", {"sendResponse": sent})
+
+    assert answer.status == 202
+    assert (await alex.get(made["id"]))["responseStatus"]["response"] == "declined"
+    assert [to for one in (await simulator.sim("GET", "/mail"))["mail"] for to in one["to"]] == mailed
+
+
+async def test_the_organizer_cannot_decline(alex: Api) -> None:
+    made = await alex.create(timed())
+
+    answer = await alex.call("POST", f"{event_path(made['id'])}/decline", {"sendResponse": False}, check=False)
+
+    assert answer.status == 400
+
+
 async def test_a_change_of_only_the_guests_mails_only_those_that_changed(alex: Api, simulator: Simulator) -> None:
     sam, new = {"emailAddress": {"address": SAM}}, {"emailAddress": {"address": "new@contoso.example"}}
     made = await alex.create(timed(attendees=[sam]))

@@ -124,6 +124,8 @@ class Writer:
             )
         if body.get("status") == "cancelled":
             return self._cancel(calendar, before, actor)
+        if body.get("attendeesOmitted") is True:
+            body = _with_everybody(before, body)
         writable = {key: value for key, value in body.items() if key in resources.WRITABLE}
         draft = resources.merged(before, writable) if patch else {"eventType": kind, **writable}
         draft = {key: value for key, value in draft.items() if key in resources.WRITABLE}
@@ -252,6 +254,13 @@ class Writer:
 
 _STAYS_BEHIND = ("kind", "id", "recurringEventId", "originalStartTime", "iCalUID")
 _READ_ONLY = (*_STAYS_BEHIND, "htmlLink", "created", "creator", "organizer", "etag", "updated")
+
+
+def _with_everybody(before: Event, body: Event) -> Event:
+    """A list with attendees left out changes only those that it names (Events: attendeesOmitted)."""
+    named = {one.get("email"): one for one in body.get("attendees", ()) if isinstance(one, dict)}
+    everybody = [one | named.get(one["email"], {}) for one in before.get("attendees", ())]
+    return {**{key: value for key, value in body.items() if key != "attendeesOmitted"}, "attendees": everybody}
 
 
 def _read_only(event: Event) -> Event:

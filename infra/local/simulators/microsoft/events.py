@@ -147,6 +147,15 @@ class Events:
             self._writes.cancel_occurrence(found, self.actor(caller))
         return requests.answer(None, status=204)
 
+    def decline(self, call: Call, caller: Caller, event: str, calendar: str | None = None) -> Answer:
+        """POST decline (vendor doc: event-decline): 202 and nothing else; without sendResponse nobody is mailed."""
+        requests.need_write(caller)
+        body = requests.body(call)
+        self._writes.decline(
+            self.find(caller, event, calendar), self.actor(caller), tell=body.get("sendResponse") is not False
+        )
+        return requests.answer(None, status=202)
+
     # Open extensions
 
     def add_extension(self, call: Call, caller: Caller, event: str) -> Answer:

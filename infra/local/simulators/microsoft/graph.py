@@ -132,6 +132,7 @@ def _own_routes(events: Events, delta: Delta, calendars: Calendars) -> list[Rout
             ("GET", "/events/{event}", events.get),
             ("PATCH", "/events/{event}", events.update),
             ("DELETE", "/events/{event}", events.delete),
+            ("POST", "/events/{event}/decline", events.decline),
             ("GET", "/events/{event}/instances", events.list_instances),
             ("GET", "/calendarView", events.list_view),
             ("GET", "/calendarView/delta", delta.page),

@@ -148,6 +148,32 @@ class Writes:
         self._put(changed, actor, "update", day)
         return changed
 
+    def decline(self, found: Item | Occurrence, actor: Actor, *, tell: bool) -> None:
+        """Answer an invitation with no. Raises Refused for the organizer's own event."""
+        item = found if isinstance(found, Item) else found.item
+        if item.content["isOrganizer"]:
+            raise errors.invalid(
+                "Your request can't be completed. You can't respond to this meeting because you're the meeting "
+                "organizer.",
+                "ErrorInvalidRequest",
+            )
+        answer = {"responseStatus": {"response": "declined", "time": self._parts.clock.now().isoformat()}}
+        stamps = self._stamps(item.stamps, self._mailboxes.next_number())
+        if isinstance(found, Item):
+            changed = replace(item, content={**item.content, **answer}, stamps=stamps)
+            self._put(changed, actor, "update")
+        else:
+            before = found.change or Change(content={}, body=None, times=None, stamps=stamps, extras=item.extras)
+            change = replace(before, content={**before.content, **answer}, stamps=stamps)
+            changed = replace(item, exceptions={**item.exceptions, found.day: change}, stamps=_touched(item, stamps))
+            self._put(changed, actor, "update", found.day)
+        if tell:
+            id_ = identifiers.event_id(
+                item.mailbox, Reference(number=item.number), calendar=item.calendar, immutable=True
+            )
+            to = [item.content["organizer"]["emailAddress"]["address"]]
+            self._parts.journal.mail(at=self._parts.clock.now(), account=item.mailbox, event=id_, kind="update", to=to)
+
     def delete(self, item: Item, actor: Actor) -> None:
         """Delete a single event or a whole series."""
         self._mailboxes.drop_item(item)
