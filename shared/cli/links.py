@@ -1,7 +1,6 @@
 """Links between calendars."""
 
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
@@ -9,49 +8,20 @@ from shared.cli import CALENDARS
 from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
 from shared.cli.client import choose, filters
+from shared.cli.client import link_options as options
 from shared.cli.client.api import Api, Item
 from shared.cli.screen import ask, output, times
+from shared.cli.screen import links as screen
 from shared.cli.screen.output import AsJson
 from shared.cli.screen.problem import MISUSED, CliError
 
 PANEL = CALENDARS
 LISTING = "kalends links list"
-FOREVER = "all"
 
 app = typer.Typer(
     name="links", help="What of one calendar appears in another, and how much others see.", no_args_is_help=True
 )
 
-
-class Field(StrEnum):
-    """What of an event shows or not."""
-
-    TITLE = "title"
-    DESCRIPTION = "description"
-    LOCATION = "location"
-    AVAILABILITY = "availability"
-
-
-Privacy = Literal["busy", "title", "full"]
-PrivacyOption = typer.Option(metavar="LEVEL", help="What readers of the target see of each event: busy, title or full.")
-ShowOption = typer.Option("--show", metavar="FIELD", help=f"Show it whatever the level says: {', '.join(Field)}.")
-HideOption = typer.Option("--hide", metavar="FIELD", help="Hide it whatever the level says.")
-OnEdit = Literal["restore", "leave"]
-OnDelete = Literal["restore", "ignore", "decline"]
-FilterOption = typer.Option(
-    "--filter",
-    metavar="NAME=VALUE",
-    help=f"What is left out, once for each: {', '.join(filters.NAMES)}. E.g. title_exclude=lunch.",
-)
-OnEditOption = typer.Option(metavar="WHAT", help="A mirror changed by hand: restore it, or leave it as it is.")
-OnDeleteOption = typer.Option(
-    metavar="WHAT", help="A mirror deleted by hand: restore it, ignore the event, or decline its invitation."
-)
-TemplateOption = typer.Option(
-    metavar="TEXT",
-    help="How mirrors are called, with {title}, {calendar}, {account}, e.g. '[{account}] {title}'.",
-    show_default=False,
-)
 
 Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginning of its id.", show_default=False)]
 
@@ -60,18 +30,18 @@ Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginni
 def create(
     source: Annotated[str, typer.Option("--source", "--from", metavar="CALENDAR", help="Whose events appear.")],
     target: Annotated[str, typer.Option("--target", "--to", metavar="CALENDAR", help="Where they appear.")],
-    privacy: Annotated[Privacy, PrivacyOption] = "busy",
-    busy_title: Annotated[str, typer.Option(metavar="TEXT", help="What stands for a hidden title.")] = "Busy",
-    title_template: Annotated[str | None, TemplateOption] = None,
-    show: Annotated[list[Field] | None, ShowOption] = None,
-    hide: Annotated[list[Field] | None, HideOption] = None,
+    privacy: Annotated[options.Privacy, options.PrivacyOption] = "busy",
+    busy_title: Annotated[str, options.BusyTitleOption] = "Busy",
+    title_template: Annotated[str | None, options.TemplateOption] = None,
+    show: Annotated[list[options.Field] | None, options.ShowOption] = None,
+    hide: Annotated[list[options.Field] | None, options.HideOption] = None,
     skip_all_day: Annotated[bool, typer.Option("--skip-all-day", help="Leave all-day events out.")] = False,
     include_free: Annotated[bool, typer.Option("--include-free", help="Also those that are shown as free.")] = False,
-    left_out: Annotated[list[str] | None, FilterOption] = None,
-    on_edit: Annotated[OnEdit, OnEditOption] = "restore",
-    on_delete: Annotated[OnDelete, OnDeleteOption] = "restore",
-    days_ahead: Annotated[str, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: without end.")] = "365",
-    days_behind: Annotated[int, typer.Option(min=0, metavar="DAYS", help="How far back.")] = 1,
+    left_out: Annotated[list[str] | None, options.FilterOption] = None,
+    on_edit: Annotated[options.OnEdit, options.OnEditOption] = "restore",
+    on_delete: Annotated[options.OnDelete, options.OnDeleteOption] = "restore",
+    days_ahead: Annotated[str, options.AheadOption] = "365",
+    days_behind: Annotated[int, options.BehindOption] = 1,
     preview: Annotated[
         bool, typer.Option("--preview", help="Only show what others would see; create nothing.")
     ] = False,
@@ -89,11 +59,11 @@ def create(
             "privacy": privacy,
             "busy_title": busy_title,
             "title_template": title_template,
-            "show": _shown(show, hide),
+            "show": options.shown(show, hide),
         }
         if preview:
             seen = api.post("/api/links/preview", {**mask, "source_calendar_id": ends[0]["id"]})
-            _show_preview(seen, ends[1], as_json=as_json)
+            screen.show_preview(seen, ends[1], as_json=as_json)
             return
         body = {
             "source_calendar_id": ends[0]["id"],
@@ -104,7 +74,7 @@ def create(
             "filters": filters.parse(left_out),
             "on_edit": on_edit,
             "on_delete": on_delete,
-            "days_ahead": _days(days_ahead),
+            "days_ahead": options.days(days_ahead),
             "days_behind": days_behind,
         }
         made = api.create("/api/links", body)
@@ -124,16 +94,19 @@ def preview(
         str | None, typer.Option("--source", "--from", metavar="CALENDAR", help="For a new link.")
     ] = None,
     target: Annotated[str | None, typer.Option("--target", "--to", metavar="CALENDAR", help="For a new link.")] = None,
-    privacy: Annotated[
-        Literal["busy", "title", "full"] | None, typer.Option(metavar="LEVEL", help="busy, title or full.")
-    ] = None,
-    busy_title: Annotated[str | None, typer.Option(metavar="TEXT", help="What hidden titles are called.")] = None,
-    skip_all_day: Annotated[
-        bool | None, typer.Option("--skip-all-day/--include-all-day", help="All-day events.")
-    ] = None,
-    skip_free: Annotated[bool | None, typer.Option("--skip-free/--include-free", help="Those shown as free.")] = None,
-    days_ahead: Annotated[str | None, typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: no end.")] = None,
-    days_behind: Annotated[int | None, typer.Option(min=0, metavar="DAYS", help="How far back.")] = None,
+    privacy: Annotated[options.Privacy | None, options.PrivacyOption] = None,
+    busy_title: Annotated[str | None, options.BusyTitleOption] = None,
+    title_template: Annotated[str | None, options.TemplateOption] = None,
+    show: Annotated[list[options.Field] | None, options.ShowOption] = None,
+    hide: Annotated[list[options.Field] | None, options.HideOption] = None,
+    preset: Annotated[list[options.Field] | None, options.PresetOption] = None,
+    skip_all_day: Annotated[bool | None, options.SkipAllDayOption] = None,
+    include_free: Annotated[bool | None, options.IncludeFreeOption] = None,
+    left_out: Annotated[list[str] | None, options.FilterOption] = None,
+    on_edit: Annotated[options.OnEdit | None, options.OnEditOption] = None,
+    on_delete: Annotated[options.OnDelete | None, options.OnDeleteOption] = None,
+    days_ahead: Annotated[str | None, options.AheadOption] = None,
+    days_behind: Annotated[int | None, options.BehindOption] = None,
     resync: Annotated[bool, typer.Option("--resync", help="Read the link anew.")] = False,
     delete_mirrors: Annotated[
         bool | None,
@@ -145,17 +118,22 @@ def preview(
 
     The plan can be carried out for an hour: kalends links apply PLAN. What is not said stays as it is.
     """
-    said = {
-        "privacy": privacy,
-        "busy_title": busy_title,
-        "skip_all_day": skip_all_day,
-        "skip_free": skip_free,
-        "days_behind": days_behind,
-    }
-    options: Item = {name: value for name, value in said.items() if value is not None}
-    if days_ahead is not None:
-        options["days_ahead"] = _days(days_ahead)
-    wishes = [bool(options), resync, delete_mirrors is not None]
+    settings = options.said(
+        privacy=privacy,
+        busy_title=busy_title,
+        title_template=title_template,
+        show=show,
+        hide=hide,
+        preset=preset,
+        skip_all_day=skip_all_day,
+        include_free=include_free,
+        left_out=left_out,
+        on_edit=on_edit,
+        on_delete=on_delete,
+        days_ahead=days_ahead,
+        days_behind=days_behind,
+    )
+    wishes = [bool(settings), resync, delete_mirrors is not None]
     is_new = source is not None and target is not None
     if is_new == bool(link) or (bool(link) and sum(wishes) != 1) or (is_new and any(wishes[1:])):
         todo = (
@@ -167,8 +145,12 @@ def preview(
         calendars = Calendars.of(api)
         body: Item
         if link is None:
-            ends = {f"{end}_calendar_id": calendars.one(name or "")["id"] for end, name in _ends(source, target)}
-            body = {"create": {**ends, **options}}
+            chosen = {
+                "source_calendar_id": calendars.one(source or ""),
+                "target_calendar_id": calendars.one(target or ""),
+            }
+            ends = {name: one["id"] for name, one in chosen.items()}
+            body = {"create": {**ends, **settings}}
         else:
             body = {"link_id": choose_link(api, link)["id"]}
             if resync:
@@ -176,12 +158,12 @@ def preview(
             elif delete_mirrors is not None:
                 body["delete_mirrors"] = delete_mirrors
             else:
-                body["change"] = options
+                body["change"] = settings
         made = api.create("/api/plans", body)
     if as_json:
         output.as_json(made)
         return
-    _show_plan(made)
+    screen.show_plan(made)
 
 
 @app.command()
@@ -247,10 +229,10 @@ def show(link: Link, as_json: AsJson = False) -> None:
         ("link", chosen["id"]),
         ("source", state["source_name"]),
         ("target", state["target_name"]),
-        ("privacy", _privacy(chosen)),
-        ("left out", ", ".join(_left_out(chosen)) or "nothing"),
+        ("privacy", screen.privacy(chosen)),
+        ("left out", ", ".join(screen.left_out(chosen)) or "nothing"),
         ("by hand", f"changed: {chosen['on_edit']}; deleted: {chosen['on_delete']}"),
-        ("window", f"{output.count(chosen['days_behind'], 'day')} back, {_ahead(chosen['days_ahead'])}"),
+        ("window", f"{output.count(chosen['days_behind'], 'day')} back, {screen.ahead(chosen['days_ahead'])}"),
         ("state", state["state"]),
         ("mirrors", f"{counts['mirrors']}, {counts['rewritten']} of them as the link is set now"),
         ("waiting", f"{counts['due']} to write, {counts['held']} held, {counts['frozen']} frozen"),
@@ -269,48 +251,40 @@ def show(link: Link, as_json: AsJson = False) -> None:
 @app.command()
 def change(
     link: Link,
-    privacy: Annotated[Privacy | None, PrivacyOption] = None,
-    busy_title: Annotated[str | None, typer.Option(metavar="TEXT", help="What stands for a hidden title.")] = None,
-    title_template: Annotated[str | None, TemplateOption] = None,
-    show: Annotated[list[Field] | None, ShowOption] = None,
-    hide: Annotated[list[Field] | None, HideOption] = None,
-    preset: Annotated[
-        list[Field] | None, typer.Option("--as-level", metavar="FIELD", help="Show or hide it as the level has it.")
-    ] = None,
-    skip_all_day: Annotated[
-        bool | None, typer.Option("--skip-all-day/--include-all-day", help="All-day events.")
-    ] = None,
-    include_free: Annotated[
-        bool | None, typer.Option("--include-free/--skip-free", help="Events shown as free.")
-    ] = None,
-    left_out: Annotated[list[str] | None, FilterOption] = None,
-    on_edit: Annotated[OnEdit | None, OnEditOption] = None,
-    on_delete: Annotated[OnDelete | None, OnDeleteOption] = None,
-    days_ahead: Annotated[str | None, typer.Option(metavar="DAYS", help=f"{FOREVER}: without end.")] = None,
-    days_behind: Annotated[int | None, typer.Option(min=0, metavar="DAYS", help="How far back.")] = None,
+    privacy: Annotated[options.Privacy | None, options.PrivacyOption] = None,
+    busy_title: Annotated[str | None, options.BusyTitleOption] = None,
+    title_template: Annotated[str | None, options.TemplateOption] = None,
+    show: Annotated[list[options.Field] | None, options.ShowOption] = None,
+    hide: Annotated[list[options.Field] | None, options.HideOption] = None,
+    preset: Annotated[list[options.Field] | None, options.PresetOption] = None,
+    skip_all_day: Annotated[bool | None, options.SkipAllDayOption] = None,
+    include_free: Annotated[bool | None, options.IncludeFreeOption] = None,
+    left_out: Annotated[list[str] | None, options.FilterOption] = None,
+    on_edit: Annotated[options.OnEdit | None, options.OnEditOption] = None,
+    on_delete: Annotated[options.OnDelete | None, options.OnDeleteOption] = None,
+    days_ahead: Annotated[str | None, options.AheadOption] = None,
+    days_behind: Annotated[int | None, options.BehindOption] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a link; what is not named stays. Every mirror is brought in line, past ones included.
 
     An empty --title-template takes the template away. Refused if somebody else changed the link meanwhile.
     """
-    fields: dict[str, bool | None] = {**_shown(show, hide), **dict.fromkeys(preset or ())}
-    given = {
-        "privacy": privacy,
-        "busy_title": busy_title,
-        "show": fields or None,
-        "skip_all_day": skip_all_day,
-        "skip_free": None if include_free is None else not include_free,
-        "filters": filters.parse(left_out) or None,
-        "on_edit": on_edit,
-        "on_delete": on_delete,
-        "days_behind": days_behind,
-    }
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if title_template is not None:
-        changes["title_template"] = title_template or None
-    if days_ahead is not None:
-        changes["days_ahead"] = _days(days_ahead)
+    changes = options.said(
+        privacy=privacy,
+        busy_title=busy_title,
+        title_template=title_template,
+        show=show,
+        hide=hide,
+        preset=preset,
+        skip_all_day=skip_all_day,
+        include_free=include_free,
+        left_out=left_out,
+        on_edit=on_edit,
+        on_delete=on_delete,
+        days_ahead=days_ahead,
+        days_behind=days_behind,
+    )
     if not changes:
         raise typer.BadParameter("Say what shall be otherwise: kalends links change --help")
     with http.logged_in() as api:
@@ -320,7 +294,7 @@ def change(
     if as_json:
         output.as_json(changed)
         return
-    output.say(f"Changed {name} ({_privacy(changed)}).")
+    output.say(f"Changed {name} ({screen.privacy(changed)}).")
     output.note("Its mirrors are brought in line: kalends links show tells how many already are.")
 
 
@@ -379,79 +353,3 @@ def _set(link: str, verb: str, done: str) -> None:
         api.post(f"/api/links/{chosen['id']}/{verb}")
         name = link_name(chosen, Calendars.of(api))
     output.say(f"{done} {name}.")
-
-
-def _days(typed: str) -> int | None:
-    if typed == FOREVER:
-        return None
-    if not typed.isdecimal() or int(typed) < 1:
-        raise typer.BadParameter(f"{typed!r} is neither a number of days nor {FOREVER!r}.", param_hint="--days-ahead")
-    return int(typed)
-
-
-def _shown(show: list[Field] | None, hide: list[Field] | None) -> dict[str, bool]:
-    both = sorted(set(show or ()) & set(hide or ()))
-    if both:
-        raise typer.BadParameter(f"{both[0]} cannot be shown and hidden at once.", param_hint="--show / --hide")
-    return {**dict.fromkeys(show or (), True), **dict.fromkeys(hide or (), False)}
-
-
-def _privacy(link: Item) -> str:
-    """The level, and what is otherwise than it has it."""
-    own = [f"{'' if shows else 'no '}{field}" for field, shows in link["show"].items() if shows is not None]
-    if link["title_template"]:
-        own.append(f"as {link['title_template']!r}")
-    elif link["privacy"] == "busy":
-        own.append(f"as {link['busy_title']!r}")
-    return ", ".join([link["privacy"], *own])
-
-
-def _ahead(days: int | None) -> str:
-    return "everything to come" if days is None else f"{output.count(days, 'day')} ahead"
-
-
-def _left_out(link: Item) -> list[str]:
-    kinds = {"all-day events": link["skip_all_day"], "free events": link["skip_free"]}
-    return [*(kind for kind, out in kinds.items() if out), *filters.shown(link["filters"])]
-
-
-def _show_preview(found: Item, target: Item, *, as_json: bool) -> None:
-    if as_json:
-        output.as_json(found)
-        return
-    before, seen = found["original"], found["seen"]
-    rows: list[tuple[str, Any, Any]] = [
-        ("when", times.when(before["when"]), times.when(seen["when"])),
-        *((part, before[part], seen[part]) for part in ("title", "location", "description", "availability")),
-    ]
-    output.table(("", "your event", f"readers of {target['name']} see"), rows, empty="")
-    output.note(f"Never shown: {', '.join(found['never_shown'])}.")
-
-
-def _ends(source: str | None, target: str | None) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
-    return ("source", source), ("target", target)
-
-
-def _show_plan(plan: Item) -> None:
-    counts = plan["counts"]
-    output.facts((name, counts[name]) for name in ("create", "rewrite", "remove", "leave", "held", "writes"))
-    for name, title in (("skipped", "skipped"), ("left_out", "left out")):
-        for reason, number in counts[name].items():
-            output.say(f"{title}: {number} ({reason})")
-    output.table(
-        ("what", "before", "after", "when"),
-        [(one["kind"], _title(one["before"]), _title(one["after"]), _when(one)) for one in plan["samples"]],
-        empty="Nothing would be written.",
-    )
-    for sentence in counts["unknown"]:
-        output.note(f"Not known: {sentence}")
-    output.say(f"plan {plan['id']}")
-    output.note(f"To do it, until {times.moment(plan['expires_at'])}: kalends links apply {plan['id']}")
-
-
-def _title(look: Item | None) -> str:
-    return look["title"] if look else ""
-
-
-def _when(sample: Item) -> str:
-    return times.when((sample["after"] or sample["before"])["when"]) if sample["after"] or sample["before"] else ""
