@@ -158,6 +158,8 @@ CREATE TABLE event_mappings (
   mirror_etag        text,
   ignored            text[] NOT NULL DEFAULT '{}',
   rendering          integer NOT NULL DEFAULT 0,
+  remask             boolean NOT NULL DEFAULT false,
+  waits              boolean NOT NULL GENERATED ALWAYS AS ((requested > done AND state IN ('open', 'undone')) OR remask) STORED,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
   due_since          timestamptz NOT NULL DEFAULT now(),
@@ -165,10 +167,12 @@ CREATE TABLE event_mappings (
   updated_at         timestamptz NOT NULL DEFAULT now(),
   UNIQUE (link_id, source_event_id)
 );
-COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while requested > done.';
+COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while it waits.';
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
 COMMENT ON COLUMN event_mappings.ignored IS 'Occurrences of the mirror that somebody deleted by hand, to be left out; state ignored: all of it.';
+COMMENT ON COLUMN event_mappings.remask IS 'The link''s settings changed while the mirror stands although its deletion is held or was discarded: what it shows follows them all the same.';
+COMMENT ON COLUMN event_mappings.waits IS 'Something is to be written, as soon as next_attempt_at allows.';
 COMMENT ON COLUMN event_mappings.rendering IS 'The rendering of the link under which the mirror was last brought in line.';
 COMMENT ON COLUMN event_mappings.incarnation IS 'Rises when the mirror is known to be gone: the next one has another key.';
 COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rotated signing secret makes others, and this one still proves the mirror ours.';
@@ -177,7 +181,7 @@ COMMENT ON COLUMN event_mappings.undo_to IS 'What the mirror was put back to whi
 COMMENT ON COLUMN event_mappings.due_since IS 'When it last became due: requested rose above done. Kept by a trigger, whoever asks.';
 COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
 CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)
-  WHERE requested > done AND state IN ('open', 'undone');
+  WHERE waits;
 CREATE INDEX event_mappings_mirror ON event_mappings (target_calendar_id, mirror_event_id);
 CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source_event_id);
 CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;

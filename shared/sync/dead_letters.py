@@ -98,7 +98,7 @@ def _due_pushes(conn: Connection, calendar_ids: Sequence[UUID], *, now: datetime
           FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
           JOIN calendar_sync_state s ON s.calendar_id = m.target_calendar_id
           JOIN external_calendar_connections x ON x.id = s.connection_id
-         WHERE m.target_calendar_id = ANY(%s) AND m.requested > m.done AND m.state = 'open'
+         WHERE m.target_calendar_id = ANY(%s) AND m.waits
            AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
            AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
         """,

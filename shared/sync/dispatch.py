@@ -160,7 +160,7 @@ def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, in
         WITH due AS (
           SELECT m.target_calendar_id AS calendar_id, min(m.lane) AS lane
             FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-           WHERE m.requested > m.done AND m.state IN ('open', 'undone')
+           WHERE m.waits
              AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
            GROUP BY m.target_calendar_id
         ), placed AS (

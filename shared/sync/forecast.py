@@ -175,12 +175,13 @@ def _count(
             found.left_out[plan.decide(unit, link, is_invited=is_invited, now=now).reason] += 1
         return
     if known is not None and not taken:
-        if known.state == "held" and known.wanted == "absent":
-            found.held += 1
+        if known.state in ("held", "discarded") and known.wanted == "absent":
+            found.held += known.state == "held"
+            if known.base is not None:
+                _compare(found, root, reader.put_back(known, known.base, unit), known, reader)
             return
         if known.state == "undone" and known.undo_to is not None and known.mirror_event_id is not None:
-            mirror = reader.put_back(known, unit)
-            _compare(found, root, mirror, known, reader)
+            _compare(found, root, reader.put_back(known, known.undo_to, unit), known, reader)
             return
         if known.is_removal and not known.may_have_mirror:
             return
@@ -268,11 +269,9 @@ class _Before:
             return None
         return codec.mirror_from_json(self._key.open(mapping.base, aad=str(mapping.id)))
 
-    def put_back(self, mapping: Mapping, unit: Unit | None) -> Mirror:
-        """What one that rests undone looks like under the link's mask."""
-        if mapping.undo_to is None:
-            raise AssertionError(f"mapping {mapping.id} rests without a mirror")
-        return writes.put_back(mapping.undo_to, mapping, unit, self.how, key=self._key)
+    def put_back(self, mapping: Mapping, stays: bytes, unit: Unit | None) -> Mirror:
+        """What one that rests at an earlier look looks like under the link's mask."""
+        return writes.put_back(stays, mapping, unit, self.how, key=self._key)
 
     def root(self, mapping: Mapping) -> Appearance | None:
         mirror = self.mirror(mapping)

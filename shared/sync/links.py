@@ -275,15 +275,7 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
 
 def render_anew(conn: Connection, link: Link) -> None:
     """Compare every mirror with its source once more, and read the source in full."""
-    conn.execute(
-        """
-        UPDATE event_mappings
-           SET requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL, rewrites = 0,
-               state = CASE state WHEN 'frozen' THEN 'open' ELSE state END
-         WHERE link_id = %s AND state IN ('open', 'frozen', 'undone')
-        """,
-        (link.id,),
-    )
+    mappings.render_anew(conn, link.id)
     request_full_read(conn, link.source_calendar_id)
 
 
@@ -313,8 +305,8 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool) -> int:
     count = conn.execute(
         """
         UPDATE event_mappings
-           SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, requested = requested + 1, lane = 1,
-               attempts = 0, next_attempt_at = NULL, reason = 'link deleted'
+           SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, remask = false,
+               requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL, reason = 'link deleted'
          WHERE link_id = %s AND (applied IS NOT NULL OR mirror_event_id IS NOT NULL OR requested > done)
         """,
         (link_id,),

@@ -68,7 +68,7 @@ def _settled(
 ) -> bool:
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if work.undo_run is not None and _is_changed(work, error):
-        written.keep(conn, work.mapping)
+        written.keep(conn, work.mapping, rendering=work.rendering)
         return False
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
         written.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
@@ -151,6 +151,7 @@ def _written(
         etag=etag,
         finished=not errors,
         rendering=work.rendering,
+        done=mapping.done if work.remasks else mapping.requested,
     )
     if errors:
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
@@ -209,7 +210,7 @@ def _failed(
             by_hand.let_go(conn, mapping, decline=work.on_delete == by_hand.DECLINE)
             return False
         case NotFoundError() if applied is None and mapping.mirror_event_id is not None:
-            written.save_gone(conn, mapping, done=work.is_removal)
+            written.save_gone(conn, mapping, done=mapping.is_removal)
             return True
         case NotFoundError() if applied is not None and mapping.attempts < OCCURRENCE_ATTEMPTS:
             # The provider lost an occurrence (Graph cannot bring a deleted one back): the rule is written anew.

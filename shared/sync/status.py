@@ -308,8 +308,7 @@ def _counts(conn: Connection) -> dict[UUID, Counts]:
                    count(*) FILTER (WHERE waits AND lane = 1) AS backfill,
                    count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'frozen') AS frozen,
                    min(next_attempt_at) FILTER (WHERE waits) AS next_attempt_at
-              FROM (SELECT m.*, requested > done AND m.state IN ('open', 'undone') AS waits,
-                           l.rendering AS wanted_rendering
+              FROM (SELECT m.*, l.rendering AS wanted_rendering
                       FROM event_mappings m JOIN links l ON l.id = m.link_id) m
              GROUP BY link_id
             """

@@ -40,7 +40,8 @@ class Work:
     `rendering` is that of the link under which it was rendered, `on_delete` the link's answer to a mirror that somebody
     deleted by hand. `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run` is
     the run of kind undo that this is done for; `was_checked` says that an earlier attempt may have written already.
-    `entries` are the journal's, by occurrence (None: the root).
+    `entries` are the journal's, by occurrence (None: the root). One that only `remasks` brings what stands in line with
+    the link's mask, and settles nothing of what is wanted of the mirror.
     """
 
     mapping: mappings.Mapping
@@ -52,6 +53,7 @@ class Work:
     refused: KalendsError | None = None
     undo_run: UUID | None = None
     was_checked: bool = False
+    remasks: bool = False
     root_answer: Written | Failed | None = None
     occurrence_answers: list[tuple[WriteOccurrence | CancelOccurrence, Written | Failed]] = field(default_factory=list)
     entries: dict[str | None, UUID] = field(default_factory=dict)
@@ -59,12 +61,12 @@ class Work:
     @property
     def heeds_deletion(self) -> bool:
         """Whether a mirror that is to stand, and that somebody deleted by hand, is not to be made again."""
-        return not self.is_removal and self.on_delete != by_hand.RESTORE
+        return not self.mapping.is_removal and self.on_delete != by_hand.RESTORE
 
     @property
     def is_removal(self) -> bool:
         """Whether the mirror is to go."""
-        return self.mapping.is_removal
+        return self.mapping.is_removal and not self.remasks
 
     @property
     def root_write(self) -> Write | None:
@@ -160,7 +162,7 @@ def prepare(
     masks = of_links.with_names(conn, links.values())
     by_source: dict[tuple[UUID, bool], set[str]] = {}
     for mapping in due:
-        if not mapping.is_removal:
+        if mapping.remask or not mapping.is_removal:
             place = (mapping.source_calendar_id, links[mapping.link_id].needs_text)
             by_source.setdefault(place, set()).add(mapping.source_event_id)
     units = {
@@ -179,13 +181,19 @@ def prepare(
             on_delete=link.on_delete,
             undo_run=undo_run,
             was_checked=was_checked,
+            remasks=mapping.remask,
         )
-        if not mapping.is_removal:
+        if not one.is_removal:
             unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)
-            if mapping.undo_to is not None:
-                _put_back(one, mapping.undo_to, unit, masks[link.id], key=key)
+            stays = mapping.base if mapping.remask else mapping.undo_to
+            if stays is not None:
+                _put_back(one, stays, unit, masks[link.id], key=key)
             else:
                 _render(one, unit, link, masks[link.id])
+            if one.refused is not None and mapping.base is not None and mapping.rendering < link.rendering:
+                # Whatever hinders it, what stands at the target must not show what the link hides by now.
+                one.refused, one.remasks = None, True
+                _put_back(one, mapping.base, unit, masks[link.id], key=key)
         work.append(one)
     return work
 

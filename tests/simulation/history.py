@@ -209,7 +209,7 @@ class _History:
                AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
             UNION ALL
             SELECT 'write', m.source_event_id FROM event_mappings m JOIN links l ON l.id = m.link_id
-             WHERE m.requested > m.done AND m.state = 'open' AND l.state <> 'paused'
+             WHERE m.waits AND l.state <> 'paused'
             """
         )
 

@@ -23,7 +23,9 @@ LIVE, BACKFILL = 0, 1
 class Mapping:
     """One source event in one link. Due while `requested` > `done` and `state` is open or undone.
 
-    One that is undone rests at `undo_to` (None: without a mirror) until its source changes, whatever is `wanted`.
+    One that is undone rests at `undo_to` (None: without a mirror) until its source changes, whatever is `wanted`. With
+    `remask` the mirror of one that is held or discarded shows more, or other things, than its link does by now: it was
+    last brought in line with the link's `rendering` of this number.
     """
 
     id: UUID
@@ -50,6 +52,8 @@ class Mapping:
     observed: dict[str, str] | None
     mirror_etag: str | None
     ignored: list[str]
+    rendering: int
+    remask: bool
     rewrites: int
     rewrites_since: datetime | None
 
@@ -137,6 +141,8 @@ def want(
         ON CONFLICT (link_id, source_event_id) DO UPDATE
            SET wanted = excluded.wanted, state = excluded.state, reason = excluded.reason, hold_id = excluded.hold_id,
                undo_to = NULL,
+               remask = excluded.state = 'held' AND m.mirror_event_id IS NOT NULL
+                        AND m.rendering < (SELECT rendering FROM links WHERE id = m.link_id),
                lane = CASE WHEN m.requested > m.done THEN least(m.lane, excluded.lane) ELSE excluded.lane END,
                requested = m.requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL,
                rewrites = 0, updated_at = now()
@@ -182,7 +188,7 @@ def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime,
         conn,
         """
         JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-        WHERE m.target_calendar_id = %(calendar)s AND m.requested > m.done AND m.state IN ('open', 'undone')
+        WHERE m.target_calendar_id = %(calendar)s AND m.waits
           AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
         ORDER BY m.next_attempt_at NULLS FIRST, m.id
         LIMIT %(limit)s
@@ -196,7 +202,7 @@ def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int
     row = conn.execute(
         """
         SELECT m.lane FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-         WHERE m.target_calendar_id = %s AND m.requested > m.done AND m.state IN ('open', 'undone')
+         WHERE m.target_calendar_id = %s AND m.waits
            AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
          ORDER BY m.lane LIMIT 1
         """,
@@ -214,6 +220,23 @@ def retry_failed(conn: Connection, calendar_id: UUID, source_event_ids: Sequence
          WHERE source_calendar_id = %s AND source_event_id = ANY(%s) AND state = 'open' AND last_error IS NOT NULL
         """,
         (calendar_id, list(source_event_ids)),
+    )
+
+
+def render_anew(conn: Connection, link_id: UUID) -> None:
+    """Bring every mirror of a link in line with what it shows by now, frozen ones and past ones included; also those
+    whose deletion is held or was discarded, and that stays as it is decided."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET requested = requested + CASE WHEN state IN ('held', 'discarded') THEN 0 ELSE 1 END,
+               remask = state IN ('held', 'discarded'), lane = 1, attempts = 0, next_attempt_at = NULL, rewrites = 0,
+               state = CASE state WHEN 'frozen' THEN 'open' ELSE state END
+         WHERE link_id = %s
+           AND (state IN ('open', 'frozen', 'undone')
+                OR (state IN ('held', 'discarded') AND mirror_event_id IS NOT NULL))
+        """,
+        (link_id,),
     )
 
 
@@ -236,7 +259,7 @@ def undo(conn: Connection, mapping_id: UUID, *, undo_to: bytes | None, is_parked
         """
         UPDATE event_mappings
            SET state = %s, undo_to = %s, reason = CASE WHEN %s THEN 'undone' END, requested = requested + 1, lane = 0,
-               attempts = 0, next_attempt_at = NULL, last_error = NULL, rewrites = 0, updated_at = now()
+               remask = false, attempts = 0, next_attempt_at = NULL, last_error = NULL, rewrites = 0, updated_at = now()
          WHERE id = %s
         """,
         ("undone" if is_parked else "open", undo_to if is_parked else None, is_parked, mapping_id),
@@ -260,7 +283,12 @@ def release(conn: Connection, hold_id: UUID, *, approved: bool) -> int:
     """Let held deletions go on, or drop them: then the mirrors stay until their source says something new."""
     if approved:
         return conn.execute(
-            "UPDATE event_mappings SET state = 'open', hold_id = NULL, updated_at = now() WHERE hold_id = %s",
+            """
+            UPDATE event_mappings
+               SET state = 'open', hold_id = NULL, remask = false, attempts = 0, next_attempt_at = NULL,
+                   updated_at = now()
+             WHERE hold_id = %s
+            """,
             (hold_id,),
         ).rowcount
     return conn.execute(

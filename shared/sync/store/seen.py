@@ -21,7 +21,13 @@ def adopt(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:
     """A mirror that we made turned up before its write was recorded: note where it is, unless another is known; it
     stays due."""
     updated = conn.execute(
-        "UPDATE event_mappings SET mirror_event_id = %s WHERE id = %s AND mirror_event_id IS NULL",
+        """
+        UPDATE event_mappings m
+           SET mirror_event_id = %s,
+               remask = state IN ('held', 'discarded')
+                        AND m.rendering < (SELECT l.rendering FROM links l WHERE l.id = m.link_id)
+         WHERE id = %s AND mirror_event_id IS NULL
+        """,
         (mirror_event_id, mapping_id),
     )
     return updated.rowcount == 1

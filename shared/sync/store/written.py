@@ -34,18 +34,22 @@ def save_written(
     etag: str | None,
     finished: bool,
     rendering: int,
+    done: int,
 ) -> None:
-    """The mirror stands as `applied` says. If that `finished` it, only what was asked for meanwhile stays due, and
-    it is in line with this `rendering` of its link."""
+    """The mirror stands as `applied` says. If that `finished` it, what was asked for up to `done` is done, and it is in
+    line with this `rendering` of its link."""
     conn.execute(
         """
-        UPDATE event_mappings
+        UPDATE event_mappings m
            SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
                observed = %(observed)s, undo_to = CASE WHEN undo_to IS NOT NULL THEN %(base)s ELSE undo_to END,
                rendering = CASE WHEN %(finished)s THEN greatest(rendering, %(rendering)s) ELSE rendering END,
                mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
-               last_error = NULL, reason = NULL, updated_at = now(),
+               last_error = NULL, reason = CASE WHEN state IN ('held', 'discarded') THEN reason END,
+               -- Its deletion may have been held while it was being written.
+               remask = state IN ('held', 'discarded') AND (NOT %(finished)s OR %(rendering)s
+                        < (SELECT l.rendering FROM links l WHERE l.id = m.link_id)), updated_at = now(),
                -- Deleted by hand while it was being written: it stands again, and may be deleted again.
                state = CASE state WHEN 'ignored' THEN 'open' ELSE state END
          WHERE id = %(id)s
@@ -59,7 +63,7 @@ def save_written(
             "etag": etag,
             "finished": finished,
             "rendering": rendering,
-            "done": mapping.requested,
+            "done": done,
             "id": mapping.id,
         },
     )
@@ -76,7 +80,7 @@ def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
         """
         UPDATE event_mappings
            SET mirror_event_id = NULL, marker = NULL, applied = NULL, base = NULL, observed = NULL, mirror_etag = NULL,
-               tried = false, incarnation = %(incarnation)s, mirror_key = %(key)s,
+               tried = false, remask = false, incarnation = %(incarnation)s, mirror_key = %(key)s,
                done = CASE WHEN %(is_done)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(is_done)s THEN 0 ELSE attempts END, next_attempt_at = NULL, last_error = NULL,
                updated_at = now()
@@ -113,7 +117,7 @@ def save_failed(
                reason = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN %(code)s ELSE reason END,
                mirror_etag = CASE WHEN %(forget)s THEN NULL ELSE mirror_etag END,
                done = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN greatest(done, %(done)s) ELSE done END,
-               updated_at = now()
+               remask = remask AND %(retry_at)s::timestamptz IS NOT NULL, updated_at = now()
          WHERE id = %(id)s
         """,
         {
@@ -122,22 +126,24 @@ def save_failed(
             "code": code,
             "forget": forget_etag,
             "counted": int(counted),
-            "done": mapping.requested,
+            "done": mapping.done if mapping.remask else mapping.requested,
             "id": mapping.id,
         },
     )
 
 
-def keep(conn: Connection, mapping: Mapping) -> None:
-    """Leave a mirror as it is: what was to be put back has changed since. What was asked for meanwhile stays due."""
+def keep(conn: Connection, mapping: Mapping, *, rendering: int) -> None:
+    """Leave a mirror as it is: what was to be put back has changed since. What was asked for meanwhile stays due, and
+    so does everything if the mirror is not in line with this `rendering` of its link: it may show what that hides."""
     conn.execute(
         """
         UPDATE event_mappings
            SET state = CASE state WHEN 'undone' THEN 'open' ELSE state END, undo_to = NULL, reason = NULL,
-               done = greatest(done, %s), attempts = 0, next_attempt_at = NULL, last_error = NULL, updated_at = now()
+               done = CASE WHEN rendering < %s THEN done ELSE greatest(done, %s) END,
+               attempts = 0, next_attempt_at = NULL, last_error = NULL, updated_at = now()
          WHERE id = %s
         """,
-        (mapping.requested, mapping.id),
+        (rendering, mapping.requested, mapping.id),
     )
 
 
