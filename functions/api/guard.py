@@ -27,6 +27,7 @@ CALENDAR = (
     "/api/links",
     "/api/sync",
     "/api/events",
+    "/api/availability",
     "/api/changes",
     "/api/held",
     "/api/admin/calendar",

@@ -9,6 +9,7 @@ from functions import visitor
 from functions.api import guard
 from functions.api.routes import (
     admin,
+    availability,
     calendars,
     changes,
     connections,
@@ -33,7 +34,22 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-ROUTERS = (session, me, tokens, connections, calendars, links, sync, status, events, changes, held, admin, document)
+ROUTERS = (
+    session,
+    me,
+    tokens,
+    connections,
+    calendars,
+    links,
+    sync,
+    status,
+    events,
+    availability,
+    changes,
+    held,
+    admin,
+    document,
+)
 
 
 @observed

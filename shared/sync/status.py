@@ -54,6 +54,9 @@ class CalendarStatus:
     items: int
     proven_at: datetime | None
     """When the provider last told us everything there was."""
+    window_start: datetime | None
+    window_end: datetime | None
+    """What its last full read covered."""
     pushed_until: datetime | None
     """Until when the provider notifies us of changes; None: the calendar is polled."""
     poll_minutes: int
@@ -124,7 +127,7 @@ def read(conn: Connection, *, user_id: UUID, flags: Flags, now: datetime) -> Sta
     syncs = any(one.open for one in gate_list if one.name == gates.Operation.SYNC)
     accounts = {one.id: one for one in connections.list_connections(conn, user_id=user_id)}
     usable = {one.id for one in accounts.values() if syncs and one.may_sync(now)}
-    calendars = {one.id: replace(one, state=_calendar_state(one, usable=usable)) for one in _calendars(conn, now=now)}
+    calendars = {one.id: one for one in calendars_of(conn, usable=usable, now=now)}
     return Status(
         at=now,
         gates=gate_list,
@@ -138,6 +141,11 @@ def read(conn: Connection, *, user_id: UUID, flags: Flags, now: datetime) -> Sta
             *_of_links(states),
         ],
     )
+
+
+def calendars_of(conn: Connection, *, usable: set[UUID], now: datetime) -> list[CalendarStatus]:
+    """The person's calendars; `usable` are the accounts that may be asked now."""
+    return [replace(one, state=_calendar_state(one, usable=usable)) for one in _calendars(conn, now=now)]
 
 
 def _calendar_state(one: CalendarStatus, *, usable: set[UUID]) -> CalendarState:
@@ -281,7 +289,7 @@ def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
                    CASE WHEN w.pushed_until IS NULL THEN x.sync_frequency_minutes ELSE %(with_channel)s END
                      AS poll_minutes,
                    s.requested, s.done, s.needs_full_sync, s.last_synced_at AS proven_at, s.sync_errors AS errors,
-                   s.last_error,
+                   s.last_error, s.window_start, s.window_end,
                    coalesce((SELECT j.items FROM sync_jobs j WHERE j.calendar_id = c.id AND j.generation = s.generation
                               ORDER BY j.id DESC LIMIT 1), 0) AS items,
                    EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id)) AS is_linked

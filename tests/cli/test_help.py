@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Kalends
 
-LISTS = {"list", "status", "events", "changes", "gates", "doctor", "show", "now", "sessions"}
+LISTS = {"list", "status", "events", "availability", "changes", "gates", "doctor", "show", "now", "sessions"}
 """Commands that show what there is, by their last word."""
 
 
@@ -39,6 +39,7 @@ def options(command: Any) -> dict[str, Any]:
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "doctor", "sync now"),
+        "availability",
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),
