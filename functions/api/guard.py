@@ -28,6 +28,7 @@ CALENDAR = (
     "/api/sync",
     "/api/events",
     "/api/availability",
+    "/api/overlaps",
     "/api/changes",
     "/api/held",
     "/api/admin/calendar",

@@ -11,7 +11,18 @@ from functions.front import fronted
 from functions.http import Request, Response, respond
 from functions.observability import add_facts, observed
 from functions.portal import forms, problems, rendering
-from functions.portal.views import accounts, calendars, decisions, links, new_link, overview, profile, tokens, welcome
+from functions.portal.views import (
+    accounts,
+    calendars,
+    decisions,
+    links,
+    new_link,
+    overlaps,
+    overview,
+    profile,
+    tokens,
+    welcome,
+)
 from functions.visit import Visit
 from shared.control import gates
 from shared.core import clock
@@ -73,6 +84,10 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/held", decisions.show, calendar=True),
     Page("POST", "/held/{held_id}/approve", decisions.approve, calendar=True),
     Page("POST", "/held/{held_id}/discard", decisions.discard, calendar=True),
+    Page("GET", "/overlaps", overlaps.show, calendar=True),
+    Page("GET", "/overlaps/{overlap_id}", overlaps.propose, calendar=True),
+    Page("POST", "/overlaps/{overlap_id}/ignore", overlaps.ignore, calendar=True),
+    Page("POST", "/overlaps/{overlap_id}/unignore", overlaps.unignore, calendar=True),
     Page("GET", "/tokens", tokens.show),
     Page("POST", "/tokens", tokens.create),
     Page("POST", "/tokens/{token_id}/revoke", tokens.revoke),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.sync import guard, held, links, marker, plan, sightings
+from shared.sync import guard, held, links, marker, overlaps, plan, sightings
 from shared.sync.plan import Verdict
 from shared.sync.sightings import Sight
 from shared.sync.store import events, mappings
@@ -95,6 +95,7 @@ def page(
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
     if sightings.observe(conn, found.mirrors.values(), is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
+    overlaps.follow(conn, calendar, sorted(touched), now=now)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
         skipped=len(page.skipped),

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.sync import apply, lanes, links
+from shared.sync import apply, lanes, links, overlaps
 from shared.sync.store import calendars, events, mappings, runs
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def advance(engine: Engine, *, correlation_id: str, now: datetime) -> dict[str, 
             reread += 1
         else:
             planned += _plan(engine, link_id, user_id=user_id, correlation_id=correlation_id, now=now)
-    return {"links": len(rows), "planned": planned, "reread": reread}
+    entered = overlaps.advance(engine, now=now)
+    return {"links": len(rows), "planned": planned, "reread": reread, "overlaps_looked_at": entered}
 
 
 def look_again(

@@ -38,10 +38,15 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
     world.look(source)
     world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
+    world.put(target, event("same time", hours=40, title="Ada's other secret"))
+    world.look(target)
+    world.run()
+    ((overlap,), *_) = world.rows("SELECT id FROM double_bookings WHERE resolved_at IS NULL")
     ((token,),) = world.rows("SELECT id FROM api_tokens")
     return {
         "link_id": str(link.id),
         "held_id": str(held),
+        "overlap_id": str(overlap),
         "token_id": str(token),
         "connection_id": str(world.connection_id),
         "calendar_id": str(source),

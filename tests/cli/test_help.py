@@ -39,7 +39,7 @@ def options(command: Any) -> dict[str, Any]:
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "doctor", "sync now"),
-        "availability",
+        *("availability", "overlaps list", "overlaps ignore", "overlaps unignore", "overlaps propose"),
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),

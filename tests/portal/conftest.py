@@ -76,3 +76,14 @@ def hold(world: World, link: Link) -> str:
     world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
     return str(held)
+
+
+def doubled(world: World, link: Link) -> str:
+    """Another event is at the dentist's time; answers the overlap's id."""
+    world.put(link.target_calendar_id, event("review"))
+    world.look(link.target_calendar_id)
+    world.run()
+    ((overlap, *_), *_) = world.rows(
+        "SELECT id FROM double_bookings WHERE 'review' IN (first_event_id, second_event_id) AND resolved_at IS NULL"
+    )
+    return str(overlap)
