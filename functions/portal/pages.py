@@ -65,6 +65,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/signout", welcome.sign_out_form),
     Page("POST", "/signout", welcome.sign_out),
     Page("GET", "/", overview.show),
+    Page("GET", "/attention", overview.attention),
     Page("POST", "/sync", overview.sync_now, calendar=True),
     Page("GET", "/connections", accounts.show, calendar=True),
     Page("POST", "/connections/{connection_id}/discover", accounts.discover, calendar=True),

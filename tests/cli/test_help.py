@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Kalends
 
-LISTS = {"list", "status", "events", "availability", "changes", "gates", "doctor", "show", "now", "sessions"}
+LISTS = {
+    "list",
+    "status",
+    "events",
+    "availability",
+    "attention",
+    "changes",
+    "gates",
+    "doctor",
+    "show",
+    "now",
+    "sessions",
+}
 """Commands that show what there is, by their last word."""
 
 
@@ -39,7 +51,7 @@ def options(command: Any) -> dict[str, Any]:
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "doctor", "sync now"),
-        *("availability", "overlaps list", "overlaps ignore", "overlaps unignore", "overlaps propose"),
+        *("attention", "availability", "overlaps list", "overlaps ignore", "overlaps unignore", "overlaps propose"),
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),
