@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke simulate test check bench synth bootstrap deploy diff destroy clean forget
+.PHONY: help setup run smoke simulate test promises check bench synth bootstrap deploy diff destroy clean forget
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ check: setup ## style, types, import law, migrations, templates (cfn-lint, cdk-n
 	@echo "check: migrations" && .venv/bin/squawk migrations/*.up.sql
 	@echo "check: templates" && $(PYTHON) -m infra.synth && .venv/bin/cfn-lint && $(PYTHON) -m infra.audit
 	@echo "check: handlers" && $(PYTHON) -m infra.imports
+
+promises: setup ## the tests of the engine's promises and of others' pains alone, with a table (docs/promises.md)
+	@$(PYTHON) -m pytest -q -p tests.promises $(ARGS)
 
 bench: setup ## measure beside the peers (3 minutes); writes build/bench.json and docs/performance.md
 	@$(PYTHON) -m tests.bench

@@ -180,3 +180,12 @@ COMMENT ON COLUMN quotas.calls IS 'A bucket that fills up with time: the calls t
 COMMENT ON COLUMN quotas.running IS 'Calls on their way: when each is over for certain.';
 COMMENT ON COLUMN quotas.live_until IS 'Live work waits for its turn: until then no backfill begins a call.';
 GRANT SELECT, INSERT, UPDATE, DELETE ON quotas TO kalends_runtime, kalends_operator;
+
+CREATE TABLE quota_days (
+  subject text NOT NULL,
+  day     date NOT NULL,
+  calls   bigint NOT NULL,
+  PRIMARY KEY (subject, day)
+);
+COMMENT ON TABLE quota_days IS 'Calls made on a day, by the subject whose daily line they count against.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON quota_days TO kalends_runtime, kalends_operator;

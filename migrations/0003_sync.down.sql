@@ -1,2 +1,2 @@
-DROP TABLE sync_plans, undo_items, sync_journal, source_declines, event_mappings, held_changes, external_calendar_events, sync_jobs, sync_runs, links;
+DROP TABLE double_bookings, event_times, sync_plans, undo_items, sync_journal, source_declines, event_mappings, held_changes, external_calendar_events, sync_jobs, sync_runs, links;
 DROP FUNCTION push_cleared_event(), note_due();

@@ -284,3 +284,43 @@ COMMENT ON COLUMN sync_plans.options IS 'What the link shall be like, sealed und
 COMMENT ON COLUMN sync_plans.fingerprint IS 'SHA-256 over the links around both calendars, the source''s events and the link''s mappings as they were.';
 CREATE INDEX sync_plans_user ON sync_plans (user_id, expires_at);
 SELECT protect_tenant_table('sync_plans', 'user_id');
+
+CREATE TABLE event_times (
+  user_id     uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  event_id    text NOT NULL,
+  occurrence  text NOT NULL,
+  starts_at   timestamptz NOT NULL,
+  ends_at     timestamptz NOT NULL,
+  all_day     boolean NOT NULL,
+  ical_uid    text,
+  PRIMARY KEY (calendar_id, event_id, occurrence, starts_at)
+);
+COMMENT ON TABLE event_times IS
+  'When the person''s own events take time, series by their occurrences, from yesterday to a horizon; mirrors take none.
+   What lasts longer than a day stands here in pieces of a day, so that what meets it lies in a short range.';
+CREATE INDEX event_times_person ON event_times (user_id, starts_at);
+SELECT protect_tenant_table('event_times', 'user_id');
+
+CREATE TABLE double_bookings (
+  id                 uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  first_calendar_id  uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  first_event_id     text NOT NULL,
+  first_occurrence   text NOT NULL,
+  second_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  second_event_id    text NOT NULL,
+  second_occurrence  text NOT NULL,
+  starts_at          timestamptz NOT NULL,
+  ends_at            timestamptz NOT NULL,
+  mixed              boolean NOT NULL,
+  detected_at        timestamptz NOT NULL,
+  ignored_at         timestamptz,
+  resolved_at        timestamptz,
+  UNIQUE (first_calendar_id, first_event_id, first_occurrence, second_calendar_id, second_event_id, second_occurrence)
+);
+COMMENT ON TABLE double_bookings IS 'Two events of a person that take the same time. Ignored once, ignored for good, also if it comes back.';
+COMMENT ON COLUMN double_bookings.mixed IS 'One lasts whole days and the other does not.';
+CREATE INDEX double_bookings_person ON double_bookings (user_id, starts_at, id) WHERE resolved_at IS NULL;
+CREATE INDEX double_bookings_second ON double_bookings (second_calendar_id, second_event_id);
+SELECT protect_tenant_table('double_bookings', 'user_id');

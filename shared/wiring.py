@@ -178,18 +178,30 @@ class App:
 
     def _turns(self, connection: Connection, *, live: bool) -> Turns | None:
         """When the account may be called; None: at any time. Raises QuotaSpentError when this work may not call it."""
-        if connection.provider != "microsoft":
-            return None
-        from shared.control import quotas
+        from shared.control import budgets, quotas
 
-        quota = quotas.Quota(
-            database=self.database,
-            user_id=connection.user_id,
-            subject=f"mailbox:{connection.oauth_app_id}:{connection.provider_user_id}",
-            limit=quotas.MAILBOX,
-            live=live,
-            now=clock.now,
-        )
+        quota: budgets.Budget | quotas.Quota
+        match connection.provider:
+            case "google":
+                quota = budgets.Budget(
+                    database=self.database,
+                    user_id=connection.user_id,
+                    app_id=connection.oauth_app_id,
+                    account=connection.provider_user_id,
+                    live=live,
+                    now=clock.now,
+                )
+            case "microsoft":
+                quota = quotas.Quota(
+                    database=self.database,
+                    user_id=connection.user_id,
+                    subject=f"mailbox:{connection.oauth_app_id}:{connection.provider_user_id}",
+                    limit=quotas.MAILBOX,
+                    live=live,
+                    now=clock.now,
+                )
+            case _:
+                return None
         quota.require_room()
         return quota.turn
 

@@ -117,7 +117,9 @@ def event(
         "isBase64Encoded": bool(body) and not is_text,
     }
     if query:
-        made["queryStringParameters"] = dict(httpx.QueryParams(query))
+        given = httpx.QueryParams(query)
+        # As API Gateway does: what is named twice stands there once, with commas.
+        made["queryStringParameters"] = {name: ",".join(given.get_list(name)) for name in given}
     if cookies:
         made["cookies"] = cookies
     if body:

@@ -29,6 +29,8 @@ CALENDAR = (
     "/api/runs",
     "/api/sync",
     "/api/events",
+    "/api/availability",
+    "/api/overlaps",
     "/api/changes",
     "/api/held",
     "/api/admin/calendar",

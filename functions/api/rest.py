@@ -9,6 +9,7 @@ from functions import visitor
 from functions.api import guard
 from functions.api.routes import (
     admin,
+    availability,
     calendars,
     changes,
     connections,
@@ -17,6 +18,7 @@ from functions.api.routes import (
     held,
     links,
     me,
+    overlaps,
     plans,
     runs,
     session,
@@ -46,6 +48,8 @@ ROUTERS = (
     sync,
     status,
     events,
+    availability,
+    overlaps,
     changes,
     runs,
     held,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared.connections import apps
-from shared.control import gates
+from shared.control import budgets, gates
+from shared.core import clock
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers import PROVIDERS
 from shared.store import migrate
@@ -131,6 +132,20 @@ def _gates(installation: Installation) -> str:
     return ", ".join(f"{gate.name} {'open' if gate.open else 'closed'} ({gate.changed_by})" for gate in listed)
 
 
+def _google_requests(installation: Installation) -> str:
+    with installation.database.everyone() as conn:
+        found = budgets.of_today(conn, now=clock.now())
+    listing = ", ".join(f"{count:,} by {client}" for client, count in found.items()) or "none"
+    told = f"{listing} of {budgets.DAILY_LINE:,} today (since midnight in California)"
+    if any(count >= budgets.WARNED_AT * budgets.DAILY_LINE for count in found.values()):
+        raise InvalidError(
+            f"{told}: more than {budgets.WARNED_AT:.0%}. First copies stop at 90 %. Ask Google for a higher quota, or "
+            "connect new people with another OAuth app.",
+            code="QUOTA.DAILY_LINE",
+        )
+    return told
+
+
 def _signing(read: Callable[[Installation], list[bytes]]) -> Callable[[Installation], str]:
     return lambda installation: f"{len(read(installation))} accepted"
 
@@ -145,4 +160,5 @@ CHECKS: Mapping[str, Callable[[Installation], str]] = {
     **{f"oauth_{provider}": _oauth_app(provider) for provider in PROVIDERS},
     "gates": _gates,
     "push_channels": _push_channels,
+    "google_requests": _google_requests,
 }

@@ -47,7 +47,7 @@ def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns 
         case "google":
             from shared.providers.google.client import GoogleCalendar
 
-            return GoogleCalendar(access_token=access_token, api_endpoint=endpoints.google_api)
+            return GoogleCalendar(access_token=access_token, api_endpoint=endpoints.google_api, turns=turns)
         case "microsoft":
             from shared.providers.microsoft.client import MicrosoftCalendar
 

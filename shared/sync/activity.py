@@ -159,8 +159,8 @@ def changes(conn: Connection, key_of: KeyOf, *, link_id: UUID | None, before: UU
 
 
 def skipped(conn: Connection, key_of: KeyOf, *, link_id: UUID, after: str, limit: int) -> list[Skipped]:
-    """What a link skips, by source event id after the one named: what its target refused, and what of its source could
-    not be read. Raises NotFoundError."""
+    """What a link skips, by source event id after the one named: what its target refused, what of its source could not
+    be read, and the mirrors that are frozen. Raises NotFoundError."""
     link = links.get(conn, link_id)
     rows = conn.execute(
         """
@@ -168,7 +168,11 @@ def skipped(conn: Connection, key_of: KeyOf, *, link_id: UUID, after: str, limit
           FROM (SELECT source_event_id, coalesce(reason, 'UNKNOWN') AS reason, last_error AS message,
                        updated_at AS since, mirror_event_id IS NOT NULL AS has_mirror
                   FROM event_mappings
-                 WHERE link_id = %(link)s AND state = 'open' AND requested <= done AND last_error IS NOT NULL
+                 WHERE link_id = %(link)s AND state IN ('open', 'held', 'discarded') AND NOT waits
+                   AND last_error IS NOT NULL
+                UNION ALL
+                SELECT source_event_id, 'MIRROR.FROZEN', %(frozen)s, updated_at, true FROM event_mappings
+                 WHERE link_id = %(link)s AND state = 'frozen'
                 UNION ALL
                 SELECT external_event_id, 'EVENT.UNREADABLE', last_error, updated_at, false
                   FROM external_calendar_events
@@ -178,7 +182,13 @@ def skipped(conn: Connection, key_of: KeyOf, *, link_id: UUID, after: str, limit
          WHERE s.source_event_id > %(after)s
          ORDER BY s.source_event_id LIMIT %(limit)s
         """,
-        {"link": link_id, "source": link.source_calendar_id, "after": after, "limit": limit},
+        {
+            "link": link_id,
+            "source": link.source_calendar_id,
+            "after": after,
+            "limit": limit,
+            "frozen": "Somebody else changes the mirror again and again; it rests until its source changes.",
+        },
     ).fetchall()
     key = key_of(conn, calendars.get(conn, link.source_calendar_id).connection_id) if rows else None
     aad = str(link.source_calendar_id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.sync import guard, held, links, marker, plan, sightings
+from shared.sync import guard, held, links, marker, overlaps, plan, sightings
 from shared.sync.plan import Verdict
 from shared.sync.sightings import Sight
 from shared.sync.store import calendars, events, mappings
@@ -103,6 +103,7 @@ def page(
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
     if sightings.observe(conn, list(found.mirrors.values()), is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
+    overlaps.follow(conn, calendar, sorted(touched), now=now)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
         skipped=len(page.skipped),

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from psycopg.rows import class_row, dict_row
 
-from shared.connections import grants
 from shared.connections import store as connections
 from shared.control import gates
-from shared.sync import links, silence
+from shared.sync import attention, links, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
     from shared.connections.store import Connection as Account
     from shared.control.gates import Flags, Gate
     from shared.store.database import Connection
+    from shared.sync.attention import Attention
     from shared.sync.links import Link
 
 type CalendarState = Literal["vanished", "unlinked", "waiting", "reading", "behind", "current"]
 type LinkState = Literal["deleting", "paused", "waiting", "copying", "behind", "attention", "current"]
 
-SILENT_AFTER = timedelta(minutes=15)
-"""A calendar that fails for so long is shown with its cause, whatever its account says (pain 9)."""
 MAX_LINKS = 10_000
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +50,9 @@ class CalendarStatus:
     items: int
     proven_at: datetime | None
     """When the provider last told us everything there was."""
+    window_start: datetime | None
+    window_end: datetime | None
+    """What its last full read covered."""
     pushed_until: datetime | None
     """Until when the provider notifies us of changes; None: the calendar is polled."""
     poll_minutes: int
@@ -99,16 +98,6 @@ class LinkStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
-    """Something that only the person can mend, or should know: what it is about, and what to do."""
-
-    kind: Literal["gate", "connection", "calendar", "link", "held"]
-    id: UUID | None
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Everything of one person at one moment."""
 
@@ -126,20 +115,22 @@ def read(conn: Connection, *, user_id: UUID, flags: Flags, now: datetime) -> Sta
     syncs = any(one.open for one in gate_list if one.name == gates.Operation.SYNC)
     accounts = {one.id: one for one in connections.list_connections(conn, user_id=user_id)}
     usable = {one.id for one in accounts.values() if syncs and one.may_sync(now)}
-    calendars = {one.id: replace(one, state=_calendar_state(one, usable=usable)) for one in _calendars(conn, now=now)}
+    calendars = {one.id: one for one in calendars_of(conn, usable=usable, now=now)}
     return Status(
         at=now,
         gates=gate_list,
         connections=list(accounts.values()),
         calendars=list(calendars.values()),
         links=(states := _links(conn, calendars, usable=usable)),
-        attention=[
-            *_closed_gates(gate_list),
-            *_of_accounts(accounts, now),
-            *_of_calendars(calendars.values(), now),
-            *_of_links(states),
-        ],
+        attention=attention.found(
+            gates=gate_list, accounts=accounts, calendars=calendars.values(), links=states, now=now
+        ),
     )
+
+
+def calendars_of(conn: Connection, *, usable: set[UUID], now: datetime) -> list[CalendarStatus]:
+    """The person's calendars; `usable` are the accounts that may be asked now."""
+    return [replace(one, state=_calendar_state(one, usable=usable)) for one in _calendars(conn, now=now)]
 
 
 def _calendar_state(one: CalendarStatus, *, usable: set[UUID]) -> CalendarState:
@@ -191,89 +182,6 @@ def _link_state(
     return "behind" if counts.due or source.requested > source.done else "current"
 
 
-def _closed_gates(gate_list: list[Gate]) -> list[Attention]:
-    return [
-        Attention(
-            kind="gate",
-            id=None,
-            code=one.name,
-            message=f"{one.name} is off: an operator has switched this part off. Work waits and continues later.",
-        )
-        for one in gate_list
-        if not one.open
-    ]
-
-
-def _of_accounts(accounts: dict[UUID, Account], now: datetime) -> list[Attention]:
-    found: list[Attention] = []
-    for one in accounts.values():
-        name = f"{one.provider.capitalize()} account {one.email}"
-        match one.status:
-            case "needs_reauth":
-                message = f"{name} no longer lets Kalends in. {_cause(one)}"
-                found.append(Attention(kind="connection", id=one.id, code="CONNECTION.NEEDS_REAUTH", message=message))
-            case "active" | "error" | "pending" if one.circuit_is_open(now):
-                message = (
-                    f"{name} failed {one.error_count} times in a row ({_failure(one)[0]}) and rests until "
-                    f"{one.backoff_until:%H:%M} UTC. It goes on by itself once the cause is gone."
-                )
-                found.append(Attention(kind="connection", id=one.id, code="CONNECTION.CIRCUIT_OPEN", message=message))
-            case "active" | "error" | "pending" if one.backoff_until is not None and one.backoff_until > now:
-                message = f"{name} failed and is tried again at {one.backoff_until:%H:%M} UTC."
-                found.append(Attention(kind="connection", id=one.id, code="CONNECTION.BACKING_OFF", message=message))
-            case _:
-                pass
-        if one.status in ("active", "error") and grants.is_testing(one):
-            message = (
-                f"{name} is connected by an OAuth app in Testing mode: Google ends that on {one.grant_ends_at:%d %B}, "
-                f"and it has to be connected again. To end this for good, {grants.PUBLISH}."
-            )
-            found.append(Attention(kind="connection", id=one.id, code="CONNECTION.TESTING_MODE", message=message))
-    return found
-
-
-def _cause(account: Account) -> str:
-    """Why the grant ended, where that is known, and what to do."""
-    code, message = _failure(account)
-    if code in (grants.TESTING_MODE, grants.TIME_LIMITED):
-        return message.removeprefix("invalid_token: ")
-    return "Connect it again: nothing is lost meanwhile."
-
-
-def _failure(account: Account) -> tuple[str, str]:
-    """Code and message of its last failure."""
-    told = json.loads(account.last_error or "{}")
-    return str(told.get("code", "UNKNOWN")), str(told.get("message", ""))
-
-
-def _of_calendars(calendars: Iterable[CalendarStatus], now: datetime) -> list[Attention]:
-    found: list[Attention] = []
-    for one in calendars:
-        if one.is_linked and one.vanished_at is not None:
-            message = f"Calendar {one.name} is no longer listed by its account. Delete its links, or bring it back."
-            found.append(Attention(kind="calendar", id=one.id, code="CALENDAR.VANISHED", message=message))
-        elif one.state in ("reading", "behind") and one.errors and (one.proven_at or _LONG_AGO) < now - SILENT_AFTER:
-            message = f"Calendar {one.name} could not be read {one.errors} times in a row ({one.last_error})."
-            found.append(Attention(kind="calendar", id=one.id, code="CALENDAR.FAILING", message=message))
-    return found
-
-
-def _of_links(states: list[LinkStatus]) -> list[Attention]:
-    found: list[Attention] = []
-    for one in states:
-        name = f"{one.source_name} → {one.target_name}"
-        if one.counts.held:
-            message = f"{one.counts.held} deletions of {name} wait for you: approve or discard them."
-            found.append(Attention(kind="held", id=one.link.id, code="LINK.DELETIONS_HELD", message=message))
-        if one.counts.frozen:
-            message = (
-                f"{one.counts.frozen} mirrors of {name} are changed by somebody else again and again. They rest until "
-                "their source changes."
-            )
-            found.append(Attention(kind="link", id=one.link.id, code="LINK.FROZEN", message=message))
-    return found
-
-
 def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
     with conn.cursor(row_factory=class_row(CalendarStatus)) as cursor:
         return cursor.execute(
@@ -283,7 +191,7 @@ def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
                    CASE WHEN w.pushed_until IS NULL THEN x.sync_frequency_minutes ELSE %(with_channel)s END
                      AS poll_minutes,
                    s.requested, s.done, s.needs_full_sync, s.last_synced_at AS proven_at, s.sync_errors AS errors,
-                   s.last_error,
+                   s.last_error, s.window_start, s.window_end,
                    coalesce((SELECT j.items FROM sync_jobs j WHERE j.calendar_id = c.id AND j.generation = s.generation
                               ORDER BY j.id DESC LIMIT 1), 0) AS items,
                    EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id)) AS is_linked
@@ -322,7 +230,7 @@ def _skipped(conn: Connection) -> dict[UUID, dict[str, int]]:
     rows = conn.execute(
         """
         SELECT link_id AS id, coalesce(reason, 'UNKNOWN') AS reason, count(*) FROM event_mappings
-         WHERE state = 'open' AND requested <= done AND last_error IS NOT NULL GROUP BY 1, 2
+         WHERE state IN ('open', 'held', 'discarded') AND NOT waits AND last_error IS NOT NULL GROUP BY 1, 2
         UNION ALL
         SELECT calendar_id, 'EVENT.UNREADABLE', count(*) FROM external_calendar_events
          WHERE booking_id IS NULL AND sync_status = 'FAILED' GROUP BY 1

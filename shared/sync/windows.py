@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.sync import apply, lanes, links
+from shared.control import budgets
+from shared.sync import apply, lanes, links, overlaps
 from shared.sync.store import calendars, events, mappings, runs
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from shared.sync.context import Engine
 
 BATCH = 500
+DAYS_KEPT = timedelta(days=35)
+"""So long the requests of each day are kept, to be compared."""
 
 
 def advance(engine: Engine, *, correlation_id: str, now: datetime) -> dict[str, int]:
@@ -26,13 +29,15 @@ def advance(engine: Engine, *, correlation_id: str, now: datetime) -> dict[str, 
     """
     with engine.database.everyone() as conn:
         rows = conn.execute("SELECT id, user_id FROM links WHERE state = 'active' ORDER BY user_id, id").fetchall()
+        budgets.forget_days(conn, before=now - DAYS_KEPT)
     planned = reread = 0
     for link_id, user_id in rows:
         if _reread_if_short(engine, link_id, user_id=user_id, now=now):
             reread += 1
         else:
             planned += _plan(engine, link_id, user_id=user_id, correlation_id=correlation_id, now=now)
-    return {"links": len(rows), "planned": planned, "reread": reread}
+    entered = overlaps.advance(engine, now=now)
+    return {"links": len(rows), "planned": planned, "reread": reread, "overlaps_looked_at": entered}
 
 
 def look_again(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.control import gates
+from shared.control import budgets, gates
 from shared.control.gates import Operation
 from shared.core import clock
 from tests.sync.world import event
@@ -35,6 +35,25 @@ def test_the_doctor_names_what_is_misconfigured_and_what_to_do(root: Caller) -> 
     assert checks["key_ring"]["ok"]
     assert checks["oauth_google"]["code"] == "OAUTH_APP.MISSING"
     assert "kalends ops migrate" in checks["oauth_google"]["detail"]
+
+
+@pytest.mark.parametrize(("calls", "ok"), [(0, True), (799_999, True), (800_000, False)])
+def test_the_doctor_tells_todays_requests_and_warns_at_four_fifths_of_googles_line(
+    root: Caller, world: World, calls: int, ok: bool
+) -> None:
+    world.rows(
+        """
+        INSERT INTO quota_days (subject, day, calls) SELECT 'google-project:' || id, %s, %s FROM oauth_apps RETURNING 1
+        """,
+        budgets.day(clock.now()),
+        calls,
+    )
+
+    (found,) = [one for one in root.json("/api/doctor")["checks"] if one["name"] == "google_requests"]
+
+    assert (found["ok"], found["code"]) == (ok, None if ok else "QUOTA.DAILY_LINE")
+    assert f"{calls:,} by " in found["detail"]
+    assert "of 1,000,000 today" in found["detail"]
 
 
 @pytest.mark.parametrize("narrowed", [{}, {"provider_id": True}, {"connection_id": True}])

@@ -38,6 +38,10 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
     world.look(source)
     world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
+    world.put(target, event("same time", hours=40, title="Ada's other secret"))
+    world.look(target)
+    world.run()
+    ((overlap,), *_) = world.rows("SELECT id FROM double_bookings WHERE resolved_at IS NULL")
     ((token,),) = world.rows("SELECT id FROM api_tokens")
     ((run,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id DESC LIMIT 1")
     plan = ada.post("/api/plans", {"link_id": str(link.id), "change": {"privacy": "busy"}}).json()["id"]
@@ -46,6 +50,7 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
         "held_id": str(held),
         "plan_id": plan,
         "run_id": str(run),
+        "overlap_id": str(overlap),
         "token_id": str(token),
         "connection_id": str(world.connection_id),
         "calendar_id": str(source),

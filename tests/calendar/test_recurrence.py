@@ -45,6 +45,7 @@ def local_starts(root: Event, window: Window, zone: ZoneInfo) -> list[str]:
     return [f"{one.span.starts_at().astimezone(zone):%m-%d %H:%M}" for one in recurrence.expand(root, window)]
 
 
+@pytest.mark.pain(5)
 def test_local_time_holds_when_clocks_go_forward_and_back() -> None:
     weekly = timed(datetime(2026, 3, 16, 9, tzinfo=BERLIN), "RRULE:FREQ=WEEKLY")
 
@@ -381,6 +382,7 @@ def test_every_view_of_a_series_agrees(
         assert recurrence.occurrence_span(root.span, root.recurrence, one.key) == one.span
 
 
+@pytest.mark.pain(6)
 @settings(deadline=None, max_examples=60)
 @given(hours=st.integers(-12, 14), start=STARTS, days=st.integers(1, 3))
 def test_all_day_series_have_the_same_dates_everywhere(hours: int, start: datetime, days: int) -> None:

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Kalends
 
-LISTS = {"list", "status", "events", "changes", "gates", "doctor", "show", "now", "sessions"}
+LISTS = {
+    "list",
+    "status",
+    "events",
+    "availability",
+    "attention",
+    "changes",
+    "gates",
+    "doctor",
+    "show",
+    "now",
+    "sessions",
+}
 """Commands that show what there is, by their last word."""
 
 
@@ -39,6 +51,7 @@ def options(command: Any) -> dict[str, Any]:
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "explain", "doctor", "sync now"),
+        *("attention", "availability", "overlaps list", "overlaps ignore", "overlaps unignore", "overlaps propose"),
         *("connections list", "connections disconnect", "calendars list"),
         *("links create", "links list", "links show", "links change", "links pause", "links resume", "links delete"),
         *("links preview", "links apply", "links resync"),

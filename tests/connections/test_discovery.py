@@ -111,6 +111,7 @@ def test_a_vanished_calendar_is_marked_and_comes_back_as_it_was(
     assert (back["work"].id, back["work"].vanished_at) == (first["work"].id, None)
 
 
+@pytest.mark.pain(20)
 def test_a_linked_calendar_that_is_back_is_read(installed: Installation, connection: Connection) -> None:
     first = discover(installed, connection, HOME, WORK)
     with installed.app.database.person(connection.user_id) as conn:
@@ -180,6 +181,7 @@ def test_nobody_reads_anothers_calendar(installed: Installation, connection: Con
         calendars.get(conn, found["home"].id)
 
 
+@pytest.mark.pain(20)
 def test_every_connection_is_asked_once_an_hour_and_a_failure_is_the_connections_own(
     installed: Installation, connection: Connection
 ) -> None:

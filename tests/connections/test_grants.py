@@ -57,6 +57,7 @@ def test_testing_mode_is_known_before_it_ends_the_grant(testing: Connection) -> 
     assert testing.granted_at == NOW
 
 
+@pytest.mark.pain(7)
 def test_a_grant_that_ends_with_testing_mode_says_so_and_what_to_do(
     installed: Installation, testing: Connection, logins: Logins
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_token_that_lives_long_enough_is_given_out_as_it_is(
     assert installed.simulators[provider].token_calls() == asked
 
 
+@pytest.mark.pain(8)
 def test_fifty_workers_at_once_make_one_refresh(
     installed: Installation, ada: Principal, provider: str, connect: Connect
 ) -> None:
@@ -94,6 +95,7 @@ def test_fifty_workers_at_once_make_one_refresh(
     assert installed.app.connect(provider, given.pop()).account()
 
 
+@pytest.mark.pain(8)
 def test_a_rotated_refresh_token_replaces_the_old_one(
     installed: Installation, ada: Principal, provider: str, connect: Connect
 ) -> None:

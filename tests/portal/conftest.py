@@ -85,3 +85,14 @@ def planned_and_written(ada: Browser, world: World, link: Link) -> dict[str, obj
     ((plan,),) = world.rows("SELECT id FROM sync_plans")
     ((run,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id LIMIT 1")
     return {"plan_id": plan, "run_id": run}
+
+
+def doubled(world: World, link: Link) -> str:
+    """Another event is at the dentist's time; answers the overlap's id."""
+    world.put(link.target_calendar_id, event("review"))
+    world.look(link.target_calendar_id)
+    world.run()
+    ((overlap, *_), *_) = world.rows(
+        "SELECT id FROM double_bookings WHERE 'review' IN (first_event_id, second_event_id) AND resolved_at IS NULL"
+    )
+    return str(overlap)

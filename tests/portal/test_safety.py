@@ -11,7 +11,7 @@ from shared.control.gates import Operation
 from shared.core import clock
 from tests.api.conftest import PASSWORD
 from tests.portal.browser import Browser, Page
-from tests.portal.conftest import hold, planned_and_written
+from tests.portal.conftest import doubled, hold, planned_and_written
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class TestSafety:
         held = hold(world, link)
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": "x", "token": "x"}
         ids |= planned_and_written(ada, world, link)
+        ids["overlap_id"] = doubled(world, link)
         before = world.rows("SELECT count(*) FROM audit_log")
 
         for page in PAGES:
@@ -66,10 +67,12 @@ class TestSafety:
         self, served: Edge, world: World, link: Link, person: Callable[..., str], ada: Browser
     ) -> None:
         held = hold(world, link)
-        hers = [str(link.id), held, str(world.connection_id), *map(str, (link.source_calendar_id,))]
+        overlap = doubled(world, link)
+        hers = [str(link.id), held, overlap, str(world.connection_id), *map(str, (link.source_calendar_id,))]
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": uuid4()}
         ids |= planned_and_written(ada, world, link)
         hers += [str(ids[name]) for name in ("plan_id", "run_id")]
+        ids["overlap_id"] = overlap
         with served.client() as client:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]
@@ -92,6 +95,7 @@ class TestSafety:
 
     def test_every_page_reached_by_links_is_whole_and_safe(self, ada: Browser, world: World, link: Link) -> None:
         hold(world, link)
+        doubled(world, link)
         pages = list(ada.everything_linked("/"))
 
         for page in pages:

@@ -41,6 +41,8 @@ class ContentsContract:
 
     # Texts, times, guests
 
+    @pytest.mark.promise(3)
+    @pytest.mark.pain(3)
     @pytest.mark.parametrize(
         "text",
         [
@@ -67,6 +69,7 @@ class ContentsContract:
         assert get(world, first.id).root.text == first.text
         assert first.text.title.strip() == text.title.strip()
 
+    @pytest.mark.pain(6)
     @pytest.mark.parametrize(
         "span",
         [
@@ -90,6 +93,7 @@ class ContentsContract:
             span.ends_at(),
         )
 
+    @pytest.mark.pain(5)
     @pytest.mark.parametrize("zone", [BERLIN, "America/New_York", "Australia/Sydney", "UTC"])
     def test_local_time_holds_for_two_years(self, world: World, zone: str) -> None:
         nine = weekly("Busy", timed(at(5, month=1, zone=zone)), rule="FREQ=WEEKLY")
@@ -107,6 +111,8 @@ class ContentsContract:
 
         assert written.availability is Availability.TENTATIVE
 
+    @pytest.mark.promise(9)
+    @pytest.mark.pain(12)
     def test_no_guest_hears_of_a_mirror(self, world: World) -> None:
         series = insert(world, weekly("With guest@example.com"))
 
@@ -118,6 +124,8 @@ class ContentsContract:
 
         assert world.mails() == 0
 
+    @pytest.mark.promise(9)
+    @pytest.mark.pain(12)
     def test_a_guest_added_to_a_mirror_by_hand_hears_nothing_from_us(self, world: World) -> None:
         invited = world.add(event("Meeting"), guest="guest@example.com")
         before = world.mails()
@@ -129,6 +137,7 @@ class ContentsContract:
 
     # Markers
 
+    @pytest.mark.pain(15)
     def test_mirrors_are_found_by_their_markers_and_nothing_else_is(self, world: World) -> None:
         world.add(event("Not ours"))
         single = insert(world, event("Busy"), 1)

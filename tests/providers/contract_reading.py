@@ -95,6 +95,7 @@ class ReadingContract:
         assert [type(change) for page in again for change in page.changes] == [Upserted]
         assert copy.titles() == ["Added"]
 
+    @pytest.mark.promise(5)
     def test_a_cursor_that_was_forgotten_is_an_ordinary_event(self, world: World) -> None:
         world.add(event("Before"))
         copy = replica(world)
@@ -160,6 +161,7 @@ class ReadingContract:
             ("2026-04-06T07:00:00+00:00", "2026-04-06T08:00:00+00:00"),
         ]
 
+    @pytest.mark.pain(4)
     @pytest.mark.parametrize("order", list(permutations(("move", "cancel", "retitle"))), ids="-".join)
     @pytest.mark.parametrize("reading", ["each time", "once"])
     def test_moved_and_cancelled_occurrences_are_read_in_every_order(
@@ -207,6 +209,7 @@ class ReadingContract:
 
         assert [start[:10] for start, _ in copy.happenings()] == ["2026-03-16", "2026-03-30", "2026-04-06"]
 
+    @pytest.mark.pain(6)
     def test_an_all_day_series_keeps_its_dates(self, world: World) -> None:
         series = world.add(weekly("Bins", days(16)))
         world.move(series, "20260323", days(24))

@@ -61,6 +61,8 @@ class WritingContract:
         listed = copy.roots[written.id]
         assert listed.marker == MARKER or listed.claims_marker
 
+    @pytest.mark.promise(2)
+    @pytest.mark.pain(2)
     def test_the_same_key_never_makes_two(self, world: World) -> None:
         first = insert(world, event("Busy"))
         again = insert(world, event("Busy, later"), retried=True)
@@ -68,6 +70,8 @@ class WritingContract:
         assert again.id == first.id
         assert world.titles() == ["Busy, later"]
 
+    @pytest.mark.promise(2)
+    @pytest.mark.pain(2)
     def test_a_mirror_whose_answer_was_lost_is_found_again(self, world: World) -> None:
         world.faults(commit_then_504=1.0)
         lost = refused(write(world, Insert(key=key(1), marker=MARKER, appearance=event("Busy")))[0])
@@ -144,6 +148,8 @@ class WritingContract:
 
         assert world.titles() == []
 
+    @pytest.mark.promise(1)
+    @pytest.mark.pain(1, 15)
     def test_what_is_not_ours_is_never_deleted(self, world: World) -> None:
         foreign = world.add(event("Not ours"))
         other = insert(world, event("Of another link"))
@@ -177,6 +183,7 @@ class WritingContract:
 
     # Occurrences of mirrors
 
+    @pytest.mark.pain(4)
     def test_an_occurrence_is_moved_moved_again_and_cancelled(self, world: World) -> None:
         series = insert(world, weekly("Busy"))
 

@@ -36,6 +36,7 @@ def claim(database: Database, *, now: datetime = NOW) -> Lease | None:
         return leases.claim(conn, "pull:one", holder="somebody", now=now, duration=MINUTE)
 
 
+@pytest.mark.promise(6)
 def test_lease_has_one_holder_until_it_is_over_and_then_a_higher_token(database: Database) -> None:
     first = claim(database)
 
@@ -68,6 +69,7 @@ def test_claim_does_not_wait_for_the_transaction_that_uses_the_lease(database: D
     assert refused is None
 
 
+@pytest.mark.promise(6)
 def test_lease_that_was_taken_over_guards_nothing_any_more(database: Database) -> None:
     first = claim(database)
     assert first is not None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 A, B = UUID(int=0xA), UUID(int=0xB)
 
 SHARED_BY_ALL = {
-    *("schema_migrations", "oauth_apps", "gates", "heartbeats", "leases", "quotas"),
+    *("schema_migrations", "oauth_apps", "gates", "heartbeats", "leases", "quotas", "quota_days"),
     *("invitations", "sign_in_attempts"),
 }
 """Tables that hold nothing of one person. Everything else must be behind the second wall."""

@@ -55,6 +55,7 @@ def granted(world: Ringing, *, ends_after: timedelta | None) -> None:
         )
 
 
+@pytest.mark.pain(9)
 def test_an_open_circuit_is_told_with_its_cause_and_its_end(world: Ringing) -> None:
     for _ in range(4):
         fail(world, TransientError("No.", code="PROVIDER.UNREADABLE"))
@@ -95,6 +96,7 @@ def test_why_an_account_must_be_connected_again_is_told_where_it_is_known(
     assert words in told(world)["CONNECTION.NEEDS_REAUTH"]
 
 
+@pytest.mark.pain(9)
 def test_each_linked_calendar_was_proved_current_within_the_hour_however_quiet_it_is(world: Ringing) -> None:
     ages = []
     for _ in range(6):

@@ -56,6 +56,8 @@ NONSENSE: dict[str, tuple[dict[str, Any], set[str], int]] = {
 }
 
 
+@pytest.mark.promise(1)
+@pytest.mark.pain(1)
 @pytest.mark.parametrize("kind", NONSENSE)
 def test_nonsense_is_named_on_the_connection_has_a_bound_and_loses_nothing(account: Account, kind: str) -> None:
     switches, codes, bound = NONSENSE[kind]
@@ -106,6 +108,7 @@ YEARS = {"google": (1600, 9999), "microsoft": (1601, 4500)}
 """The first and the last that providers keep events in (Exchange refuses any other)."""
 
 
+@pytest.mark.promise(10)
 @pytest.mark.parametrize("end", [0, 1], ids=["first", "last"])
 def test_events_at_the_ends_of_time_harm_nobody(account: Account, end: int) -> None:
     with account.app.database.everyone() as conn:

@@ -251,10 +251,16 @@ def _times(unit: Unit) -> list:
     ]
 
 
+@pytest.mark.promise(1, 2, 3, 4, 5, 9)
+@pytest.mark.pain(2)
 @pytest.mark.slow
-def test_linked_calendars_converge_whatever_happens(database):
+def test_linked_calendars_converge_whatever_happens(database, record_property):
     class Bound(Calendars):
-        pass
+        tried = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            Bound.tried += 1
 
     Bound.database = database
     run_state_machine_as_test(
@@ -267,3 +273,4 @@ def test_linked_calendars_converge_whatever_happens(database):
             print_blob=True,
         ),
     )
+    record_property("examples", Bound.tried)

@@ -49,6 +49,7 @@ def test_a_link_is_gone_even_if_whoever_removed_its_last_mirror_was_killed(world
     assert world.rows("SELECT state FROM links") == []
 
 
+@pytest.mark.promise(12)
 def test_mirrors_made_by_a_killed_worker_stand_in_the_journal_though_their_deletion_was_discarded(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     world.link(a, b)
@@ -87,6 +88,7 @@ def test_mirrors_that_a_killed_worker_may_have_made_count_when_many_are_to_be_de
     assert world.rows("SELECT deletions, mirrors FROM held_changes") == [(8, 8)]
 
 
+@pytest.mark.promise(12)
 def test_an_occurrence_taken_out_by_a_killed_worker_stands_in_the_journal(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
@@ -104,6 +106,7 @@ def test_an_occurrence_taken_out_by_a_killed_worker_stands_in_the_journal(world,
     ]
 
 
+@pytest.mark.promise(12)
 def test_an_update_by_a_killed_worker_stands_in_the_journal_though_the_deletion_of_its_source_was_discarded(
     world, monkeypatch
 ):

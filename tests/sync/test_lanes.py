@@ -72,6 +72,8 @@ def refusing(world, error, *, live):
     world.engine = replace(world.engine, open_provider=open_provider)
 
 
+@pytest.mark.promise(11)
+@pytest.mark.pain(17)
 def test_a_backfill_looks_for_live_work_between_its_batches(world):
     source, target = planned(world)
     written = []
@@ -90,6 +92,8 @@ def test_a_backfill_looks_for_live_work_between_its_batches(world):
     assert written == [push.BATCH[mappings.BACKFILL], 1, 20, 20]
 
 
+@pytest.mark.promise(11)
+@pytest.mark.pain(17)
 def test_a_worker_for_live_work_leaves_the_backfill_to_its_own_queue(world):
     source, target = planned(world)
     changed(world, source, "new")
@@ -101,6 +105,8 @@ def test_a_worker_for_live_work_leaves_the_backfill_to_its_own_queue(world):
     assert [len(lane.messages) for lane in (world.lanes.push, world.lanes.backfill)] == [0, 1]
 
 
+@pytest.mark.promise(11)
+@pytest.mark.pain(17)
 @pytest.mark.parametrize("error", [QuotaSpentError("spent"), RateLimitedError("throttled")])
 def test_what_a_backfill_is_refused_keeps_no_live_change_waiting(world, error):
     source, target = planned(world)

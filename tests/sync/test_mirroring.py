@@ -18,6 +18,7 @@ def world(database):
     return World(database)
 
 
+@pytest.mark.promise(2, 8)
 def test_a_new_event_appears_masked_and_only_once(world):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
@@ -42,6 +43,7 @@ def test_full_privacy_carries_title_description_and_place(world):
     assert mirror.text == Text(title="Zahnärztin 🦷", description="bring the x-ray", location="Main Street 1")
 
 
+@pytest.mark.promise(3, 8)
 def test_a_change_of_hidden_text_writes_nothing_and_a_move_writes_once(world):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
@@ -86,6 +88,7 @@ def test_an_event_that_comes_back_gets_a_mirror_again(world):
     assert len(world.mirrors(b)) == 1
 
 
+@pytest.mark.promise(4)
 def test_a_ring_of_links_goes_quiet_after_one_round(world):
     a, b, c = (world.calendar(name) for name in "abc")
     world.put(a, event("e1"))
@@ -101,6 +104,7 @@ def test_a_ring_of_links_goes_quiet_after_one_round(world):
     assert [len(world.mirrors(one)) for one in (a, b, c)] == [0, 1, 1]
 
 
+@pytest.mark.promise(4)
 def test_a_copy_of_a_mirror_in_another_calendar_is_an_event_like_any_other(world):
     a, b, c = (world.calendar(name) for name in "abc")
     world.put(a, event("e1"))
@@ -128,6 +132,7 @@ def test_a_mirror_deleted_by_hand_comes_back_once(world):
     assert [one for _, one, _ in world.server.writes] == ["insert", "insert"]
 
 
+@pytest.mark.promise(3)
 def test_a_mirror_edited_by_hand_is_put_right_and_frozen_when_that_never_ends(world):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
@@ -144,6 +149,7 @@ def test_a_mirror_edited_by_hand_is_put_right_and_frozen_when_that_never_ends(wo
     assert world.rows("SELECT count(*) FROM outbox WHERE event_type = 'mapping.frozen'") == [(1,)]
 
 
+@pytest.mark.pain(13)
 def test_declined_free_and_cancelled_events_have_no_mirror(world):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("free", availability=Availability.FREE))
@@ -224,6 +230,8 @@ def test_an_occurrence_that_returns_to_the_rule_is_put_back(world):
     assert occurrence.span == _override(2).span
 
 
+@pytest.mark.promise(1)
+@pytest.mark.pain(1)
 def test_a_mass_deletion_waits_and_a_small_one_does_not(world):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(100):
@@ -243,6 +251,7 @@ def test_a_mass_deletion_waits_and_a_small_one_does_not(world):
     assert world.rows("SELECT deletions, mirrors, resolution FROM held_changes") == [(60, 96, None)]
 
 
+@pytest.mark.promise(1)
 @pytest.mark.parametrize(("approved", "left"), [(True, 40), (False, 100)])
 def test_a_held_deletion_is_carried_out_or_dropped_as_the_person_says(world, approved, left):
     from shared.sync import held, lanes
@@ -265,6 +274,7 @@ def test_a_held_deletion_is_carried_out_or_dropped_as_the_person_says(world, app
     assert len(world.mirrors(b)) == left
 
 
+@pytest.mark.promise(5)
 def test_an_expired_cursor_leads_to_a_full_read_that_writes_nothing_and_finds_what_was_deleted(world):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(12):
@@ -281,6 +291,8 @@ def test_an_expired_cursor_leads_to_a_full_read_that_writes_nothing_and_finds_wh
     assert len(world.mirrors(b)) == 11
 
 
+@pytest.mark.promise(1)
+@pytest.mark.pain(1)
 def test_an_empty_listing_deletes_nothing(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(12):
@@ -300,6 +312,8 @@ def test_an_empty_listing_deletes_nothing(world, monkeypatch):
     assert len(world.mirrors(b)) == 12
 
 
+@pytest.mark.promise(2)
+@pytest.mark.pain(2)
 @pytest.mark.parametrize("kind", ["Insert", "Update", "Delete"])
 def test_a_worker_killed_after_the_provider_accepted_leaves_no_duplicate(world, kind):
     a, b = world.calendar("a"), world.calendar("b")

@@ -55,6 +55,8 @@ def receive(world, *items, database=None):
     )
 
 
+@pytest.mark.promise(7)
+@pytest.mark.pain(11)
 def test_a_hundred_notifications_at_once_are_one_message_and_one_pull(world):
     runs = "SELECT count(*) FROM sync_runs WHERE kind = 'pull'"
     ((before,),) = world.rows(runs)
@@ -68,6 +70,7 @@ def test_a_hundred_notifications_at_once_are_one_message_and_one_pull(world):
     assert world.rows("SELECT sync_needed FROM external_calendar_connections") == [(False,)]
 
 
+@pytest.mark.promise(7)
 def test_a_notification_during_a_pull_leads_to_another_pull(world, logins):
     listing = world.provider.changes
     elsewhere = Database(logins.runtime)
@@ -141,6 +144,7 @@ def test_the_last_hundred_notifications_are_remembered_on_the_connection(world):
     assert keys[-1] == f"channel-{world.source}:151"
 
 
+@pytest.mark.promise(7)
 def test_a_message_that_cannot_be_enqueued_is_told_to_the_provider_and_the_work_stays_marked(world):
     class Broken(Lane):
         def send(self, messages):

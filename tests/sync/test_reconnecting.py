@@ -27,6 +27,7 @@ def end_the_grant(account: Account) -> None:
     account.simulator.sim("POST", "/tokens/expire", {"email": account.email})
 
 
+@pytest.mark.pain(7)
 def test_the_person_is_told_once_and_the_provider_is_left_alone(account: Account) -> None:
     end_the_grant(account)
     account.add("during")
@@ -41,6 +42,7 @@ def test_the_person_is_told_once_and_the_provider_is_left_alone(account: Account
     assert account.rows(notices) == [(account.name,)]
 
 
+@pytest.mark.pain(7)
 def test_after_connecting_again_everything_goes_on_where_it_stood(account: Account) -> None:
     cursors = account.rows("SELECT calendar_id, generation FROM calendar_sync_state ORDER BY 1")
     end_the_grant(account)

@@ -90,6 +90,8 @@ def test_a_mirror_series_changed_in_two_places_at_once_is_put_right_in_both(worl
     assert world.rows("SELECT rewrites FROM event_mappings") == [(1,)]
 
 
+@pytest.mark.promise(10)
+@pytest.mark.pain(19)
 def test_an_event_that_becomes_unreadable_keeps_its_mirror_and_follows_its_link(world, monkeypatch):
     a, b = world.calendar("a"), world.calendar("b")
     series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
@@ -290,6 +292,7 @@ def test_a_refused_channel_keeps_the_connection_waiting_as_long_as_the_provider_
     assert waits
 
 
+@pytest.mark.promise(5, 7)
 @pytest.mark.parametrize("full", [True, False])
 def test_a_change_notified_between_two_pages_is_read_after_the_last(world, monkeypatch, full):
     a, b = world.calendar("a"), world.calendar("b")

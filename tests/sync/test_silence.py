@@ -55,6 +55,7 @@ def world(database: Database) -> Linked:
     return Linked(database)
 
 
+@pytest.mark.pain(10)
 @pytest.mark.parametrize("since_the_last_look", [0, 1, 20, 49])
 def test_a_source_whose_channel_fell_silent_has_another_within_an_hour_of_an_edit(
     world: Linked, since_the_last_look: int
@@ -147,6 +148,7 @@ def test_nothing_is_held_against_channels_while_notifications_are_refused(world:
     assert world.server.opened == {}
 
 
+@pytest.mark.pain(10)
 def test_all_notifications_lost_still_converges(world: Linked) -> None:
     for _ in range(4):
         world.silent |= set(world.server.channels)

@@ -69,12 +69,23 @@ class LinkStatus(Out):
 
 
 class Attention(Out):
-    """Something that needs you, and what to do about it."""
+    """Something that needs you, and what to do about it: by the page `page` of this host (its link is called `action`),
+    or by `command`. All three are null where only waiting helps."""
 
     kind: Literal["gate", "connection", "calendar", "link", "held"]
     id: UUID | None
     code: str
     message: str
+    page: str | None
+    action: str | None
+    command: str | None
+
+
+class AttentionList(Out):
+    """Everything that needs you at one moment."""
+
+    at: datetime
+    items: list[Attention]
 
 
 class Status(Out):
@@ -86,6 +97,15 @@ class Status(Out):
     calendars: list[CalendarStatus]
     links: list[LinkStatus]
     attention: list[Attention]
+
+
+@router.get("/api/attention", tags=["status"])
+def list_attention(visit: Here) -> AttentionList:
+    """What needs you: accounts to sign in to, calendars that fail, deletions held, mirrors frozen, and
+    events that cannot be mirrored. The same list is part of the status."""
+    with visit.mine() as conn:
+        found = status.read(conn, user_id=visit.principal.user_id, flags=visit.application.flags, now=visit.now)
+    return AttentionList(at=found.at, items=[Attention.model_validate(one) for one in found.attention])
 
 
 @router.get("/api/status", tags=["status"])

@@ -37,6 +37,13 @@ def show(visit: Visit) -> Response:
     )
 
 
+def attention(visit: Visit) -> Response:
+    """What needs the person, in one list."""
+    with visit.mine() as conn:
+        found = status.read(conn, user_id=visit.principal.user_id, flags=visit.application.flags, now=visit.now)
+    return rendering.page("attention.html", visit, attention=found.attention)
+
+
 def sync_now(visit: Visit, form: Form) -> Response:
     """Look at everything now."""
     requests.sync_now(visit.engine, visit.by)

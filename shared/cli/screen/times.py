@@ -52,3 +52,9 @@ def start_of(text: str | None) -> str | None:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no date or time such as 2026-08-04 or 2026-08-04T10:00.") from None
     return typed.astimezone().isoformat()
+
+
+def range_of(text: str | None, *, days: int) -> tuple[str, str]:
+    """So many days from what a person types as a date or time, or from now, as RFC 3339."""
+    begin = datetime.fromisoformat(start_of(text) or datetime.now().astimezone().isoformat(timespec="seconds"))
+    return begin.isoformat(), (begin + timedelta(days=days)).isoformat()

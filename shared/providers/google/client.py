@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Event
     from shared.calendar.span import Window
-    from shared.providers.port import Failed, Write, Written
+    from shared.providers.port import Failed, Turns, Write, Written
 
 MAX_PAGES = 400
 """A listing longer than this goes round in circles."""
@@ -48,8 +48,8 @@ _PAGE_FIELDS = f"timeZone,nextPageToken,nextSyncToken,items({reading.FIELDS})"
 class GoogleCalendar:
     """Implements `CalendarProvider` for one access token. Not thread-safe."""
 
-    def __init__(self, *, access_token: str, api_endpoint: str) -> None:
-        self._service = Service(access_token=access_token, api_endpoint=api_endpoint)
+    def __init__(self, *, access_token: str, api_endpoint: str, turns: Turns | None = None) -> None:
+        self._service = Service(access_token=access_token, api_endpoint=api_endpoint, turns=turns)
         self._seen: set[str] = set()
 
     def account(self) -> Account:

@@ -20,14 +20,17 @@ from google_auth_httplib2 import AuthorizedHttp  # type: ignore[import-untyped]
 from googleapiclient.discovery import build
 from googleapiclient.http import BatchHttpRequest
 
-from shared.core.errors import KalendsError, ReauthRequiredError
+from shared.core.errors import KalendsError, QuotaSpentError, ReauthRequiredError
 from shared.providers.google import errors
 from shared.providers.patience import Patience, may_pass
+from shared.providers.port import no_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from googleapiclient.http import HttpRequest
+
+    from shared.providers.port import Turns
 
 TIMEOUT_SECONDS = 15
 MAX_BATCH = 50
@@ -45,7 +48,8 @@ logging.getLogger("googleapiclient").setLevel(logging.ERROR)
 class Service:
     """The Calendar API for one access token. Not thread-safe: httplib2 is not."""
 
-    def __init__(self, *, access_token: str, api_endpoint: str) -> None:
+    def __init__(self, *, access_token: str, api_endpoint: str, turns: Turns | None = None) -> None:
+        self._turns = turns or no_waiting
         root = api_endpoint.rstrip("/") + "/"
         methods = _methods(root + "calendar/v3/")
         self.events, self.calendars, self.channels = methods["events"], methods["calendarList"], methods["channels"]
@@ -77,6 +81,8 @@ class Service:
                 answers += self._batch_patiently(batch, patience)
             except ReauthRequiredError:
                 raise
+            except QuotaSpentError as error:
+                answers += [error] * len(batch)  # nothing failed, and what was answered before stands
             except KalendsError as error:
                 if len(batch) > 1 and not answers:
                     raise
@@ -118,10 +124,11 @@ class Service:
         return [answers[place] for place in range(len(batch))]
 
     def _execute_once(self, request: HttpRequest) -> Mapping[str, Any]:
-        try:
-            answer = request.execute(http=self._http)
-        except errors.NO_ANSWER as error:
-            raise errors.translate(error, during=_call(request)) from None
+        with self._turns(_units(request), at_once=1):
+            try:
+                answer = request.execute(http=self._http)
+            except errors.NO_ANSWER as error:
+                raise errors.translate(error, during=_call(request)) from None
         return _object(answer, request)
 
     def userinfo(self) -> Mapping[str, Any]:
@@ -147,12 +154,13 @@ class Service:
         batch = BatchHttpRequest(callback=keep, batch_uri=self._batch_uri)
         for request in requests:
             batch.add(request)
-        try:
-            batch.execute(http=self._http)
-        except errors.NO_ANSWER as error:
-            raise errors.translate(error, during="batch") from None
-        except (LookupError, TypeError, AttributeError):  # how the library meets parts without what it looks for
-            raise errors.unreadable("parts missing", during="batch") from None
+        with self._turns(sum(map(_units, requests)), at_once=len(requests)):
+            try:
+                batch.execute(http=self._http)
+            except errors.NO_ANSWER as error:
+                raise errors.translate(error, during="batch") from None
+            except (LookupError, TypeError, AttributeError):  # how the library meets parts without what it looks for
+                raise errors.unreadable("parts missing", during="batch") from None
         return answers
 
 
@@ -176,6 +184,11 @@ def _methods(base: str) -> dict[str, Any]:
     options = ClientOptions(api_endpoint=base)
     calendar = build("calendar", "v3", http=httplib2.Http(), client_options=options, static_discovery=True)
     return {name: getattr(calendar, name)() for name in ("events", "calendarList", "channels")}
+
+
+def _units(request: HttpRequest) -> int:
+    """What a call counts against the quota (Events: patch: "each patch request consumes three quota units")."""
+    return 3 if request.method == "PATCH" else 1
 
 
 def _call(request: HttpRequest) -> str:

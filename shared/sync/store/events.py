@@ -174,9 +174,10 @@ def mark_skipped(conn: Connection, calendar: SyncedCalendar, event_id: str, reas
 
 
 def units(
-    conn: Connection, calendar_id: UUID, root_ids: Sequence[str], *, key: DataKey, with_text: bool
+    conn: Connection, calendar_id: UUID, root_ids: Sequence[str], *, key: DataKey | None, with_text: bool
 ) -> dict[str, Unit]:
-    """The units of these roots, in full; a root that is unknown or gone is missing from the answer.
+    """The units of these roots, in full; a root that is unknown or gone is missing from the answer. Without text no
+    key is needed.
 
     One that has become unreadable is answered as it was last understood: it is there, and nothing proves otherwise.
     """
@@ -195,7 +196,9 @@ def units(
     overrides: dict[str, list[Event]] = {}
     roots: dict[str, Event] = {}
     for row in rows:
-        text = codec.text_from_json(key.open(row.raw_payload, aad=aad)) if with_text and row.raw_payload else None
+        text = (
+            codec.text_from_json(key.open(row.raw_payload, aad=aad)) if key and with_text and row.raw_payload else None
+        )
         event = codec.event_from_row(
             event_id=row.external_event_id,
             series_id=row.series_id,

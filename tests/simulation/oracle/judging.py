@@ -21,9 +21,9 @@ class History:
     killed, or whom the database did not hear, is not there: it could note nothing down. `renewed`: account -> when the
     person signed in again.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
-    whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's journal.
-    `unread`: calendar and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong. `excused`:
-    calendars of which only a poll can find every change, as long as none was made.
+    whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's
+    journal. `unread`: calendar and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong.
+    `excused`: calendars of which only a poll can find every change, as long as none was made.
     """
 
     began: datetime

@@ -1,0 +1,183 @@
+"""Google's budgets: no minute sees more than is allowed, live work goes first, every call counts towards the day."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import pytest
+
+from shared.control import budgets
+from shared.control.budgets import PER_PROJECT, PER_USER, Budget, Rate
+from shared.core.errors import QuotaSpentError
+from shared.store.database import Database
+
+if TYPE_CHECKING:
+    from tests.postgres import Logins
+
+NOW = datetime(2026, 6, 1, 6, 59, tzinfo=UTC)  # a minute before midnight in California
+RATE = Rate(burst=100, per_second=10, kept=40)
+
+
+@pytest.fixture
+def app_id(database: Database) -> UUID:
+    with database.everyone() as conn:
+        ((found,),) = conn.execute(
+            "INSERT INTO oauth_apps (provider, client_id) VALUES ('google', 'app-1') RETURNING id"
+        ).fetchall()
+    assert isinstance(found, UUID)
+    return found
+
+
+@pytest.fixture
+def budget(database: Database, app_id: UUID, monkeypatch: pytest.MonkeyPatch) -> Budget:
+    """An account that nobody has called yet, as live work sees it; whoever finds no room gives up at once."""
+    monkeypatch.setattr(budgets, "PATIENCE", 0)
+    made = Budget(
+        database=database,
+        user_id=uuid4(),
+        app_id=app_id,
+        account="ada",
+        live=True,
+        now=lambda: NOW,
+        per_user=RATE,
+        per_project=replace(RATE, burst=150, kept=50),
+    )
+    made.require_room()
+    return made
+
+
+def backfill(budget: Budget) -> Budget:
+    return replace(budget, live=False)
+
+
+def later(budget: Budget, seconds: float) -> Budget:
+    return replace(budget, now=lambda: NOW + timedelta(seconds=seconds))
+
+
+def spend(budget: Budget, calls: int) -> None:
+    budget.require_room()
+    with budget.turn(calls, at_once=1) as granted:
+        assert granted == calls
+
+
+def today(budget: Budget, at: datetime = NOW) -> dict[str, int]:
+    with budget.database.everyone() as conn:
+        return budgets.of_today(conn, now=at)
+
+
+def test_no_minute_sees_more_than_google_allows() -> None:
+    assert PER_USER.burst + 60 * PER_USER.per_second <= 600
+    assert PER_PROJECT.burst + 60 * PER_PROJECT.per_second <= 10_000
+    assert PER_USER.burst - PER_USER.kept >= 3 * 50  # fifty patches
+
+
+def test_what_is_spent_fills_up_again_and_no_further_than_the_burst(budget: Budget) -> None:
+    spend(budget, 100)
+
+    with pytest.raises(QuotaSpentError):
+        spend(budget, 1)
+    spend(later(budget, 1), 10)
+    with pytest.raises(QuotaSpentError):
+        spend(later(budget, 1), 1)
+    rested = later(budget, 3_600)
+    spend(rested, 100)
+    with pytest.raises(QuotaSpentError):
+        spend(rested, 1)
+
+
+def test_people_have_budgets_of_their_own_and_share_the_projects(budget: Budget) -> None:
+    bob = replace(budget, account="bob", user_id=uuid4())
+    spend(budget, 100)
+
+    spend(bob, 50)
+
+    with pytest.raises(QuotaSpentError):
+        spend(bob, 1)
+
+
+def test_another_app_is_another_project(budget: Budget, database: Database) -> None:
+    spend(budget, 100)
+
+    spend(replace(budget, app_id=uuid4()), 100)
+
+
+def test_a_backfill_leaves_what_is_kept_for_live_work(budget: Budget) -> None:
+    spend(backfill(budget), 60)
+
+    with pytest.raises(QuotaSpentError):
+        backfill(budget).require_room()
+    spend(budget, 40)
+
+
+def test_while_live_work_waits_no_backfill_begins(budget: Budget) -> None:
+    spend(budget, 90)
+    with pytest.raises(QuotaSpentError):
+        spend(budget, 20)
+    rested = later(budget, 0)
+    with budget.database.everyone() as conn:
+        conn.execute("UPDATE quotas SET calls = 100")
+
+    with pytest.raises(QuotaSpentError):
+        spend(backfill(rested), 1)
+    spend(later(backfill(budget), 1), 1)
+
+
+def test_more_than_a_bucket_ever_holds_waits_until_it_is_full_and_is_then_owed(budget: Budget) -> None:
+    spend(budget, 130)
+
+    with pytest.raises(QuotaSpentError):
+        spend(later(budget, 3), 1)
+    spend(later(budget, 4), 1)
+
+
+def test_every_call_counts_towards_the_day_which_begins_at_midnight_in_california(budget: Budget) -> None:
+    spend(budget, 7)
+    spend(replace(budget, account="bob"), 5)
+    spend(later(budget, 120), 3)
+
+    assert today(budget) == {"app-1": 12}
+    assert today(budget, NOW + timedelta(minutes=2)) == {"app-1": 3}
+
+
+def test_near_the_daily_line_backfills_stop_and_live_work_goes_on(budget: Budget) -> None:
+    spend(budget, 1)
+    with budget.database.everyone() as conn:
+        conn.execute("UPDATE quota_days SET calls = 900000")
+
+    with pytest.raises(QuotaSpentError):
+        spend(backfill(budget), 1)
+    spend(budget, 1)
+
+
+def test_days_are_forgotten(budget: Budget) -> None:
+    spend(budget, 1)
+
+    with budget.database.everyone() as conn:
+        budgets.forget_days(conn, before=NOW)
+        kept = budgets.of_today(conn, now=NOW)
+        budgets.forget_days(conn, before=NOW + timedelta(days=2))
+        gone = budgets.of_today(conn, now=NOW)
+
+    assert (kept, gone) == ({"app-1": 1}, {"app-1": 0})
+
+
+def test_counting_a_call_costs_a_few_milliseconds_at_most(budget: Budget, logins: Logins) -> None:
+    database = Database(logins.runtime)
+    plenty = replace(
+        budget, database=database, per_user=Rate(burst=10**6, per_second=1, kept=0), per_project=PER_PROJECT
+    )
+    with database.person(budget.user_id) as conn:
+        conn.execute("UPDATE quotas SET calls = 1000000")
+    took = []
+    for _ in range(100):
+        began = time.perf_counter()
+        with plenty.turn(1, at_once=1):
+            pass
+        took.append(time.perf_counter() - began)
+    database.close()
+
+    assert sorted(took)[len(took) // 2] < 0.01, sorted(took)
