@@ -82,6 +82,16 @@ class Mask:
         return bool(fields.title or fields.description or fields.location)
 
     @property
+    def tells(self) -> tuple[str, ...]:
+        """What readers learn beyond when somebody is busy: fields of the event, names of its calendar and account."""
+        fields = self.fields
+        named = set(_PLACEHOLDER.findall(self.title_template or ""))
+        return (
+            *(name for name in ("title", "description", "location", "availability") if getattr(fields, name)),
+            *(f"the {name}'s name" for name in ("calendar", "account") if name in named),
+        )
+
+    @property
     def names_source(self) -> bool:
         """Whether rendering needs the names of the source calendar and its account."""
         return bool({"calendar", "account"} & set(_PLACEHOLDER.findall(self.title_template or "")))

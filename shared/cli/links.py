@@ -42,6 +42,7 @@ def create(
     on_delete: Annotated[options.OnDelete, options.OnDeleteOption] = "restore",
     days_ahead: Annotated[str, options.AheadOption] = "365",
     days_behind: Annotated[int, options.BehindOption] = 1,
+    others_may_read: Annotated[bool, options.OthersMayReadOption] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Only show what others would see; create nothing.")
     ] = False,
@@ -76,12 +77,14 @@ def create(
             "on_delete": on_delete,
             "days_ahead": options.days(days_ahead),
             "days_behind": days_behind,
+            "others_may_read": others_may_read,
         }
         made = api.create("/api/links", body)
     if as_json:
         output.as_json(made)
         return
-    output.say(f"Linked {ends[0]['name']} to {ends[1]['name']} ({privacy}): {made['id']}")
+    output.say(f"Linked {ends[0]['name']} to {ends[1]['name']} ({made['privacy']}): {made['id']}")
+    screen.warn(made)
     output.note("The first copy has begun: kalends status shows how far it is.")
 
 
@@ -107,6 +110,7 @@ def preview(
     on_delete: Annotated[options.OnDelete | None, options.OnDeleteOption] = None,
     days_ahead: Annotated[str | None, options.AheadOption] = None,
     days_behind: Annotated[int | None, options.BehindOption] = None,
+    others_may_read: Annotated[bool, options.OthersMayReadOption] = False,
     resync: Annotated[bool, typer.Option("--resync", help="Read the link anew.")] = False,
     delete_mirrors: Annotated[
         bool | None,
@@ -150,7 +154,7 @@ def preview(
                 "target_calendar_id": calendars.one(target or ""),
             }
             ends = {name: one["id"] for name, one in chosen.items()}
-            body = {"create": {**ends, **settings}}
+            body = {"create": {**ends, **settings, "others_may_read": others_may_read}}
         else:
             body = {"link_id": choose_link(api, link)["id"]}
             if resync:
@@ -218,7 +222,7 @@ def list_links(as_json: AsJson = False) -> None:
 def show(link: Link, as_json: AsJson = False) -> None:
     """Show one link: how it is set, how it stands, what it skips and why."""
     with http.logged_in() as api:
-        chosen = choose_link(api, link)
+        chosen = api.get(f"/api/links/{choose_link(api, link)['id']}")
         if as_json:
             output.as_json(chosen)
             return
@@ -240,6 +244,7 @@ def show(link: Link, as_json: AsJson = False) -> None:
         ("source read", times.moment(state["proven_at"])),
     )
     output.facts(facts)
+    screen.warn(chosen)
     if skipped:
         output.table(
             ("skipped", "starts", "reason", "why"),
@@ -295,6 +300,7 @@ def change(
         output.as_json(changed)
         return
     output.say(f"Changed {name} ({screen.privacy(changed)}).")
+    screen.warn(changed)
     output.note("Its mirrors are brought in line: kalends links show tells how many already are.")
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.sync.context import Engine
     from shared.sync.links import Link
     from shared.sync.listing import Listing
+    from shared.sync.readers import Warned
     from shared.sync.store.mappings import Mapping
 
 type Kind = Literal["create", "rewrite", "remove", "held"]
@@ -50,7 +51,8 @@ class Sample:
 class Forecast:
     """Mirrors to create, rewrite, remove and leave; deletions that would be held; what is skipped or left out, and why.
 
-    `writes` counts the provider's writes, occurrences that differ among them. `unknown` says what was not looked at.
+    `writes` counts the provider's writes, occurrences that differ among them. `unknown` says what was not looked at,
+    `warnings` what the person should know.
     """
 
     create: int = 0
@@ -63,6 +65,7 @@ class Forecast:
     left_out: Counter[str] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
 
     def counts(self) -> dict[str, Any]:
         """The numbers, as they are kept: no event is in them."""

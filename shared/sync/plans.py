@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from shared.calendar.span import Window
 from shared.core.errors import ConflictError, InvalidError, NotFoundError
-from shared.sync import forecast, links, listing, plan, requests
+from shared.sync import forecast, links, listing, plan, readers, requests
 from shared.sync.store import calendars
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ def make(engine: Engine, by: By, proposal: Proposal, *, version: int | None = No
             told = forecast.of_link(conn, engine, link, found, now=by.now)
         if proposal.action == "resync":
             told.unknown.append("Whether somebody changed mirrors by hand shows only when the target is read.")
+        if proposal.action in ("create", "change"):
+            wanted = readers.asked(proposal.options) if proposal.action == "create" else None
+            told.warnings += readers.warnings(conn, link, wanted=wanted)
         kept = _keep(conn, engine, by, proposal, link, told)
     return kept, told
 
@@ -194,6 +197,7 @@ def _fingerprint(conn: Connection, source: UUID, target: UUID, *, link_id: UUID 
     row = conn.execute(
         """
         SELECT encode(sha256(convert_to(concat_ws(E'\\n',
+          (SELECT is_shared FROM calendars WHERE id = %(target)s),
           (SELECT string_agg(concat_ws(':', id, version, state), ',' ORDER BY id) FROM links
             WHERE source_calendar_id IN (%(source)s, %(target)s) OR target_calendar_id IN (%(source)s, %(target)s)),
           (SELECT string_agg(concat_ws(':', external_event_id, checksum,

@@ -15,7 +15,7 @@ from shared.audit import record
 from shared.connections import calendars as listed
 from shared.connections import store as connections
 from shared.core.errors import ConflictError, KalendsError, PreconditionFailedError, TransientError
-from shared.sync import channels, held, lanes, links
+from shared.sync import channels, held, lanes, links, readers
 from shared.sync.store import calendars
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Asked:
 def create_link(engine: Engine, by: By, *, source_calendar_id: UUID, target_calendar_id: UUID, **options: Any) -> Link:
     """Link two calendars and begin the first full read; `options` are those of `links.create`, whose errors it raises.
 
-    Raises ConflictError for a calendar of a disconnected account, which nobody could read or write.
+    Where others can read the target it starts as busy, unless the options say `others_may_read`. Raises ConflictError
+    for a calendar of a disconnected account, which nobody could read or write.
     """
     with engine.database.person(by.user_id) as conn:
         link = creating(
@@ -62,10 +63,20 @@ def create_link(engine: Engine, by: By, *, source_calendar_id: UUID, target_cale
     return link
 
 
-def creating(conn: Connection, by: By, *, source_calendar_id: UUID, target_calendar_id: UUID, **options: Any) -> Link:
+def creating(
+    conn: Connection,
+    by: By,
+    *,
+    source_calendar_id: UUID,
+    target_calendar_id: UUID,
+    others_may_read: bool = False,
+    **options: Any,
+) -> Link:
     """`create_link`, inside the caller's transaction; afterwards it calls `ask`."""
     for calendar_id in (source_calendar_id, target_calendar_id):
         _must_be_connected(conn, calendar_id)
+    if not others_may_read:
+        options = readers.guarded(conn, target_calendar_id, options)
     link = links.create(
         conn,
         user_id=by.user_id,

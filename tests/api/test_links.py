@@ -39,6 +39,46 @@ class TestCreating:
         assert answer.headers["etag"] == '"1"'
         assert [mirror.text and mirror.text.title for mirror in world.mirrors(target)] == ["Busy"]
 
+    @pytest.mark.parametrize(
+        ("asked", "kept", "codes"),
+        [
+            ({"privacy": "full"}, ("busy", {}, None), ["LINK.STARTS_BUSY"]),
+            ({"show": {"location": True}}, ("busy", {}, None), ["LINK.STARTS_BUSY"]),
+            ({"title_template": "({account})"}, ("busy", {}, None), ["LINK.STARTS_BUSY"]),
+            ({"busy_title": "Taken"}, ("busy", {}, None), ["LINK.OTHERS_READ"]),
+            ({"privacy": "full", "others_may_read": True}, ("full", {}, None), ["LINK.OTHERS_READ"]),
+        ],
+    )
+    def test_into_a_calendar_that_others_can_read_a_link_starts_as_busy_unless_one_insists(
+        self, ada: Caller, world: World, asked: dict[str, Any], kept: tuple[Any, ...], codes: list[str]
+    ) -> None:
+        source, target = world.calendar("home"), world.calendar("work")
+        world.rows("UPDATE calendars SET is_shared = true WHERE id = %s RETURNING 1", target)
+        ends = {"source_calendar_id": str(source), "target_calendar_id": str(target)}
+
+        plan = ada.post("/api/plans", {"create": {**ends, **asked}}).json()
+        link = ada.post("/api/links", {**ends, **asked}).json()
+
+        own = {field: shows for field, shows in link["show"].items() if shows is not None}
+        assert (link["privacy"], own, link["title_template"]) == kept
+        assert [one["code"] for one in link["warnings"]] == codes
+        assert plan["warnings"] == link["warnings"]
+        assert "Others can read work" in link["warnings"][0]["message"]
+
+    def test_into_a_calendar_of_ones_own_nothing_is_warned_of(self, ada: Caller, world: World) -> None:
+        link = new(ada, world, privacy="full")
+
+        assert (link["privacy"], link["warnings"]) == ("full", [])
+
+    def test_showing_more_to_others_later_is_done_and_warned_of(self, ada: Caller, world: World) -> None:
+        link = new(ada, world)
+        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'work' RETURNING 1")
+
+        changed = ada.http.patch(f"/api/links/{link['id']}", json={"privacy": "title"}).json()
+
+        assert changed["privacy"] == "title"
+        assert "they see: title" in changed["warnings"][0]["message"]
+
     def test_the_same_idempotency_key_makes_one_link(self, ada: Caller, world: World) -> None:
         body = {
             "source_calendar_id": str(world.calendar("home")),

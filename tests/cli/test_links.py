@@ -93,6 +93,24 @@ class TestCreate:
         assert len(re.findall(r"[0-9a-f-]{36}", ran.err)) == min(count, 10)
 
 
+def test_a_target_that_others_can_read_is_warned_of_and_shows_more_only_if_one_insists(
+    adas: Kalends, world: World, calendars: tuple[UUID, UUID]
+) -> None:
+    world.rows("UPDATE calendars SET is_shared = true WHERE name = 'Work' RETURNING 1")
+    ends = ("--source", "Home", "--target", "Work", "--privacy", "full")
+
+    shown = adas("links", "preview", *ends)
+    busy = adas("links", "create", *ends)
+    adas("links", "delete", busy.out.split()[-1], "--keep-mirrors")
+    full = adas("links", "create", *ends, "--others-may-read")
+
+    assert "the link starts as busy" in " ".join(shown.err.split())
+    assert "(busy)" in busy.out
+    assert "the link starts as busy" in " ".join(busy.err.split())
+    assert "(full)" in full.out
+    assert "they see: title, description, location" in " ".join(full.err.split())
+
+
 class TestLook:
     def test_they_are_listed_by_name(self, adas: Kalends, ada: Caller, link: Link) -> None:
         (line,) = adas("links", "list").lines

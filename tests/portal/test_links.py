@@ -12,8 +12,14 @@ from tests.sync.world import event
 
 if TYPE_CHECKING:
     from shared.sync.links import Link
-    from tests.portal.browser import Browser
+    from tests.portal.browser import Browser, Page
     from tests.sync.world import World
+
+
+def confirmed(ada: Browser, seen: Page) -> Page:
+    """Yes to what was shown."""
+    (form,) = [one for one in seen.forms if one.action.startswith("/plans/")]
+    return ada.send(seen, form.action)
 
 
 class TestSettings:
@@ -23,7 +29,7 @@ class TestSettings:
         form = ada.open("/links/new")
         hours = {"day_MO": "on", "day_FR": "on", "start": "08:30", "end": "16:00", "zone": "Europe/Zurich"}
 
-        made = ada.send(
+        seen = ada.send(
             form,
             "/links/new",
             source=str(calendars[0]),
@@ -40,6 +46,7 @@ class TestSettings:
             understood="on",
             **hours,
         )
+        made = confirmed(ada, seen)
         edit = ada.open(f"{made.path}/edit")
 
         kept = edit.form(f"{made.path}/edit").fields
@@ -99,17 +106,26 @@ class TestLinking:
         assert (kept["source"], kept["privacy"], "skip_free" in kept) == (str(calendars[0]), "title", False)
         assert world.rows("SELECT count(*) FROM links") == [(0,)]
 
-    def test_a_link_is_made_and_copies(self, ada: Browser, world: World, calendars: tuple[UUID, UUID]) -> None:
+    def test_what_a_link_makes_is_shown_and_then_it_is_made_and_copies(
+        self, ada: Browser, world: World, calendars: tuple[UUID, UUID]
+    ) -> None:
         world.put(calendars[0], event("dentist", title="Dentist"))
         form = ada.open("/links/new")
 
-        page = ada.send(
+        seen = ada.send(
             form, "/links/new", source=str(calendars[0]), target=str(calendars[1]), busy_title="Taken", days_ahead=""
         )
+        unmade = world.rows("SELECT count(*) FROM links")
+        page = confirmed(ada, seen)
         before = page.text
         world.run()
         after = ada.open(page.path)
 
+        assert unmade == [(0,)]
+        assert "home → work: what that makes" in seen.text
+        assert "Mirrors made 1" in seen.text
+        assert "Taken" in seen.text
+        assert "Dentist" not in seen.answer.text
         assert "The link is made" in before
         assert "First copy under way" in before
         assert "Up to date" in after.text
@@ -141,10 +157,13 @@ class TestLinking:
         chosen = {"source": str(calendars[0]), "target": str(calendars[1]), "privacy": "full"}
 
         warned = ada.send(ada.open("/links/new"), "/links/new", **chosen)
-        made = ada.send(warned, "/links/new", understood="on")
+        seen = ada.send(warned, "/links/new", understood="on")
+        made = confirmed(ada, seen)
 
-        assert (warned.status, "they would read these titles" in warned.text) == (409, True)
+        assert (warned.status, "they would read there: title, description, location" in warned.text) == (409, True)
+        assert "Others can read work. There they see: title, description, location" in seen.text
         assert made.path.startswith("/links/")
+        assert world.rows("SELECT privacy FROM links") == [("full",)]
 
 
 class TestLink:
@@ -224,12 +243,15 @@ class TestLink:
         asked = ada.open(address)
 
         unsaid = ada.send(asked, address)
-        page = ada.send(asked, address, delete_mirrors=answer)
+        seen = ada.send(asked, address, delete_mirrors=answer)
+        stood = len(world.mirrors(link.target_calendar_id))
+        page = confirmed(ada, seen)
         world.run()
 
         assert "1 mirror of this link stands in work" in asked.text
         assert asked.form(address).buttons == [("delete_mirrors", "true"), ("delete_mirrors", "false")]
         assert unsaid.status == 400
+        assert (stood, ("Removed 1" if answer == "true" else "Left as they are 1") in seen.text) == (1, True)
         assert (page.path, told in page.text) == ("/", True)
         assert len(world.mirrors(link.target_calendar_id)) == left
         assert ada.open(f"/links/{link.id}").status == 404

@@ -92,7 +92,7 @@ def insert_row(conn: psycopg.Connection[Any], table: TenantTable, person: UUID) 
         """
         SELECT column_name, data_type FROM information_schema.columns
          WHERE table_schema = 'public' AND table_name = %s AND column_name <> %s
-           AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'
+           AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO' AND is_generated = 'NEVER'
         """,
         (table.name, table.person),
     ).fetchall()

@@ -26,12 +26,13 @@ from functions.api.shapes import (
     page,
     version,
 )
+from functions.visit import Visit
 from shared.calendar import mask
 from shared.calendar.event import Event, Text
 from shared.calendar.mask import Mask
 from shared.calendar.mirror import Appearance, Privacy
 from shared.identity import people
-from shared.sync import activity, links, preview, requests
+from shared.sync import activity, links, preview, readers, requests
 from shared.sync.filters import Filters
 
 router = new_router()
@@ -97,6 +98,13 @@ class NewLink(In):
     on_delete: OnDelete = "restore"
     days_ahead: DaysAhead | None = 365
     days_behind: DaysBehind = 1
+    others_may_read: Annotated[
+        bool,
+        Field(
+            description="Where others can read the target (`is_shared`), a link starts as `busy`, without `show` and "
+            "`title_template`, unless this is true."
+        ),
+    ] = False
 
 
 class LinkChanges(In):
@@ -148,6 +156,19 @@ class Link(Out):
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class Warned(Out):
+    """What you should know: nothing is wrong, and nothing has to be done."""
+
+    code: Literal["LINK.STARTS_BUSY", "LINK.OTHERS_READ"]
+    message: str
+
+
+class LinkInFull(Link):
+    """A link, and what its readers have to do with it: `warnings` of a target that others can read."""
+
+    warnings: list[Warned]
 
 
 class DeletedLink(Out):
@@ -206,13 +227,14 @@ def list_links(visit: Here, after: AfterId = None, limit: Limit = 50) -> Page[Li
 
 
 @router.post("/api/links", status_code=201, tags=TAGS)
-def create_link(visit: Here, body: NewLink, idempotency_key: IdempotencyKey = None) -> Response[Link]:
-    """Link two calendars. The first copy begins at once."""
+def create_link(visit: Here, body: NewLink, idempotency_key: IdempotencyKey = None) -> Response[LinkInFull]:
+    """Link two calendars. The first copy begins at once. A target that others can read is warned of."""
 
-    def make() -> Link:
-        return Link.model_validate(requests.create_link(visit.engine, visit.by, **body.model_dump()))
+    def make() -> LinkInFull:
+        options = body.model_dump()
+        return _in_full(visit, requests.create_link(visit.engine, visit.by, **options), wanted=readers.asked(options))
 
-    return once(visit, idempotency_key, make, shape=Link, headers=_tag)
+    return once(visit, idempotency_key, make, shape=LinkInFull, headers=_tag)
 
 
 @router.post("/api/links/preview", tags=TAGS)
@@ -234,23 +256,25 @@ def preview_link(visit: Here, body: PreviewRequest) -> Preview:
 
 
 @router.get("/api/links/<link_id>", tags=TAGS)
-def get_link(visit: Here, link_id: UUID) -> Response[Link]:
+def get_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """One link."""
     with visit.mine() as conn:
-        return _tagged(links.get(conn, link_id))
+        found = links.get(conn, link_id)
+    return _tagged(visit, found)
 
 
 @router.patch("/api/links/<link_id>", tags=TAGS)
-def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch = None) -> Response[Link]:
+def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch = None) -> Response[LinkInFull]:
     """Change privacy, filters or window."""
     return _tagged(
+        visit,
         requests.change_link(
             visit.engine,
             visit.by,
             link_id,
             version=version(if_match),
             changes=body.model_dump(mode="json", exclude_unset=True),
-        )
+        ),
     )
 
 
@@ -269,21 +293,21 @@ def delete_link(
 
 
 @router.post("/api/links/<link_id>/pause", tags=TAGS)
-def pause_link(visit: Here, link_id: UUID) -> Response[Link]:
+def pause_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """Stop writing for a link; what changes meanwhile waits."""
-    return _tagged(requests.pause_link(visit.engine, visit.by, link_id))
+    return _tagged(visit, requests.pause_link(visit.engine, visit.by, link_id))
 
 
 @router.post("/api/links/<link_id>/resume", tags=TAGS)
-def resume_link(visit: Here, link_id: UUID) -> Response[Link]:
+def resume_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """Go on where a link was paused."""
-    return _tagged(requests.resume_link(visit.engine, visit.by, link_id))
+    return _tagged(visit, requests.resume_link(visit.engine, visit.by, link_id))
 
 
 @router.post("/api/links/<link_id>/resync", tags=TAGS)
-def resync_link(visit: Here, link_id: UUID) -> Response[Link]:
+def resync_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """Read both ends in full, and compare every mirror with its source once more. Nothing known is lost."""
-    return _tagged(requests.resync_link(visit.engine, visit.by, link_id))
+    return _tagged(visit, requests.resync_link(visit.engine, visit.by, link_id))
 
 
 @router.get("/api/links/<link_id>/skipped", tags=TAGS)
@@ -299,8 +323,14 @@ def _tag(link: Link) -> dict[str, str]:
     return {"ETag": etag(link.version)}
 
 
-def _tagged(found: links.Link) -> Response[Link]:
-    link = Link.model_validate(found)
+def _in_full(visit: Visit, found: links.Link, *, wanted: Mask | None = None) -> LinkInFull:
+    with visit.mine() as conn:
+        told = readers.warnings(conn, found, wanted=wanted)
+    return LinkInFull(**Link.model_validate(found).model_dump(), warnings=[Warned.model_validate(one) for one in told])
+
+
+def _tagged(visit: Visit, found: links.Link) -> Response[LinkInFull]:
+    link = _in_full(visit, found)
     return Response(status_code=200, content_type=content_types.APPLICATION_JSON, body=link, headers=_tag(link))
 
 

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from functions.api.guard import Here
 from functions.api.once import once
-from functions.api.routes.links import LinkChanges, NewLink
+from functions.api.routes.links import LinkChanges, NewLink, Warned
 from functions.api.routing import new_router
 from functions.api.shapes import IdempotencyKey, In, Out, When
 from functions.visit import Visit
@@ -108,9 +108,10 @@ class Plan(Out):
 
 
 class NewlyMadePlan(Plan):
-    """`samples` are shown once: no event is kept with a plan."""
+    """`samples` are shown once: no event is kept with a plan. `warnings`: of a target that others can read."""
 
     samples: list[Sample]
+    warnings: list[Warned]
 
 
 class AppliedPlan(Out):
@@ -149,7 +150,11 @@ def apply_plan(visit: Here, plan_id: UUID) -> AppliedPlan:
 
 def _make(visit: Visit, body: NewPlan) -> NewlyMadePlan:
     kept, found = plans.make(visit.engine, visit.by, body.proposal())
-    return NewlyMadePlan(**Plan.model_validate(kept).model_dump(), samples=[_sample(one) for one in found.samples])
+    return NewlyMadePlan(
+        **Plan.model_validate(kept).model_dump(),
+        samples=[_sample(one) for one in found.samples],
+        warnings=[Warned.model_validate(one) for one in found.warnings],
+    )
 
 
 def _sample(one: forecast.Sample) -> Sample:

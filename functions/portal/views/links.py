@@ -125,7 +125,7 @@ def change(visit: Visit, form: Form, link_id: str) -> Response:
     except InvalidError as error:
         return _edit_page(visit, link, filled, problem=error)
     proposal = plans.Proposal(action="change", link_id=chosen, options=changes)
-    return planned.show(visit, link, proposal, version=int(version) if version.isdecimal() else None)
+    return planned.show(visit, proposal, version=int(version) if version.isdecimal() else None)
 
 
 def ask_delete(visit: Visit, link_id: str) -> Response:
@@ -136,12 +136,12 @@ def ask_delete(visit: Visit, link_id: str) -> Response:
 
 
 def delete(visit: Visit, form: Form, link_id: str) -> Response:
-    """Delete it; what becomes of the mirrors is said by the button, never guessed."""
+    """What deleting it would write, to be confirmed; the button says what becomes of the mirrors, nobody guesses it."""
     answer = form.get("delete_mirrors", "")
     if answer not in ("true", "false"):
         raise InvalidError("Say what shall become of the mirrors.", code="REQUEST.INVALID")
-    count = requests.delete_link(visit.engine, visit.by, identifier(link_id), delete_mirrors=answer == "true")
-    return back("/", told="deleting" if count else "deleted")
+    options = {"delete_mirrors": answer == "true"}
+    return planned.show(visit, plans.Proposal(action="delete", link_id=identifier(link_id), options=options))
 
 
 def _edit_page(visit: Visit, link: Link, form: LinkForm, *, problem: InvalidError | None = None) -> Response:

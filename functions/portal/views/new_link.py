@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from functions.portal import rendering
-from functions.portal.forms import LinkForm, back
+from functions.portal.forms import LinkForm
+from functions.portal.views import planned
 from shared.connections import calendars, store
 from shared.core.errors import InvalidError, KalendsError
 from shared.identity import people
-from shared.sync import preview, requests
+from shared.sync import plans, preview
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,28 +56,32 @@ def show(visit: Visit) -> Response:
 
 
 def create(visit: Visit, form: Form) -> Response:
-    """The link is made and its first copy begins; or the form again: to look, or with what is to be corrected."""
+    """What the link would make, to be confirmed; or the form again: to look, or with what is to be corrected."""
     filled = LinkForm.of(form)
     if "look" in form:
         return _page(visit, filled)
     try:
         options = filled.options()
         source, target = _chosen(filled)
-        if filled.mask(filled.privacy).needs_text and "understood" not in form:
+        insists = "understood" in form
+        if filled.mask(filled.privacy).tells and not insists:
             with visit.mine() as conn:
                 shared = calendars.get(conn, target).is_shared
             if shared:
                 return _page(visit, filled, status=409, shared=True)
-        link = requests.create_link(
-            visit.engine, visit.by, source_calendar_id=source, target_calendar_id=target, **options
+        proposal = plans.Proposal(
+            action="create",
+            source_calendar_id=source,
+            target_calendar_id=target,
+            options={**options, "others_may_read": insists},
         )
+        return planned.show(visit, proposal)
     except InvalidError as error:
         return _page(visit, filled, status=error.status, problem=error)
     except KalendsError as error:
         if error.status >= 500:
             raise
         return _page(visit, filled, status=error.status, problem=error)
-    return back(f"/links/{link.id}", told="linked")
 
 
 def choices(visit: Visit, example: Event, form: LinkForm, source_calendar_id: UUID | None) -> list[Choice]:
@@ -130,6 +135,7 @@ def _page(
         problem=problem.message if problem else "",
         fields=problem.fields if isinstance(problem, InvalidError) else {},
         shared=shared,
+        tells=form.mask(form.privacy).tells if shared else (),
     )
 
 

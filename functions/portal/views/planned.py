@@ -1,4 +1,4 @@
-"""What a change of a link would write, and the yes to it."""
+"""What a new link, or a change or the end of one, would write, and the yes to it."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ if TYPE_CHECKING:
     from functions.http import Response
     from functions.portal.forms import Form
     from functions.visit import Visit
-    from shared.sync.links import Link
     from shared.sync.plans import Proposal
 
 TOLD = {"create": "linked", "change": "changed", "resync": "resynced"}
 
 
-def show(visit: Visit, link: Link, proposal: Proposal, *, version: int | None = None) -> Response:
+def show(visit: Visit, proposal: Proposal, *, version: int | None = None) -> Response:
     """Counts, samples as readers will see them, what is not known, and the button. Raises what doing it would raise."""
     plan, found = plans.make(visit.engine, visit.by, proposal, version=version)
     with visit.mine() as conn:
-        source, target = calendars.get(conn, link.source_calendar_id), calendars.get(conn, link.target_calendar_id)
-    return rendering.page("plan.html", visit, plan=plan, found=found, link=link, source=source, target=target)
+        source, target = calendars.get(conn, plan.source_calendar_id), calendars.get(conn, plan.target_calendar_id)
+    return rendering.page("plan.html", visit, plan=plan, found=found, source=source, target=target)
 
 
 def resync(visit: Visit, form: Form, link_id: str) -> Response:
     """What reading a link anew would write."""
     with visit.mine() as conn:
         link = links.get(conn, identifier(link_id))
-    return show(visit, link, plans.Proposal(action="resync", link_id=link.id, options={}))
+    return show(visit, plans.Proposal(action="resync", link_id=link.id, options={}))
 
 
 def apply(visit: Visit, form: Form, plan_id: str) -> Response:

@@ -46,6 +46,9 @@ AheadOption = typer.Option(metavar="DAYS", help=f"How far ahead; {FOREVER}: with
 BehindOption = typer.Option(min=0, metavar="DAYS", help="How far back.")
 SkipAllDayOption = typer.Option("--skip-all-day/--include-all-day", help="All-day events.")
 IncludeFreeOption = typer.Option("--include-free/--skip-free", help="Events shown as free.")
+OthersMayReadOption = typer.Option(
+    "--others-may-read", help="Show what you say also where others can read the target; else it starts as busy."
+)
 
 
 def said(

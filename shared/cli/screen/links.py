@@ -54,10 +54,17 @@ def show_plan(plan: Item) -> None:
         [(one["kind"], _title(one["before"]), _title(one["after"]), _when(one)) for one in plan["samples"]],
         empty="Nothing would be written.",
     )
+    warn(plan)
     for sentence in counts["unknown"]:
         output.note(f"Not known: {sentence}")
     output.say(f"plan {plan['id']}")
     output.note(f"To do it, until {times.moment(plan['expires_at'])}: kalends links apply {plan['id']}")
+
+
+def warn(told: Item) -> None:
+    """What the person should know of a link or plan: who else reads."""
+    for one in told["warnings"]:
+        output.note(f"Note: {one['message']}")
 
 
 def _title(look: Item | None) -> str:
