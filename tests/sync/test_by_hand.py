@@ -9,12 +9,15 @@ import pytest
 
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import occurrence_key
-from shared.sync import links, requests
+from shared.core.errors import ForbiddenError
+from shared.sync import links, requests, undo
 from shared.sync.requests import By
-from tests.sync.world import NOW, World, event
+from tests.sync.world import NOW, World, by, event
 
 if TYPE_CHECKING:
     from shared.sync.links import Link
+
+pytestmark = pytest.mark.pain(16)
 
 
 @pytest.fixture
@@ -23,8 +26,8 @@ def world(database):
 
 
 def change(world: World, link: Link, **changes: Any) -> None:
-    by = By(user_id=world.user_id, actor="person:ada", correlation_id="test", now=NOW)
-    requests.change_link(world.engine, by, link.id, version=None, changes=changes)
+    ada = By(user_id=world.user_id, actor="person:ada", correlation_id="test", now=NOW)
+    requests.change_link(world.engine, ada, link.id, version=None, changes=changes)
     world.run()
 
 
@@ -200,6 +203,83 @@ class TestDeclined:
         assert world.server.calendars["a"].events["e1"].response is Response.DECLINED
         assert [entry for entry in world.server.writes if entry[1] == "decline"] == [("a", "decline", "e1")]
         assert world.rows("SELECT count(*) FROM sync_journal WHERE operation = 'decline'") == [(1,)]
+        assert world.mirrors(b) == []
+
+    def test_a_decline_stands_in_the_journal_before_it_is_sent(self, world, monkeypatch):
+        class KilledError(BaseException):
+            pass
+
+        def kill(*arguments, **named):
+            raise KilledError
+
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("e1", response=Response.ACCEPTED))
+        world.link(a, b, on_delete="decline")
+        world.server.remove("b", world.mirrors(b)[0].id)
+        look(world, b)
+        with monkeypatch.context() as killing, pytest.raises(KilledError):
+            killing.setattr(world.provider, "decline", kill)
+            look(world, a)
+        with world.database.everyone() as conn:
+            conn.execute("UPDATE leases SET until = '-infinity'")
+
+        first = world.rows("SELECT outcome FROM sync_journal WHERE operation = 'decline'")
+        look(world, a)
+
+        assert first == [("intended",)]
+        assert world.rows("SELECT outcome FROM sync_journal WHERE operation = 'decline' ORDER BY id") == [
+            ("intended",),
+            ("accepted",),
+        ]
+
+    def test_a_decline_that_is_refused_leaves_the_journal_and_is_not_tried_again(self, world, monkeypatch):
+        def refuse(*arguments, **named):
+            raise ForbiddenError("Not yours.", gate="provider")
+
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("e1", response=Response.ACCEPTED))
+        world.link(a, b, on_delete="decline")
+        world.server.remove("b", world.mirrors(b)[0].id)
+        monkeypatch.setattr(world.provider, "decline", refuse)
+
+        look(world, b)
+        look(world, a)
+
+        assert world.rows("SELECT count(*) FROM sync_journal WHERE operation = 'decline'") == [(0,)]
+        assert world.rows("SELECT done_at IS NOT NULL, last_error IS NOT NULL FROM source_declines") == [(True, True)]
+
+    def test_a_run_that_declined_cannot_be_undone_and_says_so(self, world):
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("e1", response=Response.ACCEPTED))
+        world.link(a, b, on_delete="decline")
+        world.server.remove("b", world.mirrors(b)[0].id)
+        look(world, b)
+        look(world, a, b)
+        ((run_id,),) = world.rows("SELECT run_id FROM sync_journal WHERE operation = 'decline'")
+
+        made = undo.undo(world.engine, by(world), run_id)
+
+        with world.database.person(world.user_id) as conn:
+            (item,) = undo.items(conn, made.id)
+        assert (item.outcome, (item.reason or "").partition(":")[0]) == ("refused", "UNDO.DECLINED")
+        assert world.mirrors(b) == []
+
+    def test_undoing_what_was_made_does_not_bring_back_what_somebody_deleted(self, world):
+        a, b = world.calendar("a"), world.calendar("b")
+        world.put(a, event("e1", title="One"))
+        world.link(a, b, on_delete="ignore")
+        world.put(a, event("e1", title="Two"))
+        look(world, a)
+        ((run_id,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id DESC LIMIT 1")
+        world.server.remove("b", world.mirrors(b)[0].id)
+        look(world, b)
+
+        made = undo.undo(world.engine, by(world), run_id)
+        world.run()
+
+        with world.database.person(world.user_id) as conn:
+            (item,) = undo.items(conn, made.id)
+        assert (item.outcome, (item.reason or "").partition(":")[0]) == ("refused", "UNDO.CHANGED")
         assert world.mirrors(b) == []
 
     def test_an_event_of_ones_own_is_only_ignored(self, world):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from shared.sync.links import Link
     from shared.sync.status import Counts
 
+pytestmark = pytest.mark.promise(8)
+
 MANY = 8
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.store.database import Database
     from shared.sync.undo import RunLine
 
+pytestmark = pytest.mark.promise(12)
+
 
 @pytest.fixture
 def world(database: Database) -> World:
@@ -171,11 +173,17 @@ def test_an_undo_that_is_killed_after_the_provider_accepted_ends_the_same(world,
     with world.database.everyone() as conn:
         conn.execute("UPDATE leases SET until = now()")
         conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL, push_queued_at = NULL")
+    noted = world.rows(
+        "SELECT operation, outcome FROM sync_journal WHERE run_id = (SELECT id FROM sync_runs WHERE undoes = %s)",
+        run_id,
+    )
     again = undo.undo(world.engine, by(world), run_id)
     later = NOW + timedelta(hours=1)
     lanes.ask_push(world.engine, world.user_id, [ends[1]], correlation_id="test", now=later)
     world.run()
 
+    inverse = {"insert": "delete", "update": "update", "delete": "insert"}[kind]
+    assert noted == [(inverse, "intended")]
     assert titles(world, ends[1]) == ([] if kind == "insert" else ["Before"])
     assert outcomes(world, again.id) == [("done", "")]
     assert settle_down(world, *ends) == []
