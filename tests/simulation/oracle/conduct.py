@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
-from tests.simulation.oracle.judging import Finding
+from tests.simulation.oracle.judging import WORDS, Finding
 from tests.simulation.oracle.mirrors import hidden
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ IN_FLIGHT = 200.0
 WRONG_CLOCK = 7200.0
 """Seconds by which the clocks of two workers may be apart."""
 EXCUSES = re.compile(r"killed|nonsense|DATABASE\.(UNAVAILABLE|CONTENTION)|QUEUE\.UNAVAILABLE")
-WORDS = re.compile(r"zq\d+x")
 
 
 def judge(history: History) -> Iterator[Finding]:

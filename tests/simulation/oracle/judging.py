@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 type Item = dict[str, Any]
+
+WORDS = re.compile(r"zq\d+x")
+"""What people write: each word once."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
-from tests.simulation.oracle.judging import Finding
+from tests.simulation.oracle.judging import WORDS, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ MARGIN = timedelta(hours=3)
 """What lies so near to an edge of a window may be in or out: time went on since it was looked at."""
 BEYOND = timedelta(days=100)
 HIDDEN_TYPES = ("working_location", "birthday")
+TEXTS = ("title", "description", "location")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +86,18 @@ def _compare(
     for root, looks in found:
         named = history.tags.get(_tag(root) or "", {"link": "?", "source": "?"})
         link = by_id.get(named["link"])
-        if _tag(root) in history.discarded or named["link"] in kept or _is_excused(history, name, link, links):
-            continue
         source = versions.get((link["source"] if link else "?", named["source"]), [])
+        if named["link"] in kept or _is_excused(history, name, link, links):
+            continue
+        if _tag(root) in history.discarded:
+            if (
+                link is not None
+                and link["state"] == "active"
+                and (told := _tells_too_much([root, *overrides[root["id"]]], link, source))
+            ):
+                what = f"{root['id']} in {name}, which stays by its person's will, still shows {told}"
+                yield Finding(kind="leak", what=what)
+            continue
         lost = next((one for one in missing if (one.link, one.source) == (named["link"], named["source"])), None)
         if lost is not None:
             missing.remove(lost)
@@ -106,6 +116,14 @@ def _compare(
             what = f"no mirror in {name} of {one.source} (link {one.link[-6:]}) {one.looks[:1]}"
             beside = [item for item in history.calendars[by_id[one.link]["source"]] if not item["readable"]]
             yield Finding(kind="spoiled" if beside else "lost", what=what)
+
+
+def _tells_too_much(mirror: list[Item], link: dict[str, Any], source: list[Item]) -> str:
+    """A word of the source that its link hides by now and that the mirror still has; "" if there is none."""
+    hides = {"busy": TEXTS, "title": TEXTS[1:], "full": ()}[link["privacy"]]
+    words = {word for one in source for part in TEXTS for word in WORDS.findall(one[part])}
+    shown = {word for one in mirror for part in hides for word in WORDS.findall(one[part])}
+    return min(words & shown, default="")
 
 
 def _promised(
