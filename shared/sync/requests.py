@@ -65,7 +65,7 @@ def create_link(engine: Engine, by: By, *, source_calendar_id: UUID, target_cale
             **options,
         )
         _record(conn, by, "link.created", link, privacy=link.privacy)
-    _ask_pull(engine, by, [link.source_calendar_id, link.target_calendar_id])
+    ask_pull(engine, by, [link.source_calendar_id, link.target_calendar_id])
     return link
 
 
@@ -76,8 +76,8 @@ def change_link(engine: Engine, by: By, link_id: UUID, *, version: int | None, c
         if not changes:
             return link
         _record(conn, by, "link.changed", link, fields=sorted(changes))
-    _ask_pull(engine, by, [link.source_calendar_id])
-    _ask_push(engine, by, [link.target_calendar_id])
+    ask_pull(engine, by, [link.source_calendar_id])
+    ask_push(engine, by, [link.target_calendar_id])
     return link
 
 
@@ -89,7 +89,7 @@ def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
 def resume_link(engine: Engine, by: By, link_id: UUID) -> Link:
     """Go on where a link was paused. Twice is fine."""
     link = _set_state(engine, by, link_id, "active")
-    _ask_push(engine, by, [link.target_calendar_id])
+    ask_push(engine, by, [link.target_calendar_id])
     return link
 
 
@@ -99,10 +99,10 @@ def delete_link(engine: Engine, by: By, link_id: UUID, *, delete_mirrors: bool, 
         link = links.get(conn, link_id)
         if version is not None and link.version != version:
             raise PreconditionFailedError(f"Link {link_id} has changed since you read it: read it again.")
-        count = links.delete(conn, link_id, delete_mirrors=delete_mirrors)
+        count = links.delete(conn, link_id, delete_mirrors=delete_mirrors, now=by.now)
         _record(conn, by, "link.deleted", link, delete_mirrors=delete_mirrors, mirrors=count)
     if count:
-        _ask_push(engine, by, [link.target_calendar_id])
+        ask_push(engine, by, [link.target_calendar_id])
     return count
 
 
@@ -111,7 +111,7 @@ def resolve_held(engine: Engine, by: By, hold_id: UUID, *, approved: bool) -> He
     with engine.database.person(by.user_id) as conn:
         decided = held.resolve(conn, hold_id, approved=approved, user_id=by.user_id, actor=by.actor)
     if approved:
-        _ask_push(engine, by, [decided.target_calendar_id])
+        ask_push(engine, by, [decided.target_calendar_id])
     return decided
 
 
@@ -131,8 +131,8 @@ def sync_now(engine: Engine, by: By, *, calendar_id: UUID | None = None, link_id
                 (chosen,),
             )
         ]
-    _ask_pull(engine, by, chosen)
-    _ask_push(engine, by, chosen)
+    ask_pull(engine, by, chosen)
+    ask_push(engine, by, chosen)
     return asked
 
 
@@ -198,12 +198,12 @@ def _record(conn: Connection, by: By, action: str, link: Link, **facts: Any) -> 
     record.record(conn, user_id=by.user_id, actor=by.actor, action=action, entity=f"link:{link.id}", metadata=facts)
 
 
-def _ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+def ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
     with _postponed_if_refused(by):
         lanes.ask_pull(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id)
 
 
-def _ask_push(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+def ask_push(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
     with _postponed_if_refused(by):
         lanes.ask_push(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id, now=by.now)
 

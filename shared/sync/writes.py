@@ -35,12 +35,14 @@ SOURCE_UNKNOWN = "SYNC.SOURCE_UNKNOWN"
 class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
+    `looks_first`: a creation may have been made before, by whom nobody knows.
     `refused` says why this one cannot be rendered at all; then nothing is written. `entries` are the journal's, by
     occurrence (None: the root).
     """
 
     mapping: mappings.Mapping
     marker: str
+    looks_first: bool
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
@@ -62,7 +64,8 @@ class Work:
                 return Delete(
                     event_id=mapping.mirror_event_id, marker=mapping.marker or self.marker, etag=mapping.mirror_etag
                 )
-            return Delete(event_id=mapping.mirror_key, marker=self.marker, unconfirmed=True) if mapping.tried else None
+            lost = Delete(event_id=mapping.mirror_key, marker=self.marker, unconfirmed=True)
+            return lost if self.looks_first else None
         if self.differences is None or self.differences.root is None:
             return None
         if mapping.mirror_event_id is None:
@@ -70,7 +73,7 @@ class Work:
                 key=mapping.mirror_key,
                 marker=self.marker,
                 appearance=self.differences.root,
-                retried=mapping.tried,
+                retried=self.looks_first,
             )
         return Update(
             event_id=mapping.mirror_event_id,
@@ -93,7 +96,7 @@ class Work:
         if not isinstance(answer, Written) or answer.event is None or answer.event.etag is None:
             return False
         return (
-            not self.mapping.tried
+            not self.looks_first
             if self.mapping.mirror_event_id is None
             else answer.event.etag != self.mapping.mirror_etag
         )
@@ -147,7 +150,11 @@ def prepare(
     work: list[Work] = []
     for mapping in due:
         link = links[mapping.link_id]
-        one = Work(mapping=mapping, marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id))
+        one = Work(
+            mapping=mapping,
+            marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id),
+            looks_first=mapping.tried or calendar.reconcile_since is not None,
+        )
         if mapping.wanted == "present":
             unit = units[mapping.source_calendar_id, link.mask.needs_text].get(mapping.source_event_id)
             _render(one, unit, link)
