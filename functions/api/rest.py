@@ -19,6 +19,7 @@ from functions.api.routes import (
     links,
     me,
     overlaps,
+    reconciliation,
     session,
     status,
     sync,
@@ -49,6 +50,7 @@ ROUTERS = (
     overlaps,
     changes,
     held,
+    reconciliation,
     admin,
     document,
 )

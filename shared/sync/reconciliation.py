@@ -108,15 +108,6 @@ def purge(engine: Engine, by: By, calendar_id: UUID) -> int:
     return count
 
 
-def is_ready(conn: Connection, calendar_id: UUID) -> bool:
-    """Whether everything around a calendar that is being reconciled has been read since that began."""
-    row = conn.execute(
-        "SELECT EXISTS (SELECT FROM calendars_to_search WHERE calendar_id = %s)",
-        (calendar_id,),
-    ).fetchone()
-    return row is not None and bool(row[0])
-
-
 def search(run: Run, provider: CalendarProvider) -> bool:
     """Find the mirrors in a calendar that no mapping knows, and remove those that may be; whether that is all done."""
     calendar = run.calendar

@@ -30,7 +30,7 @@ class TestSafety:
     ) -> None:
         held = hold(world, link)
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": "x", "token": "x"}
-        ids["overlap_id"] = doubled(world, link)
+        ids |= {"overlap_id": doubled(world, link), "calendar_id": link.target_calendar_id}
         before = world.rows("SELECT count(*) FROM audit_log")
 
         for page in PAGES:
@@ -69,7 +69,7 @@ class TestSafety:
         overlap = doubled(world, link)
         hers = [str(link.id), held, overlap, str(world.connection_id), *map(str, (link.source_calendar_id,))]
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": uuid4()}
-        ids["overlap_id"] = overlap
+        ids |= {"overlap_id": overlap, "calendar_id": link.target_calendar_id}
         with served.client() as client:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]

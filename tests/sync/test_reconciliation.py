@@ -9,6 +9,7 @@ import pytest
 
 from shared.core import clock
 from shared.sync import dispatch, reconciliation, requests
+from shared.sync.store import calendars
 from tests.sync import restoring
 from tests.sync.world import World, by, event
 
@@ -168,7 +169,7 @@ def test_nothing_is_searched_before_everything_that_feeds_a_calendar_was_read(wo
     world.link(a, b)
     with world.database.person(world.user_id) as conn:
         reconciliation.begin(conn, None, now=clock.now())
-        assert not reconciliation.is_ready(conn, b)
+        assert not calendars.may_be_searched(conn, b)
 
     rounds(world)
 

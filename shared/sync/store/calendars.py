@@ -80,6 +80,14 @@ def is_due(conn: Connection, calendar_id: UUID) -> bool:
     return row is not None and bool(row[0])
 
 
+def may_be_searched(conn: Connection, calendar_id: UUID) -> bool:
+    """Whether a calendar is being reconciled and everything around it has been read since that began."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM calendars_to_search WHERE calendar_id = %s)", (calendar_id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def request(conn: Connection, calendar_ids: Sequence[UUID]) -> None:
     """Ask for a look at these calendars: a pull that starts after this transaction will see to it."""
     conn.execute(
