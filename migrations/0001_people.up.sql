@@ -168,6 +168,15 @@ CREATE TABLE heartbeats (
 COMMENT ON TABLE heartbeats IS 'When a schedule last did its work: a gap tells of an outage.';
 GRANT SELECT, INSERT, UPDATE ON heartbeats TO kalends_operator;
 
+CREATE TABLE database_identity (
+  is_this           boolean PRIMARY KEY DEFAULT true CHECK (is_this),
+  system_identifier bigint NOT NULL,
+  timeline          integer NOT NULL,
+  database_oid      oid NOT NULL
+);
+COMMENT ON TABLE database_identity IS 'Of which cluster, timeline and database this was when dispatch last looked: a restored one differs.';
+GRANT SELECT, INSERT, UPDATE ON database_identity TO kalends_operator;
+
 CREATE TABLE quotas (
   subject    text PRIMARY KEY,
   calls      double precision NOT NULL,

@@ -110,12 +110,14 @@ CREATE TABLE calendar_sync_state (
   last_synced_at   timestamptz,
   last_full_sync_at timestamptz,
   times_until      timestamptz,
+  reconcile_since  timestamptz,
   sync_errors      integer NOT NULL DEFAULT 0,
   last_error       text
 );
 COMMENT ON COLUMN calendar_sync_state.requested IS 'Rises with each reason to look; a pull that began at n sets done to n, so none is forgotten.';
 COMMENT ON COLUMN calendar_sync_state.round_requested IS 'What was requested when the first page of the reading under way began: its last page answers no more.';
 COMMENT ON COLUMN calendar_sync_state.times_until IS 'Until when event_times tells of its series; moved on daily.';
+COMMENT ON COLUMN calendar_sync_state.reconcile_since IS 'The database may know less than the calendar since then: our mirrors in it are looked up by their markers, once everything that is linked to it has been read.';
 COMMENT ON COLUMN calendar_sync_state.generation IS 'Rises with each reset: a pull that began in an older generation may not save.';
 CREATE INDEX calendar_sync_state_due ON calendar_sync_state (calendar_id) WHERE requested > done;
 CREATE INDEX calendar_sync_state_connection ON calendar_sync_state (connection_id);

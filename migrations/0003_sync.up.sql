@@ -130,7 +130,7 @@ CREATE INDEX held_changes_link ON held_changes (link_id);
 SELECT protect_tenant_table('held_changes', 'user_id');
 
 CREATE TABLE event_mappings (
-  id                 uuid PRIMARY KEY DEFAULT uuidv7(),
+  id                 uuid PRIMARY KEY,
   user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
   link_id            uuid NOT NULL REFERENCES links ON DELETE CASCADE,
   source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
@@ -169,6 +169,7 @@ CREATE TABLE event_mappings (
 );
 COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirror in one link; due while it waits.';
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
+COMMENT ON COLUMN event_mappings.id IS 'Made of the link and the source event: the markers of its mirrors stay true though the row is lost.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
 COMMENT ON COLUMN event_mappings.ignored IS 'Occurrences of the mirror that somebody deleted by hand, to be left out; state ignored: all of it.';
 COMMENT ON COLUMN event_mappings.remask IS 'The link''s settings changed while the mirror stands although its deletion is held or was discarded: what it shows follows them all the same.';
@@ -223,6 +224,18 @@ BEGIN
 END $$;
 CREATE TRIGGER became_due BEFORE UPDATE OF requested ON event_mappings
   FOR EACH ROW WHEN (NEW.requested > NEW.done AND OLD.requested <= OLD.done) EXECUTE FUNCTION note_due();
+
+CREATE TABLE orphans (
+  calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  event_id    text NOT NULL,
+  user_id     uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  mapping_id  uuid NOT NULL,
+  state       text NOT NULL CHECK (state IN ('waiting', 'approved', 'kept')),
+  found_at    timestamptz NOT NULL,
+  PRIMARY KEY (calendar_id, event_id)
+);
+COMMENT ON TABLE orphans IS 'Mirrors with a valid marker that no mapping knows: of a lost database, of a moment before a restore, or kept when their link was deleted.';
+SELECT protect_tenant_table('orphans', 'user_id');
 
 CREATE TABLE sync_journal (
   id                 uuid PRIMARY KEY DEFAULT uuidv7(),
@@ -324,3 +337,13 @@ COMMENT ON COLUMN double_bookings.mixed IS 'One lasts whole days and the other d
 CREATE INDEX double_bookings_person ON double_bookings (user_id, starts_at, id) WHERE resolved_at IS NULL;
 CREATE INDEX double_bookings_second ON double_bookings (second_calendar_id, second_event_id);
 SELECT protect_tenant_table('double_bookings', 'user_id');
+
+CREATE VIEW calendars_to_search WITH (security_invoker = true) AS
+  SELECT s.calendar_id, s.user_id FROM calendar_sync_state s
+   WHERE s.reconcile_since IS NOT NULL
+     AND NOT EXISTS (
+         SELECT FROM links l JOIN calendar_sync_state o ON o.calendar_id IN (l.source_calendar_id, s.calendar_id)
+          WHERE l.target_calendar_id = s.calendar_id
+            AND (o.needs_full_sync OR o.last_full_sync_at IS NULL OR o.last_full_sync_at < s.reconcile_since));
+COMMENT ON VIEW calendars_to_search IS 'Calendars being reconciled of which everything has been read, and everything that feeds them: now a mirror that no mapping knows is an orphan.';
+GRANT SELECT ON calendars_to_search TO kalends_runtime, kalends_operator;

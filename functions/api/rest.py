@@ -20,6 +20,7 @@ from functions.api.routes import (
     me,
     overlaps,
     plans,
+    reconciliation,
     runs,
     session,
     status,
@@ -53,6 +54,7 @@ ROUTERS = (
     changes,
     runs,
     held,
+    reconciliation,
     admin,
     document,
 )

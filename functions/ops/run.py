@@ -6,6 +6,7 @@
 {"command": "gate", "name": "CALENDAR_SYNC_ENABLED", "open": true, "reason": "rollout"}
 {"command": "gates"}
 {"command": "stop-channels"}      (before the installation goes; closes CALENDAR_SYNC_ENABLED)
+{"command": "reconcile"}      (after a restore, if nobody should wait for dispatch to notice it)
 {"command": "rotate", "role": "runtime"}      (or operator; on AWS it happens every 30 days by itself)
 """
 
@@ -21,7 +22,7 @@ from shared.control import gates
 from shared.core import clock
 from shared.core.errors import InvalidError
 from shared.operations import checks, setup, switches
-from shared.sync import channels
+from shared.sync import channels, reconciliation
 from shared.wiring import app
 
 if TYPE_CHECKING:
@@ -120,6 +121,17 @@ class ListGates(_Command):
         return {"gates": [{"name": g.name, "open": g.open, "by": g.changed_by, "reason": g.reason} for g in listed]}
 
 
+class Reconcile(_Command):
+    """Bring everything that is linked back in step with its providers."""
+
+    command: Literal["reconcile"]
+
+    def run(self, application: App) -> dict[str, Any]:
+        """`{"calendars": 7}`: so many are read in full, and searched for mirrors that nothing knows."""
+        with application.database.everyone() as conn:
+            return {"calendars": len(reconciliation.begin(conn, None, now=clock.now()))}
+
+
 class Rotate(_Command):
     """Give a role's other user a new password, and put that user to use."""
 
@@ -133,7 +145,7 @@ class Rotate(_Command):
         return {"user": application.rotation(secret).run()}
 
 
-type _AnyCommand = Migrate | AdminLink | Doctor | SetGate | ListGates | StopChannels | Rotate
+type _AnyCommand = Migrate | AdminLink | Doctor | SetGate | ListGates | StopChannels | Reconcile | Rotate
 
 _COMMANDS: TypeAdapter[_AnyCommand] = TypeAdapter(Annotated[_AnyCommand, Field(discriminator="command")])
 

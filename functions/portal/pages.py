@@ -75,6 +75,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/connections/{connection_id}/disconnect", accounts.ask_disconnect, calendar=True),
     Page("POST", "/connections/{connection_id}/disconnect", accounts.disconnect, calendar=True),
     Page("GET", "/calendars", calendars.show, calendar=True),
+    Page("POST", "/calendars/{calendar_id}/purge", calendars.purge, calendar=True),
     Page("GET", "/links/new", new_link.show, calendar=True),
     Page("POST", "/links/new", new_link.create, calendar=True),
     Page("GET", "/links/{link_id}", links.show, calendar=True),

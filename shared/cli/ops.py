@@ -131,6 +131,16 @@ def stop_channels(context: typer.Context) -> None:
 
 
 @app.command()
+def reconcile(context: typer.Context) -> None:
+    """Bring everything back in step with its providers, after the database was restored.
+
+    Dispatch notices a restore within a minute. Until then keep CALENDAR_SYNC_ENABLED closed, or ask for this.
+    """
+    done = _place(context).ask("reconcile")
+    output.say(f"Reconciling {output.count(done['calendars'], 'calendar')}.")
+
+
+@app.command()
 def rotate(
     context: typer.Context,
     role: Annotated[str, typer.Argument(metavar="ROLE", help="runtime or operator.", show_default=False)],

@@ -121,6 +121,12 @@ def _of_calendars(calendars: Iterable[CalendarStatus], now: datetime) -> list[At
         elif one.state in ("reading", "behind") and one.errors and (one.proven_at or _LONG_AGO) < now - SILENT_AFTER:
             message = f"Calendar {one.name} could not be read {one.errors} times in a row ({one.last_error})."
             found.append(Attention(kind="calendar", id=one.id, code="CALENDAR.FAILING", message=message))
+        if one.orphans:
+            message = (
+                f"{one.orphans} mirrors in {one.name} belong to no link, as after the loss of a database. Remove them, "
+                "or leave them as they are."
+            )
+            found.append(Attention(kind="calendar", id=one.id, code="CALENDAR.ORPHANS", message=message))
     return found
 
 
@@ -153,6 +159,9 @@ def _with_action(one: Attention) -> Attention:
             return replace(one, page="/held", action="Decide", command="kalends held list")
         case "connection":
             return replace(one, page="/connections", action="Your accounts", command="kalends connections list")
+        case "calendar" if one.code == "CALENDAR.ORPHANS":
+            listing = f"kalends orphans list {one.id}"
+            return replace(one, page="/calendars", action="Decide", command=listing)
         case "calendar":
             return replace(one, page="/calendars", action="Your calendars", command="kalends calendars list")
         case "link":

@@ -6,13 +6,13 @@ what brings everything back after an outage: the truth is in the database, and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.messages import SyncMessage
-from shared.sync import links, silence
+from shared.sync import links, reconciliation, silence
 from shared.sync.store import channels, mappings
 
 if TYPE_CHECKING:
@@ -32,19 +32,20 @@ OUTAGE = timedelta(minutes=2, seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatched:
-    """How many messages went to which lane, how many channels were given up because they said nothing, and how many
-    calendars an outage makes look for what was not heard."""
+    """How many messages went to which lane, how many channels were given up because they said nothing, how many
+    calendars an outage makes look for what was not heard, and how many a restored database has to be brought in step
+    with."""
 
     pulls: int
     pushes: int
     backfills: int
     silent_channels: int = 0
     caught_up: int = 0
+    reconciling: int = 0
 
     def counts(self) -> dict[str, int]:
         """For the log."""
-        sent = {"pulls": self.pulls, "pushes": self.pushes, "backfills": self.backfills}
-        return {**sent, "silent_channels": self.silent_channels, "caught_up": self.caught_up}
+        return asdict(self)
 
 
 def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatched:
@@ -55,6 +56,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
                 return Dispatched(pulls=0, pushes=0, backfills=0)
         channels.leave(conn, list(engine.addresses().values()))
         caught_up = catch_up(conn, now=now) if _was_away(conn, now=now) else 0
+        reconciling = reconciliation.notice_restore(conn, now=now)
         listening = gates.is_open(conn, gates.Operation.WEBHOOK, settings_flags=engine.flags)
         silent = silence.judge(conn, now=now) if listening else 0
     with engine.database.everyone() as conn:  # its own: channels are locked before anything else, and not for long
@@ -80,6 +82,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         backfills=len(backfill),
         silent_channels=silent,
         caught_up=caught_up,
+        reconciling=reconciling,
     )
 
 
@@ -163,9 +166,13 @@ def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, in
            WHERE m.waits
              AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
            GROUP BY m.target_calendar_id
+        ), wanted AS (
+          SELECT * FROM due
+          UNION ALL SELECT calendar_id, %(backfill)s FROM calendars_to_search
+                     WHERE calendar_id NOT IN (SELECT calendar_id FROM due)
         ), placed AS (
           SELECT d.calendar_id, d.lane, row_number() OVER (PARTITION BY s.user_id ORDER BY d.lane) AS place
-            FROM due d JOIN calendar_sync_state s USING (calendar_id)
+            FROM wanted d JOIN calendar_sync_state s USING (calendar_id)
             JOIN external_calendar_connections x ON x.id = s.connection_id
            WHERE x.sync_enabled AND x.status IN ('pending', 'active', 'error')
              AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
@@ -177,5 +184,5 @@ def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, in
          WHERE s.calendar_id = p.calendar_id
         RETURNING s.calendar_id, s.user_id, p.lane
         """,
-        {"now": now, "each": PER_PERSON, "limit": LIMIT},
+        {"now": now, "each": PER_PERSON, "limit": LIMIT, "backfill": mappings.BACKFILL},
     ).fetchall()

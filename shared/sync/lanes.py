@@ -33,7 +33,8 @@ def ask_push(
     now: datetime,
     with_backfill: bool = True,
 ) -> None:
-    """Send a push for each calendar with something due and none queued, in the lane of its most urgent item.
+    """Send a push for each calendar with something due and none queued, in the lane of its most urgent item; to one
+    that may be searched for orphans in that of a backfill.
 
     Without `with_backfill` only for live work: dispatch sees to the rest.
     """
@@ -42,7 +43,11 @@ def ask_push(
     with engine.database.person(user_id) as conn:
         lanes = {one: mappings.has_due(conn, one, now=now) for one in calendar_ids}
         live = [one for one, lane in lanes.items() if lane == mappings.LIVE]
-        backfill = [one for one, lane in lanes.items() if lane == mappings.BACKFILL and with_backfill]
+        backfill = [
+            one
+            for one, lane in lanes.items()
+            if with_backfill and (lane == mappings.BACKFILL or (lane is None and calendars.may_be_searched(conn, one)))
+        ]
         # A live change overtakes a queued backfill: it gets a message of its own, always.
         calendars.mark_queued(conn, live, "push", now=now)
         backfill = calendars.mark_queued(conn, backfill, "push", now=now)

@@ -13,7 +13,7 @@ from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 from shared.sync.filters import Filters, parse, to_json
-from shared.sync.store import mappings
+from shared.sync.store import mappings, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -290,13 +290,14 @@ def set_state(conn: Connection, link_id: UUID, state: str) -> Link:
     return get(conn, link_id)
 
 
-def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool) -> int:
+def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool, now: datetime) -> int:
     """Delete a link. With `delete_mirrors` its mirrors are removed first (returns how many); else they stay.
 
     What a person asks for by name is not held by the mass-deletion guard.
     """
     get(conn, link_id)
     if not delete_mirrors:
+        orphans.keep(conn, link_id, now=now)
         conn.execute("DELETE FROM links WHERE id = %s", (link_id,))
         return 0
     conn.execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from shared.crypto import signatures
 
@@ -31,6 +31,11 @@ def verify(secrets: Sequence[bytes], marker: str | None, *, calendar_id: str) ->
     except ValueError:
         return None
     return mapping_id if signatures.verify(secrets, _statement(mapping_id, calendar_id), signature) else None
+
+
+def mapping_id(link_id: UUID, source_event_id: str) -> UUID:
+    """The id of the mapping of a source event in a link (UUID version 5): whoever makes it again finds its mirrors."""
+    return uuid5(link_id, source_event_id)
 
 
 def mirror_key(link_id: UUID, source_event_id: str, incarnation: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.connections import store as connections
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, links, settle, silence, undo, writes
+from shared.sync import lanes, links, reconciliation, settle, silence, undo, writes
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, journal, mappings, undo_items, written
 
@@ -40,7 +40,8 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         calendar = calendars.get(conn, calendar_id)
         connection = connections.get(conn, calendar.connection_id)
         lane = mappings.has_due(conn, calendar_id, now=now)
-        if lane is None:
+        is_searched = lane is None and calendars.may_be_searched(conn, calendar_id)
+        if lane is None and not is_searched:
             links.finish_deletions(conn, calendar_id)
             return Outcome.DONE
         if not may_start(conn, engine, connection, now=now):
@@ -49,7 +50,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             conn,
             engine,
             task="push",
-            lane=lane,
+            lane=mappings.BACKFILL if lane is None else lane,
             calendar=calendar,
             connection=connection,
             correlation_id=correlation_id,
@@ -57,7 +58,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
-    outcome = run.guarded(lambda: _write_all(run))
+    outcome = run.guarded(lambda: _search(run) if is_searched else _write_all(run))
     now = engine.now()
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
@@ -68,6 +69,14 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             engine, user_id, [calendar_id], correlation_id=correlation_id, now=now, with_backfill=not is_parked
         )
     return outcome
+
+
+def _search(run: Run) -> Outcome:
+    deadline = monotonic() + BUDGET
+    while not run.with_provider(lambda provider: reconciliation.search(run, provider)):
+        if monotonic() >= deadline:
+            return Outcome.MORE
+    return Outcome.DONE
 
 
 def _write_all(run: Run) -> Outcome:

@@ -130,7 +130,7 @@ def ask(engine: Engine, by: By, link: Link) -> None:
     ends = (link.source_calendar_id, link.target_calendar_id)
     with engine.database.person(by.user_id) as conn:
         due = [one for one in ends if calendars.is_due(conn, one)]
-    _ask_pull(engine, by, due)
+    ask_pull(engine, by, due)
     ask_push(engine, by, [link.target_calendar_id])
 
 
@@ -162,7 +162,7 @@ def deleting(
     link = links.get(conn, link_id)
     if version is not None and link.version != version:
         raise PreconditionFailedError(f"Link {link_id} has changed since you read it: read it again.")
-    count = links.delete(conn, link_id, delete_mirrors=delete_mirrors)
+    count = links.delete(conn, link_id, delete_mirrors=delete_mirrors, now=by.now)
     _record(conn, by, "link.deleted", link, delete_mirrors=delete_mirrors, mirrors=count)
     return link, count
 
@@ -192,7 +192,7 @@ def sync_now(engine: Engine, by: By, *, calendar_id: UUID | None = None, link_id
                 (chosen,),
             )
         ]
-    _ask_pull(engine, by, chosen)
+    ask_pull(engine, by, chosen)
     ask_push(engine, by, chosen)
     return asked
 
@@ -259,7 +259,7 @@ def _record(conn: Connection, by: By, action: str, link: Link, **facts: Any) -> 
     record.record(conn, user_id=by.user_id, actor=by.actor, action=action, entity=f"link:{link.id}", metadata=facts)
 
 
-def _ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
+def ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:
     with _postponed_if_refused(by):
         lanes.ask_pull(engine, by.user_id, calendar_ids, correlation_id=by.correlation_id)
 

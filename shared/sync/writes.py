@@ -38,16 +38,18 @@ class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
     `rendering` is that of the link under which it was rendered, `on_delete` the link's answer to a mirror that somebody
-    deleted by hand. `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run` is
-    the run of kind undo that this is done for; `was_checked` says that an earlier attempt may have written already.
-    `entries` are the journal's, by occurrence (None: the root). One that only `remasks` brings what stands in line with
-    the link's mask, and settles nothing of what is wanted of the mirror.
+    deleted by hand. `looks_first`: a creation may have been made before, by whom nobody knows. `refused` says why this
+    one cannot be rendered, or put back; then nothing is written. `undo_run` is the run of kind undo that this is done
+    for; `was_checked` says that an earlier attempt may have written already. `entries` are the journal's, by occurrence
+    (None: the root). One that only `remasks` brings what stands in line with the link's mask, and settles nothing of
+    what is wanted of the mirror.
     """
 
     mapping: mappings.Mapping
     marker: str
     rendering: int
     on_delete: str
+    looks_first: bool
     mirror: Mirror | None = None
     differences: Differences | None = None
     refused: KalendsError | None = None
@@ -79,7 +81,8 @@ class Work:
                 return Delete(
                     event_id=mapping.mirror_event_id, marker=mapping.marker or self.marker, etag=mapping.mirror_etag
                 )
-            return Delete(event_id=mapping.mirror_key, marker=self.marker, unconfirmed=True) if mapping.tried else None
+            lost = Delete(event_id=mapping.mirror_key, marker=self.marker, unconfirmed=True)
+            return lost if self.looks_first else None
         if self.differences is None or self.differences.root is None:
             return None
         if mapping.mirror_event_id is None:
@@ -87,7 +90,7 @@ class Work:
                 key=mapping.mirror_key,
                 marker=self.marker,
                 appearance=self.differences.root,
-                retried=mapping.tried,
+                retried=self.looks_first,
             )
         return Update(
             event_id=mapping.mirror_event_id,
@@ -110,7 +113,7 @@ class Work:
         if not isinstance(answer, Written) or answer.event is None or answer.event.etag is None:
             return False
         return (
-            not self.mapping.tried
+            not self.looks_first
             if self.mapping.mirror_event_id is None
             else answer.event.etag != self.mapping.mirror_etag
         )
@@ -179,6 +182,7 @@ def prepare(
             marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id),
             rendering=link.rendering,
             on_delete=link.on_delete,
+            looks_first=mapping.tried or calendar.reconcile_since is not None,
             undo_run=undo_run,
             was_checked=was_checked,
             remasks=mapping.remask,

@@ -58,6 +58,7 @@ def test_these_are_the_commands() -> None:
         *("runs list", "runs show", "runs follow", "undo"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),
         *("held list", "held approve", "held discard", "tokens list", "tokens create", "tokens revoke"),
+        *("reconcile", "orphans list", "orphans purge", "ops reconcile"),
         *("ops migrate", "ops admin-link", "ops doctor", "ops gates", "ops gate", "ops stop-channels", "ops rotate"),
     }
 

@@ -31,7 +31,7 @@ class TestSafety:
         held = hold(world, link)
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": "x", "token": "x"}
         ids |= planned_and_written(ada, world, link)
-        ids["overlap_id"] = doubled(world, link)
+        ids |= {"overlap_id": doubled(world, link), "calendar_id": link.target_calendar_id}
         before = world.rows("SELECT count(*) FROM audit_log")
 
         for page in PAGES:
@@ -72,7 +72,7 @@ class TestSafety:
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": uuid4()}
         ids |= planned_and_written(ada, world, link)
         hers += [str(ids[name]) for name in ("plan_id", "run_id")]
-        ids["overlap_id"] = overlap
+        ids |= {"overlap_id": overlap, "calendar_id": link.target_calendar_id}
         with served.client() as client:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]

@@ -23,7 +23,7 @@ A, B = UUID(int=0xA), UUID(int=0xB)
 
 SHARED_BY_ALL = {
     *("schema_migrations", "oauth_apps", "gates", "heartbeats", "leases", "quotas", "quota_days"),
-    *("invitations", "sign_in_attempts"),
+    *("invitations", "sign_in_attempts", "database_identity"),
 }
 """Tables that hold nothing of one person. Everything else must be behind the second wall."""
 

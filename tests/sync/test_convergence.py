@@ -28,7 +28,9 @@ from shared.calendar import recurrence
 from shared.calendar.event import Availability, Event, Status, Text, Unit
 from shared.calendar.span import AllDaySpan, TimedSpan, Window
 from shared.core import clock
-from shared.sync import dispatch
+from shared.sync import dispatch, reconciliation
+from shared.sync.store import orphans
+from tests.sync import restoring
 from tests.sync.world import NOW, World, event
 
 HOURS = st.integers(min_value=1, max_value=200)
@@ -42,6 +44,7 @@ class Calendars(RuleBasedStateMachine):
     """Two calendars linked both ways (masked one way, in full the other) and a third that both feed."""
 
     database = None
+    logins = None
 
     events = Bundle("events")
     series = Bundle("series")
@@ -57,6 +60,9 @@ class Calendars(RuleBasedStateMachine):
             self.world.link(a, c, privacy="title"),
             self.world.link(b, c),
         ]
+        with self.database.everyone() as conn:
+            reconciliation.notice_restore(conn, now=clock.now())
+        self.backup = None
         self.number = 0
         self.own: dict = {one: {} for one in self.calendars}
 
@@ -174,6 +180,17 @@ class Calendars(RuleBasedStateMachine):
     def expire_cursors(self):
         self.world.server.expire_cursors()
 
+    @rule()
+    def back_up(self):
+        self.backup = restoring.back_up(self.logins)
+
+    @precondition(lambda self: self.backup is not None)
+    @rule()
+    def restore(self):
+        restoring.restore(self.logins, self.backup)
+        with self.world.database.everyone() as conn:
+            reconciliation.notice_restore(conn, now=clock.now())
+
     @precondition(lambda self: hasattr(self, "world"))
     @invariant()
     def no_guest_is_notified_and_nothing_of_others_is_deleted(self):
@@ -199,6 +216,8 @@ class Calendars(RuleBasedStateMachine):
                     from shared.sync import held
 
                     held.resolve(conn, hold_id, approved=True, user_id=self.world.user_id, actor="test")
+                for calendar in self.calendars:
+                    orphans.approve(conn, calendar, now=clock.now())
             self.world.look(*self.calendars)
             self.world.run()
             dispatch.dispatch(self.world.engine, correlation_id="test", now=clock.now() + timedelta(hours=1))
@@ -212,6 +231,9 @@ class Calendars(RuleBasedStateMachine):
         for link in self.links:
             wanted, found = self._wanted(link), self._found(link)
             assert found == wanted, f"lost {wanted - found}, stray or duplicate {found - wanted}"
+        known = {mapping_id.hex for (mapping_id,) in self.world.rows("SELECT id FROM event_mappings")}
+        marked = [one for calendar in self.calendars for one in self.world.mirrors(calendar)]
+        assert [one.id for one in marked if one.marker.partition(".")[0] not in known] == []
         self._quiet()
         assert self.world.server.writes[writes:] == []
         with self.world.database.everyone() as conn:
@@ -251,10 +273,10 @@ def _times(unit: Unit) -> list:
     ]
 
 
-@pytest.mark.promise(1, 2, 3, 4, 5, 9)
+@pytest.mark.promise(1, 2, 3, 4, 5, 9, 13)
 @pytest.mark.pain(2)
 @pytest.mark.slow
-def test_linked_calendars_converge_whatever_happens(database, record_property):
+def test_linked_calendars_converge_whatever_happens(database, logins, record_property):
     class Bound(Calendars):
         tried = 0
 
@@ -262,11 +284,11 @@ def test_linked_calendars_converge_whatever_happens(database, record_property):
             super().__init__()
             Bound.tried += 1
 
-    Bound.database = database
+    Bound.database, Bound.logins = database, logins
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=40,
+            max_examples=60,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

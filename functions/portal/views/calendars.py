@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from functions.portal import rendering
+from functions.portal.forms import back, identifier
 from shared.connections import calendars, store
-from shared.sync import links, status
+from shared.sync import links, reconciliation, status
 
 if TYPE_CHECKING:
     from functions.http import Response
+    from functions.portal.forms import Form
     from functions.visit import Visit
 
 
@@ -48,3 +50,9 @@ def show(visit: Visit) -> Response:
         for account in accounts
     ]
     return rendering.page("calendars.html", visit, groups=groups, told=visit.request.query.get("told", ""))
+
+
+def purge(visit: Visit, form: Form, calendar_id: str) -> Response:
+    """Remove the mirrors that belong to no link."""
+    reconciliation.purge(visit.engine, visit.by, identifier(calendar_id))
+    return back("/calendars", told="purged")

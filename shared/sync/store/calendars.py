@@ -45,6 +45,7 @@ class SyncedCalendar:
     done: int
     covered: int
     last_synced_at: datetime | None
+    reconcile_since: datetime | None
     lacks_channel: bool
 
 
@@ -56,7 +57,7 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
                    s.sync_token, s.page_token, s.needs_full_sync, s.generation, s.window_start, s.window_end,
                    s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
-                   s.last_synced_at,
+                   s.last_synced_at, s.reconcile_since,
                    c.supports_push AND NOT EXISTS (SELECT FROM webhook_channels w
                                                     WHERE w.calendar_id = c.id AND w.status = 'active') AS lacks_channel
               FROM calendars c
@@ -75,6 +76,14 @@ def is_due(conn: Connection, calendar_id: UUID) -> bool:
     """Whether somebody asks for a look at the calendar that no pull has begun for."""
     row = conn.execute(
         "SELECT requested > done OR needs_full_sync FROM calendar_sync_state WHERE calendar_id = %s", (calendar_id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def may_be_searched(conn: Connection, calendar_id: UUID) -> bool:
+    """Whether a calendar is being reconciled and everything around it has been read since that began."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM calendars_to_search WHERE calendar_id = %s)", (calendar_id,)
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.store.database import Connection
+    from shared.sync.store.calendars import SyncedCalendar
+    from shared.sync.store.orphans import Orphan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,21 @@ def intend(conn: Connection, intents: Sequence[Intent]) -> dict[UUID, dict[str |
     for mapping_id, occurrence, entry_id in rows:
         entries.setdefault(mapping_id, {})[occurrence] = entry_id
     return entries
+
+
+def intend_orphan(conn: Connection, calendar: SyncedCalendar, orphan: Orphan, *, run_id: UUID) -> UUID:
+    """Note that a mirror which no mapping knows is about to be removed; only its calendar knows how it looks."""
+    row = conn.execute(
+        """
+        INSERT INTO sync_journal (user_id, run_id, mapping_id, target_calendar_id, mirror_event_id, operation, outcome)
+        VALUES (%s, %s, %s, %s, %s, 'delete', 'intended') RETURNING id
+        """,
+        (calendar.user_id, run_id, orphan.mapping_id, calendar.id, orphan.event_id),
+    ).fetchone()
+    if row is None:
+        raise AssertionError("INSERT ... RETURNING answered nothing")
+    entry_id: UUID = row[0]
+    return entry_id
 
 
 def settle(conn: Connection, *, accepted: Mapping[UUID, str], refused: Sequence[UUID]) -> None:

@@ -132,12 +132,13 @@ def want(
     return conn.execute(
         """
         INSERT INTO event_mappings AS m
-               (user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, mirror_key, wanted, state,
-                reason, lane, hold_id)
-        SELECT %(user)s, %(link)s, %(source)s, %(target)s, u.id, u.key, u.wanted, %(state)s, nullif(u.reason, ''),
-               %(lane)s, %(hold)s
-          FROM unnest(%(ids)b::text[], %(keys)b::text[], %(wanted)b::text[], %(reasons)b::text[], %(touched)b::bool[])
-            AS u(id, key, wanted, reason, touched)
+               (id, user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, mirror_key, wanted,
+                state, reason, lane, hold_id)
+        SELECT u.mapping, %(user)s, %(link)s, %(source)s, %(target)s, u.id, u.key, u.wanted, %(state)s,
+               nullif(u.reason, ''), %(lane)s, %(hold)s
+          FROM unnest(%(mappings)b::uuid[], %(ids)b::text[], %(keys)b::text[], %(wanted)b::text[], %(reasons)b::text[],
+                      %(touched)b::bool[])
+            AS u(mapping, id, key, wanted, reason, touched)
         ON CONFLICT (link_id, source_event_id) DO UPDATE
            SET wanted = excluded.wanted, state = excluded.state, reason = excluded.reason, hold_id = excluded.hold_id,
                undo_to = NULL,
@@ -158,6 +159,7 @@ def want(
             "lane": lane,
             "hold": hold_id,
             "state": "held" if hold_id else "open",
+            "mappings": [markers.mapping_id(link_id, wish.source_event_id) for wish in wishes],
             "ids": [wish.source_event_id for wish in wishes],
             "keys": [markers.mirror_key(link_id, wish.source_event_id, 1) for wish in wishes],
             "wanted": [wish.wanted for wish in wishes],
@@ -178,7 +180,7 @@ def count_mirrors(conn: Connection, link_id: UUID) -> int:
 
 def first_mirrors(conn: Connection, link_id: UUID, *, limit: int) -> list[Mapping]:
     """Some mappings of a link that have a mirror, the oldest first."""
-    clauses = "WHERE m.link_id = %(link)s AND m.mirror_event_id IS NOT NULL ORDER BY m.id LIMIT %(limit)s"
+    clauses = "WHERE m.link_id = %(link)s AND m.mirror_event_id IS NOT NULL ORDER BY m.created_at, m.id LIMIT %(limit)s"
     return _select(conn, clauses, {"link": link_id, "limit": limit})
 
 
@@ -190,7 +192,7 @@ def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime,
         JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
         WHERE m.target_calendar_id = %(calendar)s AND m.waits
           AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
-        ORDER BY m.next_attempt_at NULLS FIRST, m.id
+        ORDER BY m.next_attempt_at NULLS FIRST, m.created_at, m.id
         LIMIT %(limit)s
         """,
         {"calendar": target_calendar_id, "lane": lane, "now": now, "limit": limit},

@@ -1,0 +1,172 @@
+"""After the database came back as it was at an earlier moment, the providers know more than it does (promise 13).
+
+What is linked is read in full, so that every mapping is planned again; a mapping's id follows from its link and source,
+so the markers of mirrors that the database forgot still name it, and creations look for them first. Then each target
+is searched for mirrors of ours that no mapping knows: orphans. Few of them are removed, many wait for their person, as
+with every deletion (promise 1); without that the same search finds what a lost database left behind (pain 15).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.audit import record
+from shared.core.errors import NotFoundError, TransientError
+from shared.providers.port import Delete, Failed, Written
+from shared.sync import guard, links, marker, requests, sightings
+from shared.sync.store import calendars, journal, mappings, orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.calendar.event import Event
+    from shared.providers.port import CalendarProvider
+    from shared.store.database import Connection
+    from shared.sync.context import Engine
+    from shared.sync.requests import By
+    from shared.sync.run import Run
+    from shared.sync.store.orphans import Orphan
+
+BATCH = 50
+"""Orphans removed between two commits."""
+
+
+def notice_restore(conn: Connection, *, now: datetime) -> int:
+    """Begin if this is another cluster, timeline or database than last time; returns how many calendars it is about.
+
+    A restored backup, a recovery to a point in time and a dump read back all differ in one of these; so does a standby
+    that took over, and then this finds nothing to do. Needs a transaction across people.
+    """
+    row = conn.execute(
+        """
+        INSERT INTO database_identity (system_identifier, timeline, database_oid)
+        SELECT s.system_identifier, c.timeline_id, d.oid
+          FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()
+        ON CONFLICT (is_this) DO UPDATE
+           SET system_identifier = excluded.system_identifier, timeline = excluded.timeline,
+               database_oid = excluded.database_oid
+        RETURNING old.is_this AND (old.system_identifier, old.timeline, old.database_oid)
+                  IS DISTINCT FROM (new.system_identifier, new.timeline, new.database_oid)
+        """
+    ).fetchone()
+    return len(begin(conn, None, now=now)) if row and row[0] else 0
+
+
+def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetime) -> list[UUID]:
+    """Reconcile these calendars, or all that are linked: they are read in full, and those that feed them.
+
+    No push channel is believed: those that the database knows may be gone, and others it does not know.
+    """
+    rows = conn.execute(
+        """
+        WITH named AS (
+          SELECT unnest(%(ids)s::uuid[]) AS calendar_id
+          UNION SELECT l.target_calendar_id FROM links l WHERE %(ids)s::uuid[] IS NULL
+          UNION SELECT l.source_calendar_id FROM links l
+                 WHERE %(ids)s::uuid[] IS NULL OR l.target_calendar_id = ANY(%(ids)s)
+        ), forgotten AS (
+          UPDATE webhook_channels SET status = 'silent'
+           WHERE status = 'active' AND calendar_id IN (SELECT calendar_id FROM named)
+        )
+        UPDATE calendar_sync_state s
+           SET reconcile_since = %(now)s
+          FROM named n WHERE n.calendar_id = s.calendar_id
+        RETURNING s.calendar_id,
+                  EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+        """,
+        {"ids": None if calendar_ids is None else list(calendar_ids), "now": now},
+    ).fetchall()
+    for calendar_id, is_linked in rows:
+        if is_linked:  # of the others nothing but our own mirrors is ever read
+            links.request_full_read(conn, calendar_id)
+    return [row[0] for row in rows]
+
+
+def reconcile(engine: Engine, by: By, calendar_id: UUID | None) -> list[UUID]:
+    """Bring a calendar, or all that are linked, back in step with their providers; answers which. Raises
+    NotFoundError."""
+    with engine.database.person(by.user_id) as conn:
+        if calendar_id is not None:
+            calendars.get(conn, calendar_id)
+        begun = begin(conn, None if calendar_id is None else [calendar_id], now=by.now)
+        _record(conn, by, "calendars.reconciled", calendar_id, calendars=len(begun))
+    requests.ask_pull(engine, by, begun)
+    requests.ask_push(engine, by, begun)
+    return begun
+
+
+def purge(engine: Engine, by: By, calendar_id: UUID) -> int:
+    """Remove the orphans of a calendar, those that were kept on purpose excepted; returns how many. Raises
+    NotFoundError."""
+    with engine.database.person(by.user_id) as conn:
+        calendars.get(conn, calendar_id)
+        count = orphans.approve(conn, calendar_id, now=by.now)
+        _record(conn, by, "orphans.approved", calendar_id, mirrors=count)
+    requests.ask_push(engine, by, [calendar_id])
+    return count
+
+
+def search(run: Run, provider: CalendarProvider) -> bool:
+    """Find the mirrors in a calendar that no mapping knows, and remove those that may be; whether that is all done."""
+    calendar = run.calendar
+    secrets = run.engine.webhook_secrets()
+    found = {
+        event.id: (mapping_id, event)
+        for event in provider.find_marked(calendar.remote_id)
+        if (mapping_id := marker.verify(secrets, event.marker, calendar_id=calendar.remote_id)) is not None
+    }
+    now = run.engine.now()
+    with run.transaction(now) as conn:
+        known = mappings.lock(conn, sorted({mapping_id for mapping_id, _ in found.values()}))
+        lost: dict[str, UUID] = {}
+        for event_id, (mapping_id, event) in found.items():
+            mapping = known.get(mapping_id)
+            if mapping is None:
+                lost[event_id] = mapping_id
+            elif mapping.mirror_event_id is None and not mapping.is_removal and mapping.state != "ignored":
+                sightings.adopt(conn, mapping_id, event)
+            elif mapping.mirror_event_id != event_id and not mapping.is_due:
+                lost[event_id] = mapping_id
+        kept = orphans.kept(conn, calendar.id)
+        held = guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
+        orphans.save(conn, calendar, lost, state="waiting" if held else "approved", now=now)
+        going = orphans.approved(conn, calendar.id, limit=BATCH)
+        if not going:
+            orphans.finish(conn, calendar.id)
+            run.finish(conn)
+            return True
+        entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}
+    _remove(run, provider, [(one, found[one.event_id][1]) for one in going], entries)
+    return False
+
+
+def _remove(run: Run, provider: CalendarProvider, going: list[tuple[Orphan, Event]], entries: dict[str, UUID]) -> None:
+    answers = provider.write(
+        run.calendar.remote_id,
+        [Delete(event_id=one.event_id, marker=event.marker or "", etag=None) for one, event in going],
+    )
+    gone: list[str] = []
+    refused: list[str] = []
+    for (one, _), answer in zip(going, answers, strict=True):
+        match answer:
+            case Written() | Failed(error=NotFoundError()):
+                gone.append(one.event_id)
+            case Failed(error=TransientError()):
+                pass
+            case _:
+                refused.append(one.event_id)
+    now = run.engine.now()
+    with run.transaction(now) as conn:
+        journal.settle(conn, accepted={entries[one]: one for one in gone}, refused=[entries[one] for one in refused])
+        orphans.remove(conn, run.calendar.id, gone)
+        orphans.wait(conn, run.calendar.id, refused)
+        run.processed += len(gone)
+        run.failed += len(refused)
+        run.finish(conn)
+
+
+def _record(conn: Connection, by: By, action: str, calendar_id: UUID | None, **metadata: int) -> None:
+    entity = f"calendar:{calendar_id}" if calendar_id else f"person:{by.user_id}"
+    record.record(conn, user_id=by.user_id, actor=by.actor, action=action, entity=entity, metadata=metadata)

@@ -1,0 +1,63 @@
+"""Reconciling by the API, the command line and the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.sync.store import orphans
+from tests.sync.world import event
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from tests.api.conftest import Caller
+    from tests.sync.world import World
+
+
+@pytest.fixture
+def forsaken(world: World) -> UUID:
+    """A calendar with seven mirrors that no link knows."""
+    source, target = world.calendar("a"), world.calendar("b")
+    for number in range(7):
+        world.put(source, event(f"e{number}", hours=24 + number))
+    world.link(source, target)
+    with world.database.everyone() as conn:
+        conn.execute("DELETE FROM links")
+    return target
+
+
+def test_mirrors_without_a_link_are_found_listed_and_purged(ada: Caller, world: World, forsaken: UUID) -> None:
+    asked = ada.post("/api/reconcile", {"calendar_id": str(forsaken)})
+    world.run()
+    listed = ada.json(f"/api/calendars/{forsaken}/orphans")["items"]
+    told = [one for one in ada.json("/api/status")["attention"] if one["code"] == "CALENDAR.ORPHANS"]
+
+    purged = ada.post(f"/api/calendars/{forsaken}/orphans/purge")
+    world.run()
+
+    assert asked.status_code == 202
+    assert asked.json() == {"calendar_ids": [str(forsaken)]}
+    assert {one["state"] for one in listed} == {"waiting"}
+    assert len(listed) == 7
+    assert told[0]["id"] == str(forsaken)
+    assert purged.json() == {"mirrors": 7}
+    assert world.mirrors(forsaken) == []
+    assert ada.json(f"/api/calendars/{forsaken}/orphans")["items"] == []
+
+
+def test_without_a_calendar_everything_that_is_linked_is_reconciled(ada: Caller, world: World) -> None:
+    a, b, unlinked = world.calendar("a"), world.calendar("b"), world.calendar("c")
+    world.link(a, b)
+
+    begun = ada.post("/api/reconcile", {}).json()["calendar_ids"]
+
+    assert sorted(begun) == sorted([str(a), str(b)])
+    assert str(unlinked) not in begun
+
+
+def test_purging_again_removes_nothing(ada: Caller, world: World, forsaken: UUID) -> None:
+    assert ada.post(f"/api/calendars/{forsaken}/orphans/purge").json() == {"mirrors": 0}
+    with world.database.everyone() as conn:
+        assert orphans.kept(conn, forsaken) == set()

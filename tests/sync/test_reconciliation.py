@@ -1,0 +1,183 @@
+"""A database that came back as it was at an earlier moment: nothing is lost, doubled or deleted without proof."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core import clock
+from shared.sync import dispatch, reconciliation, requests
+from shared.sync.store import calendars
+from tests.sync import restoring
+from tests.sync.world import World, by, event
+
+pytestmark = [pytest.mark.promise(13)]
+
+
+@pytest.fixture
+def world(database):
+    made = World(database)
+    with database.everyone() as conn:
+        reconciliation.notice_restore(conn, now=clock.now())  # the first look learns who the database is
+    return made
+
+
+def rounds(world: World, *, begin: int = 0) -> None:
+    """What dispatch does, a few minutes long."""
+    for minute in range(begin, begin + 8, 2):
+        dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=minute))
+        world.run()
+
+
+def change(world: World, calendar_id) -> None:
+    world.look(calendar_id)
+    world.run()
+
+
+def spans(found) -> list:
+    return sorted((one.span.start for one in found if one.span), key=str)
+
+
+def test_mirrors_made_after_the_backup_are_known_again_and_none_is_made_twice(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    backup = restoring.back_up(logins)
+    world.put(a, event("e2", hours=30))
+    change(world, a)
+    before = {one.id for one in world.mirrors(b)}
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    assert {one.id for one in world.mirrors(b)} == before
+    assert spans(world.mirrors(b)) == spans([event("e1"), event("e2", hours=30)])
+    assert world.rows("SELECT count(*) FROM event_mappings WHERE mirror_event_id IS NOT NULL") == [(2,)]
+    assert world.rows("SELECT count(*) FROM calendar_sync_state WHERE reconcile_since IS NOT NULL") == [(0,)]
+
+
+def test_a_mirror_whose_source_came_and_went_after_the_backup_goes(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    backup = restoring.back_up(logins)
+    world.put(a, event("e2", hours=30))
+    change(world, a)
+
+    restoring.restore(logins, backup)
+    world.server.remove("a", "e2")
+    rounds(world)
+
+    assert spans(world.mirrors(b)) == spans([event("e1")])
+    assert world.rows("SELECT operation, outcome FROM sync_journal WHERE operation = 'delete'") == [
+        ("delete", "accepted")
+    ]
+
+
+def test_what_was_moved_and_deleted_after_the_backup_is_followed(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    for number in range(4):
+        world.put(a, event(f"e{number}", hours=24 + number))
+    world.link(a, b)
+    backup = restoring.back_up(logins)
+    world.put(a, event("e0", hours=90))
+    world.server.remove("a", "e1")
+    change(world, a)
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    assert spans(world.mirrors(b)) == spans([event("e0", hours=90), event("e2", hours=26), event("e3", hours=27)])
+    world.server.writes.clear()
+    rounds(world, begin=10)
+    assert world.server.writes == []
+
+
+def test_a_mirror_made_again_after_the_backup_is_found_by_its_marker(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    backup = restoring.back_up(logins)
+    (mirror,) = world.mirrors(b)
+    world.server.remove("b", mirror.id)
+    change(world, b)
+    (again,) = world.mirrors(b)
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    assert [one.span for one in world.mirrors(b)] == [again.span]
+
+
+def test_many_orphans_wait_for_their_person(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("own"))
+    backup = restoring.back_up(logins)
+    for number in range(9):
+        world.put(a, event(f"e{number}", hours=24 + number))
+    world.link(a, b)
+    restoring.restore(logins, backup)
+
+    reconciliation.reconcile(world.engine, by(world), b)
+    rounds(world)
+    waiting = world.rows("SELECT state, count(*) FROM orphans GROUP BY 1")
+    assert waiting == [("waiting", 10)]
+    assert len(world.mirrors(b)) == 10
+
+    assert reconciliation.purge(world.engine, by(world), b) == 10
+    rounds(world, begin=10)
+
+    assert world.mirrors(b) == []
+    assert world.rows("SELECT count(*) FROM orphans") == [(0,)]
+
+
+@pytest.mark.pain(15)
+def test_a_lost_database_leaves_nothing_behind_and_takes_nothing_else(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(b, event("own", hours=50))
+    backup = restoring.back_up(logins)
+    world.put(a, event("e1"))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    world.put(b, replace(mirror, id="copied-by-hand", marker="somebody.else"))
+
+    restoring.restore(logins, backup)
+    reconciliation.reconcile(world.engine, by(world), b)
+    rounds(world)
+
+    assert sorted(one.id for one in world.server.visible("b")) == ["copied-by-hand", "own"]
+
+
+def test_mirrors_that_were_kept_when_their_link_was_deleted_stay(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    link = world.link(a, b)
+    requests.delete_link(world.engine, by(world), link.id, delete_mirrors=False)
+
+    reconciliation.reconcile(world.engine, by(world), b)
+    rounds(world)
+
+    assert len(world.mirrors(b)) == 1
+    assert world.rows("SELECT state FROM orphans") == [("kept",)]
+
+
+def test_nothing_is_searched_before_everything_that_feeds_a_calendar_was_read(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    with world.database.person(world.user_id) as conn:
+        reconciliation.begin(conn, None, now=clock.now())
+        assert not calendars.may_be_searched(conn, b)
+
+    rounds(world)
+
+    assert len(world.mirrors(b)) == 1
+
+
+def test_an_unchanged_database_is_not_reconciled(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b)
+
+    assert dispatch.dispatch(world.engine, correlation_id="test", now=clock.now()).reconciling == 0
