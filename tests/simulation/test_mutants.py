@@ -186,18 +186,6 @@ def test_a_mask_that_hides_the_title_only_is_caught(caught, monkeypatch):
     assert caught("leak")
 
 
-def test_a_link_that_shows_less_but_forgets_what_stays_against_its_source_is_caught(caught, monkeypatch):
-    render = mappings.render_anew
-
-    def forgetful(conn, link_id):
-        render(conn, link_id)
-        conn.execute("UPDATE event_mappings SET remask = false WHERE link_id = %s", (link_id,))
-
-    monkeypatch.setattr(mappings, "render_anew", forgetful)
-
-    assert caught("leak")
-
-
 # 9. No guest is ever notified: updates are in place.
 
 
