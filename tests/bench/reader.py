@@ -53,7 +53,7 @@ def _analyse(job: Job) -> None:
     import psycopg
 
     with psycopg.connect(job["owner"]) as conn:
-        conn.execute("ANALYZE external_calendar_events, event_mappings")
+        conn.execute("ANALYZE external_calendar_events, event_mappings, event_times, double_bookings")
 
 
 def gcal_sync(job: Job) -> Job:
