@@ -103,7 +103,8 @@ def page(
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
     if sightings.observe(conn, list(found.mirrors.values()), is_full=lane == mappings.BACKFILL, now=now):
         targets.add(calendar.id)
-    overlaps.follow(conn, calendar, sorted(touched), now=now)
+    if lane == mappings.LIVE:
+        overlaps.follow(conn, calendar, sorted(touched), now=now)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
         skipped=len(page.skipped),

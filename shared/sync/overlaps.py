@@ -1,8 +1,8 @@
 """Overlaps: two events of a person that take the same time, in one calendar or in two.
 
-They are found in the transaction that writes a change, by comparing only what changed with its neighbours in time, and
-go by themselves when that is no longer so. Free, declined and cancelled events take no time, and mirrors are no events
-of anybody's.
+They are found in the transaction that writes a change, by comparing only what changed with its neighbours in time (what
+a full read found is compared with the next look), and go by themselves when that is no longer so. Free, declined and
+cancelled events take no time, and mirrors are no events of anybody's.
 """
 
 from __future__ import annotations
@@ -114,12 +114,16 @@ def advance(engine: Engine, *, now: datetime) -> int:
         ).fetchall()
         store.forget_past(conn, before=now - BEHIND)
     return sum(
-        _advance(engine, calendar_id, since=until or now, user_id=user_id, now=now)
+        catch_up(engine, calendar_id, since=until or now, user_id=user_id, now=now)
         for calendar_id, user_id, until in rows
     )
 
 
-def _advance(engine: Engine, calendar_id: UUID, *, since: datetime, user_id: UUID, now: datetime) -> int:
+def catch_up(engine: Engine, calendar_id: UUID, *, since: datetime, user_id: UUID, now: datetime) -> int:
+    """Look at everything that happens in a calendar from `since` to the horizon; returns how many events that were.
+
+    A full read leaves this to the next look, so that no first copy waits for it.
+    """
     window = Window(start=since - PIECE, end=now + HORIZON + PIECE)
     looked_at, after = 0, ""
     while True:

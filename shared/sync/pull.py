@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, channels, lanes, links, silence
+from shared.sync import apply, by_hand, channels, lanes, links, overlaps, silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
 
@@ -69,6 +69,9 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally, declines)))
     if outcome is Outcome.DONE and calendar.lacks_channel:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
+    if outcome is Outcome.DONE and not calendar.needs_full_sync and calendar.times_until is None:
+        now = engine.now()
+        overlaps.catch_up(engine, calendar_id, since=now, user_id=user_id, now=now)
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
     # Only now: who was turned away while the lease was being given back has marked the calendar before this.

@@ -36,8 +36,10 @@ def kalends(job: Job) -> Job:
     began = time.perf_counter(), time.process_time()
     world.read(calendar)
     found = _cost(job, *began)
+    world.ask(calendar)
+    world.read(calendar)  # the look that a new channel asks for, which finds what overlaps
     _analyse(job)
-    changes = []
+    changes, before = [], _requests(job)
     for _ in _changed(job):
         world.ask(calendar)
         started = time.perf_counter()
@@ -45,7 +47,7 @@ def kalends(job: Job) -> Job:
         changes.append(1000 * (time.perf_counter() - started))
     ((stored,),) = world.rows("SELECT count(*) FROM external_calendar_events WHERE calendar_id = %s", calendar)
     database.close()
-    return {**found, "changes": changes, "requests": _requests(job), "events": stored}
+    return {**found, "changes": changes, "requests_of_changes": _requests(job) - before, "events": stored}
 
 
 def _analyse(job: Job) -> None:
@@ -53,7 +55,7 @@ def _analyse(job: Job) -> None:
     import psycopg
 
     with psycopg.connect(job["owner"]) as conn:
-        conn.execute("ANALYZE external_calendar_events, event_mappings")
+        conn.execute("ANALYZE external_calendar_events, event_mappings, event_times, double_bookings")
 
 
 def gcal_sync(job: Job) -> Job:
@@ -79,13 +81,18 @@ async def _gcal_sync(job: Job) -> Job:
         began = time.perf_counter(), time.process_time()
         await manager.run()
         found = _cost(job, *began)
-        changes = []
+        changes, before = [], _requests(job)
         for _ in _changed(job):
             started = time.perf_counter()
             await manager.run()
             changes.append(1000 * (time.perf_counter() - started))
         (kept,) = ((await store.async_load()) or {})["event_sync"].values()
-        return {**found, "changes": changes, "requests": _requests(job), "events": len(kept["items"])}
+        return {
+            **found,
+            "changes": changes,
+            "requests_of_changes": _requests(job) - before,
+            "events": len(kept["items"]),
+        }
 
 
 def _cost(job: Job, wall: float, cpu: float) -> Job:

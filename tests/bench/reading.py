@@ -81,7 +81,7 @@ def _import(runs: list[Job]) -> Measured:
 
 def _changes(run: Job) -> Measured:
     turns = len(run["changes"])
-    requests = (run["requests"] - run["requests_of_import"]) / turns
+    requests = run["requests_of_changes"] / turns
     return {"ms": statistics.median(run["changes"]), "requests": requests}
 
 

@@ -46,6 +46,7 @@ class SyncedCalendar:
     covered: int
     last_synced_at: datetime | None
     reconcile_since: datetime | None
+    times_until: datetime | None
     lacks_channel: bool
 
 
@@ -57,7 +58,7 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
                    s.sync_token, s.page_token, s.needs_full_sync, s.generation, s.window_start, s.window_end,
                    s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
-                   s.last_synced_at, s.reconcile_since,
+                   s.last_synced_at, s.reconcile_since, s.times_until,
                    c.supports_push AND NOT EXISTS (SELECT FROM webhook_channels w
                                                     WHERE w.calendar_id = c.id AND w.status = 'active') AS lacks_channel
               FROM calendars c
@@ -159,9 +160,9 @@ def save_page(
 
 
 def start_full_read(conn: Connection, calendar: SyncedCalendar, *, start: datetime, end: datetime | None) -> None:
-    """Note the window of a full read at its first page."""
+    """Note the window of a full read at its first page. What it finds is compared with its neighbours afterwards."""
     conn.execute(
-        "UPDATE calendar_sync_state SET window_start = %s, window_end = %s WHERE calendar_id = %s",
+        "UPDATE calendar_sync_state SET window_start = %s, window_end = %s, times_until = NULL WHERE calendar_id = %s",
         (start, end, calendar.id),
     )
 
