@@ -97,12 +97,15 @@ def settle(conn: Connection, *, accepted: Mapping[UUID, str], refused: Sequence[
 
 
 def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> None:
-    """A mirror turned up whose creation was intended, so it was accepted."""
+    """A mirror turned up whose creation was intended, so it was accepted: by all that is known the first attempt at it,
+    and another may be under way."""
     conn.execute(
         """
         UPDATE sync_journal SET outcome = 'accepted', mirror_event_id = %s, written_at = now()
-         WHERE id = (SELECT id FROM sync_journal
-                      WHERE mapping_id = %s AND operation = 'insert' AND outcome = 'intended' ORDER BY id DESC LIMIT 1)
+         WHERE id = (SELECT j.id FROM sync_journal j JOIN event_mappings m ON m.id = j.mapping_id
+                      WHERE j.mapping_id = %s AND j.operation = 'insert' AND j.outcome = 'intended'
+                        AND j.mirror_event_id = m.mirror_key
+                      ORDER BY j.id LIMIT 1)
         """,
         (mirror_event_id, mapping_id),
     )
