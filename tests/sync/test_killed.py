@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.calendar.event import Status
-from shared.sync import dispatch, pull, requests
+from shared.sync import dispatch, pull, push, requests
 from tests.sync.world import NOW, World, by, event, occurrence
 
 
@@ -70,6 +70,24 @@ def test_mirrors_made_by_a_killed_worker_stand_in_the_journal_though_their_delet
     assert len(world.mirrors(b)) == 8
     assert world.rows("SELECT operation, count(*), count(DISTINCT mirror_event_id) FROM sync_journal GROUP BY 1") == [
         ("insert", 8, 8)
+    ]
+
+
+def test_a_mirror_that_turns_up_confirms_the_first_attempt_and_not_one_that_may_be_under_way(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b)
+    world.put(a, event("e1"))
+    killed_before_it_was_recorded(world, monkeypatch, a)
+    with monkeypatch.context() as killing, pytest.raises(KilledError):
+        killing.setattr("shared.sync.settle.settle", kill)
+        push.push(world.engine, b, user_id=world.user_id, correlation_id="test")
+
+    world.look(b)
+    pull.pull(world.engine, b, user_id=world.user_id, correlation_id="test")
+
+    assert world.rows("SELECT operation, outcome FROM sync_journal ORDER BY id") == [
+        ("insert", "accepted"),
+        ("insert", "intended"),
     ]
 
 
