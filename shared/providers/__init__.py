@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
+    import httpx
+
     from shared.providers.port import Authorizer, CalendarProvider, Turns
 
-type ProviderName = Literal["google", "microsoft"]
-PROVIDERS: tuple[ProviderName, ...] = ("google", "microsoft")
+type ProviderName = Literal["google", "microsoft", "caldav"]
+PROVIDERS: tuple[ProviderName, ...] = ("google", "microsoft", "caldav")
+WITH_OAUTH: tuple[ProviderName, ...] = ("google", "microsoft")
+"""Whose accounts are connected by consent; the others by an app password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,18 @@ class OAuthClient:
         return f"OAuthClient(client_id={self.client_id!r})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppPassword:
+    """What stands for a grant where there is no OAuth: a server's address, a user name and an app password."""
+
+    url: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"AppPassword(url={self.url!r})"
+
+
 def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns | None = None) -> CalendarProvider:
     """The account behind `access_token`; `turns` says when a provider that minds may be called, at once without.
 
@@ -52,7 +68,27 @@ def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns 
             from shared.providers.microsoft.client import MicrosoftCalendar
 
             return MicrosoftCalendar(access_token=access_token, graph_endpoint=endpoints.microsoft_graph, turns=turns)
-    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")
+    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")
+
+
+def log_in(
+    name: str, *, login: AppPassword, transport: httpx.BaseTransport | None = None, allow_loopback: bool = False
+) -> CalendarProvider:
+    """The account behind an app password. `transport` decides which addresses may be reached; `allow_loopback` admits
+    http on this machine. Raises InvalidError for a provider without app passwords, or an address that will not do.
+    """
+    match name:
+        case "caldav":
+            from shared.providers.caldav.client import CalDavCalendar
+
+            return CalDavCalendar(
+                url=login.url,
+                username=login.username,
+                password=login.password,
+                transport=transport,
+                allow_loopback=allow_loopback,
+            )
+    raise InvalidError(f"Accounts of {name!r} are not connected by an app password.", code="PROVIDER.UNKNOWN")
 
 
 def authorizer(name: str, *, client: OAuthClient, endpoints: Endpoints) -> Authorizer:
@@ -66,4 +102,4 @@ def authorizer(name: str, *, client: OAuthClient, endpoints: Endpoints) -> Autho
             from shared.providers.microsoft.oauth import MicrosoftAuthorizer
 
             return MicrosoftAuthorizer(client=client, endpoints=endpoints)
-    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")
+    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")
