@@ -69,6 +69,7 @@ def scripted(*answers: Say) -> Iterator[Script]:
             self.close_connection = said.cut
 
         do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names http.server looks for
+        do_PUT = do_PROPFIND = do_REPORT = answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
