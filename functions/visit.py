@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.connections import app_passwords
+from shared.control import gates
 from shared.identity import principal as identity
 from shared.identity import sessions
 from shared.sync.requests import By
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from functions.http import Request
+    from shared.connections.store import Connection as Account
     from shared.identity.principal import Principal
+    from shared.providers import AppPassword
     from shared.store.database import Connection
     from shared.sync.context import Engine
     from shared.wiring import App
@@ -67,3 +71,18 @@ class Visit:
         token = self.session_token
         if token:
             sessions.check_csrf(self.application.session_secrets(), token, given)
+
+    def connect_app_password(self, login: AppPassword) -> Account:
+        """Connect an account without OAuth. Raises ForbiddenError while connecting is switched off, and what
+        `app_passwords.connect` does."""
+        application = self.application
+        with application.database.everyone() as conn:
+            gates.may(conn, gates.Operation.OAUTH, settings_flags=application.flags)
+        return app_passwords.connect(
+            application.database,
+            user_id=self.principal.user_id,
+            login=login,
+            log_in=application.log_in,
+            keyring=application.keyring(),
+            now=self.now,
+        )

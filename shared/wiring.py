@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.core.config import Settings
     from shared.crypto.keyring import KeyRing
     from shared.operations.rotation import Rotation
-    from shared.providers import Endpoints
+    from shared.providers import AppPassword, Endpoints
     from shared.providers.port import Authorizer, CalendarProvider, Turns
     from shared.sync.context import Engine
 
@@ -155,14 +155,27 @@ class App:
         """The account behind an access token."""
         return providers.connect(provider, access_token=access_token, endpoints=self.endpoints)
 
+    def log_in(self, login: AppPassword) -> CalendarProvider:
+        """The account behind an app password. Raises InvalidError for an address that will not do.
+
+        People choose these addresses, so that without a guard on where they lead only a laptop may ask them.
+        """
+        if self.settings.stage != "local":
+            raise InvalidError("CalDAV accounts are not offered by this installation.", code="CALDAV.NOT_OFFERED")
+        return providers.log_in("caldav", login=login, allow_loopback=True)
+
     def provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
         """The connection's account, with a token that lives long enough to work with, for live work or a backfill.
 
         `refused`: the provider has just answered 401 to the token given out last; a fresh one is got. Raises
         ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError.
         """
-        from shared.connections import tokens
+        from shared.connections import app_passwords, tokens
 
+        if connection.server_address is not None:
+            return app_passwords.provider(
+                self.database, connection, log_in=self.log_in, keyring=self.keyring(), refused=refused
+            )
         turns = self._turns(connection, live=live)
         token = tokens.access_token(
             self.database,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+USER = "pat@example.com"
 PASSWORD = "app-password"
 _CONFIG = """
 [server]

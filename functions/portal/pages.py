@@ -68,6 +68,8 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/attention", overview.attention),
     Page("POST", "/sync", overview.sync_now, calendar=True),
     Page("GET", "/connections", accounts.show, calendar=True),
+    Page("GET", "/connections/caldav", accounts.caldav_form, calendar=True),
+    Page("POST", "/connections/caldav", accounts.connect_caldav, calendar=True),
     Page("POST", "/connections/{connection_id}/discover", accounts.discover, calendar=True),
     Page("GET", "/connections/{connection_id}/disconnect", accounts.ask_disconnect, calendar=True),
     Page("POST", "/connections/{connection_id}/disconnect", accounts.disconnect, calendar=True),

@@ -40,8 +40,30 @@ def list_connections(as_json: AsJson = False) -> None:
             )
             for one in found
         ],
-        empty="No account is connected. Next: kalends connect google, or kalends connect microsoft",
+        empty="No account is connected. Next: kalends connect google, kalends connect microsoft, or "
+        "kalends connections add-caldav",
     )
+
+
+@app.command("add-caldav")
+def add_caldav(
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="The address that the provider gives.", show_default=False)
+    ],
+    user: Annotated[str, typer.Option(metavar="NAME", help="The user name there.", show_default=False)],
+) -> None:
+    """Connect an iCloud, Fastmail, Nextcloud or other CalDAV account, or give it a new app password.
+
+    Asks for the app password; without a terminal it is a line of standard input. iCloud is at
+    https://caldav.icloud.com, Fastmail at https://caldav.fastmail.com, a Nextcloud at https://HOST/remote.php/dav.
+    """
+    with http.logged_in() as api:
+        password = ask.text("App password", option="a line on standard input", hidden=True)
+        body = {"server": server, "username": user, "password": password}
+        made = api.put("/api/connections/caldav", body)
+        count = len(api.items("/api/calendars", connection_id=made["id"]))
+    output.say(f"Connected {made['email']} with {output.count(count, 'calendar')}.")
+    output.note("Next: kalends calendars list, then kalends links create")
 
 
 @app.command()
@@ -63,7 +85,9 @@ def disconnect(
             raise CliError("Nothing was disconnected.", code="CLI.DECLINED")
         done = api.delete(f"/api/connections/{chosen['id']}")
     output.say(f"Disconnected {chosen['email']}.")
-    if not done["revoked"]:
+    if chosen["provider"] == "caldav":
+        output.note("Its app password is erased here. It still works at the provider: delete it there.")
+    elif not done["revoked"]:
         provider = str(chosen["provider"]).title()
         output.note(f"{provider} may still list Kalends among the apps with access to it; take it away there.")
 

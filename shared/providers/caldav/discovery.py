@@ -52,7 +52,7 @@ def find(dav: Dav) -> Found:
         except (NotFoundError, ForbiddenError, TransientError) as error:
             refusal = refusal or error
         except InvalidError as error:
-            if error.error_code.startswith("CALDAV."):
+            if error.error_code.startswith(("CALDAV.", "EGRESS.")):
                 raise
     if isinstance(refusal, TransientError):
         raise refusal

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.calendar.span import Span
     from shared.providers.port import CalendarProvider
 
-EMAIL = "pat@example.com"
+EMAIL = radicale.USER
 
 
 class CalDavWorld:
@@ -170,13 +170,6 @@ def _set_times(event: icalendar.Event, span: Span) -> None:
 def _key(event: icalendar.Event) -> str:
     start: datetime | date = event["recurrence-id"].dt
     return f"{start.astimezone(UTC):%Y%m%dT%H%M%SZ}" if isinstance(start, datetime) else f"{start:%Y%m%d}"
-
-
-@pytest.fixture(scope="session")
-def radicale_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Radicale for all tests; each world has a calendar of its own."""
-    with radicale.running(tmp_path_factory.mktemp("radicale"), users={EMAIL: radicale.PASSWORD}) as base:
-        yield base
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ class Front:
     upstream: str
     switches: dict[str, Any] = field(default_factory=dict)
     count: int = 0
+    writes: int = 0
     refuses: bool = False
-    forgets: set[bytes] = field(default_factory=set)
     forgets_all: bool = False
 
     def bad_day(self, method: str) -> tuple[int, dict[str, str], bytes] | None:
@@ -75,6 +75,7 @@ def before(upstream: str) -> Iterator[Front]:
         def answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("content-length") or 0))
             front.count += 1
+            front.writes += self.command in _WRITES
             status, headers, body = front.bad_day(self.command) or self.passed_on(sent)
             self.send_response(status)
             for name, value in headers.items():
