@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     ms_tenant_id: str = "common"
     ms_redirect_uri: str = ""
 
+    egress_allowed_hosts: str = Field(
+        default="",
+        description="Hosts that people's feeds and servers may stand on although their addresses are private, or "
+        "although they speak plain http; names or addresses, separated by commas.",
+    )
+
     # Only the literal string "true" opens a gate (runbook 004, S4-13..S4-16); the gates table decides at run time.
     calendar_sync_enabled: bool = False
     calendar_oauth_enabled: bool = False
@@ -73,6 +79,11 @@ class Settings(BaseSettings):
     @classmethod
     def _only_true_is_true(cls, value: object) -> bool:
         return value is True or value == "true"
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The hosts of `egress_allowed_hosts`."""
+        return tuple(host.strip().lower() for host in self.egress_allowed_hosts.split(",") if host.strip())
 
     def redirect_uri(self, provider: str) -> str:
         """Where the provider sends a person back after consent: the setting, or this installation's own address."""
