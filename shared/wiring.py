@@ -118,6 +118,7 @@ class App:
             google_revoke=settings.google_revoke_url,
             microsoft_graph=settings.microsoft_graph_endpoint,
             microsoft_authority=settings.microsoft_authority,
+            allowed_hosts=settings.allowed_hosts,
         )
 
     @cached_property

@@ -28,6 +28,8 @@ class Endpoints:
     google_revoke: str
     microsoft_graph: str
     microsoft_authority: str
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that people's own servers and feeds may stand on although they are private (Settings.allowed_hosts)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class AppPassword:
 def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns | None = None) -> CalendarProvider:
     """The account behind `access_token`; `turns` says when a provider that minds may be called, at once without.
 
+    The access token of a feed (`ics`) is its address.
     Raises InvalidError for a provider Kalends does not speak to.
     """
     match name:
@@ -68,6 +71,11 @@ def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns 
             from shared.providers.microsoft.client import MicrosoftCalendar
 
             return MicrosoftCalendar(access_token=access_token, graph_endpoint=endpoints.microsoft_graph, turns=turns)
+        case "ics":
+            from shared.net.egress import Egress
+            from shared.providers.ics.client import IcsFeed
+
+            return IcsFeed(address=access_token, egress=Egress(allowed_hosts=endpoints.allowed_hosts))
     raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")
 
 
