@@ -142,13 +142,13 @@ CREATE TRIGGER roll_up AFTER INSERT OR UPDATE OF requested, done, sync_token ON 
   FOR EACH ROW EXECUTE FUNCTION roll_up_sync_state();
 
 -- Runbook 004, "Reset sync state": an operator sets sync_cursor to NULL and every calendar is read in full, once.
--- A look is asked for only at calendars in a link: nobody reads the others, and sync_needed would stay set for ever.
+-- A look is asked for only at calendars in a link or feed: nobody reads the others, and sync_needed would stay set for ever.
 CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE calendar_sync_state s
      SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
          generation = generation + 1, requested = requested + CASE WHEN EXISTS (
-           SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id)) THEN 1 ELSE 0 END,
+           SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id) THEN 1 ELSE 0 END,
          sync_errors = 0, last_error = NULL, pull_queued_at = NULL
    WHERE connection_id = NEW.id;
   RETURN NULL;

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from shared.connections.apps import ClientSecrets, OAuthApp
     from shared.connections.store import Connection
     from shared.core.config import Settings
-    from shared.crypto.keyring import KeyRing
+    from shared.crypto.keyring import DataKey, KeyRing
     from shared.operations.rotation import Rotation
     from shared.providers import AppPassword, Endpoints
     from shared.providers.port import Authorizer, CalendarProvider, Turns
+    from shared.store.database import Connection as DatabaseConnection
     from shared.sync.context import Engine
 
 
@@ -67,6 +68,12 @@ class App:
         from shared.crypto.keyring import KeyRing
 
         return KeyRing.parse(self.secrets.get(self.settings.key_ring_secret_id))
+
+    def data_key(self, conn: DatabaseConnection, connection_id: UUID) -> DataKey:
+        """The key that seals a connection's tokens and event texts. Raises NotFoundError, ConflictError."""
+        from shared.connections import store
+
+        return store.data_key(store.get(conn, connection_id), self.keyring())
 
     def session_secrets(self) -> list[bytes]:
         """What signs CSRF tokens and hashes sign-in subjects: the current secret, then the previous one."""
@@ -128,7 +135,6 @@ class App:
 
     def engine(self) -> Engine:
         """What the sync engine works with."""
-        from shared.connections import tokens
         from shared.sync.context import Engine, Lanes
 
         return Engine(
@@ -136,9 +142,7 @@ class App:
             lanes=Lanes(pull=self.pull_queue, push=self.push_queue, backfill=self.backfill_queue),
             flags=self.flags,
             open_provider=self.provider,
-            data_key=lambda conn, connection_id: tokens.data_key(
-                conn, connection_id=connection_id, keyring=self.keyring()
-            ),
+            data_key=self.data_key,
             webhook_secrets=self.webhook_secrets,
             webhook_address=self.settings.webhook_address,
             holder=f"{socket.gethostname()}:{os.getpid()}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.sync import guard, held, links, marker, overlaps, plan, sightings
+from shared.sync import feeds, guard, held, links, marker, overlaps, plan, sightings
 from shared.sync.plan import Verdict
 from shared.sync.sightings import Sight
 from shared.sync.store import events, mappings
@@ -66,7 +66,7 @@ def page(
     `tally` counts the deletions of this run by link, over all its pages.
     """
     calendar_links = links.of_source(conn, calendar.id)
-    with_text = any(link.mask.needs_text for link in calendar_links)
+    with_text = any(mask.needs_text for mask in feeds.masks(conn, calendar.id, calendar_links))
     found = _sort(conn, calendar, page, key=key, secrets=secrets, run_id=run_id)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)

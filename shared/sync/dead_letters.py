@@ -84,7 +84,7 @@ def _due_pulls(conn: Connection, calendar_ids: Sequence[UUID]) -> list[UUID]:
         SELECT s.calendar_id FROM calendar_sync_state s JOIN external_calendar_connections x ON x.id = s.connection_id
          WHERE s.calendar_id = ANY(%s) AND s.requested > s.done
            AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
-           AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+           AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
         """,
         (list(calendar_ids),),
     ).fetchall()

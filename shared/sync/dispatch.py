@@ -93,7 +93,7 @@ def catch_up(conn: Connection, *, now: datetime) -> int:
     return conn.execute(
         """
         UPDATE calendar_sync_state s SET requested = requested + 1
-         WHERE EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+         WHERE EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
         """
     ).rowcount
 
@@ -125,7 +125,7 @@ def _request_polls(conn: Connection, *, now: datetime) -> None:
           FROM external_calendar_connections x
          WHERE x.id = s.connection_id AND s.requested = s.done AND NOT s.needs_full_sync
            AND x.sync_enabled AND x.status IN ('active', 'error')
-           AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+           AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
            AND s.last_synced_at < %(now)s - CASE
                  WHEN EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = s.calendar_id
                                  AND w.status = 'active' AND w.expires_at > %(now)s)
@@ -145,7 +145,7 @@ def _due_pulls(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, boo
            WHERE s.requested > s.done AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
              AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
              AND (s.pull_queued_at IS NULL OR s.pull_queued_at < %(now)s - interval '1 minute')
-             AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+             AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
              AND NOT EXISTS (SELECT FROM leases WHERE resource = 'pull:' || s.calendar_id AND until > %(now)s)
         )
         UPDATE calendar_sync_state s SET pull_queued_at = %(now)s

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shared.calendar import recurrence
 from shared.calendar.event import Availability, EventType, Response
@@ -15,7 +15,26 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.calendar.event import Event, Unit
-    from shared.sync.links import Link
+
+
+class Filters(Protocol):
+    """What links and feeds have in common: which events they show, and how far they look."""
+
+    @property
+    def skip_all_day(self) -> bool:
+        """Whether whole days are left out."""
+
+    @property
+    def skip_free(self) -> bool:
+        """Whether what leaves its time free is left out."""
+
+    @property
+    def days_ahead(self) -> int | None:
+        """None: without bound."""
+
+    @property
+    def days_behind(self) -> int:
+        """So far what is over still counts."""
 
 
 class Verdict(StrEnum):
@@ -35,7 +54,7 @@ class Decision:
     reason: str = ""
 
 
-def decide(unit: Unit | None, link: Link, *, now: datetime) -> Decision:
+def decide(unit: Unit | None, link: Filters, *, now: datetime) -> Decision:
     """What `link` wants of the mirror of `unit`; None stands for an event that is proved to be gone."""
     if unit is None or unit.root.is_cancelled or unit.root.span is None:
         return Decision(verdict=Verdict.ABSENT, reason="deleted")
@@ -46,7 +65,7 @@ def decide(unit: Unit | None, link: Link, *, now: datetime) -> Decision:
     return Decision(verdict=Verdict.PRESENT)
 
 
-def hidden_because(event: Event, link: Link) -> str:
+def hidden_because(event: Event, link: Filters) -> str:
     """The filter that hides an event from a link, or "" if none does. Holds for overridden occurrences, too."""
     if event.response is Response.DECLINED:
         return "declined"
@@ -59,12 +78,12 @@ def hidden_because(event: Event, link: Link) -> str:
     return ""
 
 
-def shows(event: Event, link: Link) -> bool:
+def shows(event: Event, link: Filters) -> bool:
     """Whether a link shows this event or occurrence at all."""
     return not event.is_cancelled and not hidden_because(event, link)
 
 
-def window(link: Link, *, now: datetime) -> Window:
+def window(link: Filters, *, now: datetime) -> Window:
     """The link's window at `now`: start inclusive, end exclusive."""
     return Window(
         start=now - timedelta(days=link.days_behind),

@@ -39,11 +39,12 @@ _BUSY_STATUSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One event or series as readers see it. `changed_at` is when it came to be so."""
+    """One event or series as readers see it. `stamped_at` is the DTSTAMP: when its feed began, so that it tells nobody
+    that something hidden has changed."""
 
     uid: str
     mirror: Mirror
-    changed_at: datetime
+    stamped_at: datetime
 
 
 def calendar(entries: Iterable[Entry], *, name: str, refresh: timedelta, year: int) -> bytes:
@@ -95,8 +96,7 @@ def _event(entry: Entry, one: Appearance, *, zone: str | None, extra: Sequence[s
     lines = [
         "BEGIN:VEVENT",
         f"UID:{_escape(entry.uid)}",
-        f"DTSTAMP:{_utc(entry.changed_at)}",
-        f"LAST-MODIFIED:{_utc(entry.changed_at)}",
+        f"DTSTAMP:{_utc(entry.stamped_at)}",
         *_times(one.span, zone),
         *extra,
         f"SUMMARY:{_escape(one.text.title)}",

@@ -38,7 +38,7 @@ def look(
 
 
 def written(*mirrors: Mirror) -> bytes:
-    entries = [Entry(uid=f"{number}@x", mirror=one, changed_at=NOW) for number, one in enumerate(mirrors)]
+    entries = [Entry(uid=f"{number}@x", mirror=one, stamped_at=NOW) for number, one in enumerate(mirrors)]
     return writing.calendar(entries, name="Ann, busy", refresh=timedelta(hours=1), year=2026)
 
 
@@ -113,7 +113,7 @@ def test_lines_end_with_crlf_and_have_no_more_than_75_octets() -> None:
 
 
 def test_equal_content_gives_equal_bytes_in_whatever_order() -> None:
-    entries = [Entry(uid=uid, mirror=Mirror(root=look(), overrides={}), changed_at=NOW) for uid in ("a", "b", "c")]
+    entries = [Entry(uid=uid, mirror=Mirror(root=look(), overrides={}), stamped_at=NOW) for uid in ("a", "b", "c")]
 
     bodies = {
         writing.calendar(order, name="x", refresh=timedelta(hours=1), year=2026) for order in (entries, entries[::-1])

@@ -64,7 +64,7 @@ class FeedWorld:
     def content(self) -> bytes:
         if self.body is not None:
             return self.body
-        entries = [writing.Entry(uid=uid, mirror=mirror, changed_at=NOW) for uid, mirror in self.mirrors.items()]
+        entries = [writing.Entry(uid=uid, mirror=mirror, stamped_at=NOW) for uid, mirror in self.mirrors.items()]
         return writing.calendar(entries, name="Team", refresh=timedelta(minutes=15), year=2026)
 
     def connect_again(self) -> IcsFeed:

@@ -1,0 +1,2 @@
+DROP VIEW calendars_in_use;
+DROP TABLE feed_calendars, feeds;
