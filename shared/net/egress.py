@@ -8,6 +8,7 @@ an exchange in time, however slowly it drips.
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import time
@@ -47,6 +48,10 @@ def resolve(host: str, port: int) -> list[str]:
     """What the system's resolver answers."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+# Its line for each request holds the address, which is the secret of a feed.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class Egress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import logging
 import ssl
 import time
 from typing import TYPE_CHECKING
@@ -243,3 +244,11 @@ def test_tls_proves_the_name_although_the_address_is_pinned(tmp_path: Path) -> N
 def test_a_refusal_says_what_to_do() -> None:
     with pytest.raises(InvalidError, match="EGRESS_ALLOWED_HOSTS"):
         Egress(resolver=Names()).request("GET", "https://nas.example/secret")
+
+
+def test_nothing_that_is_logged_holds_the_address(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.answers["/secret"] = say(b"hello")
+    with caplog.at_level(logging.INFO):
+        ours().request("GET", server.url("/secret"))
+
+    assert "secret" not in caplog.text
