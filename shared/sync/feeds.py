@@ -188,6 +188,18 @@ def showing(conn: Connection, calendar_id: UUID) -> list[Feed]:
         ).fetchall()
 
 
+def days_shown(conn: Connection) -> list[tuple[UUID, UUID, int]]:
+    """Every calendar that a feed shows, its person, and how many days ahead; needs a transaction across people."""
+    return conn.execute(
+        """
+        SELECT s.calendar_id, s.user_id, max(coalesce(f.days_ahead, %s))
+          FROM feed_calendars s JOIN feeds f ON f.id = s.feed_id
+         WHERE f.revoked_at IS NULL GROUP BY s.calendar_id, s.user_id ORDER BY s.user_id, s.calendar_id
+        """,
+        (links.LONGEST_AHEAD,),
+    ).fetchall()
+
+
 def masks(conn: Connection, calendar_id: UUID, of_links: Sequence[Link]) -> list[Mask]:
     """How much of a calendar's events its links and feeds show: whether its texts are needed."""
     return [*(link.mask for link in of_links), *(feed.mask for feed in showing(conn, calendar_id))]

@@ -11,7 +11,7 @@ from shared.calendar import recurrence
 from shared.calendar.event import Availability, Response, Text
 from shared.calendar.ical import reading
 from shared.core.errors import ConflictError, InvalidError, NotFoundError
-from shared.sync import feeds, publishing, requests
+from shared.sync import feeds, publishing, requests, windows
 from shared.sync.dispatch import dispatch
 from shared.sync.plan import window
 from shared.sync.requests import By
@@ -250,3 +250,15 @@ def test_texts_are_kept_only_while_something_shows_them(world: World) -> None:
 
     assert masked == [(True,)]
     assert world.rows("SELECT raw_payload IS NULL FROM external_calendar_events") == [(False,)]
+
+
+def test_a_window_that_a_provider_fixes_is_read_anew_for_a_feed_alone(world: World) -> None:
+    home = world.calendar("home")
+    world.rows("UPDATE external_calendar_connections SET provider = 'microsoft' RETURNING id")
+    publish(world, home, days_ahead=365)
+
+    soon = windows.advance(world.engine, correlation_id="test", now=NOW + timedelta(days=10))
+    later = windows.advance(world.engine, correlation_id="test", now=NOW + timedelta(days=40))
+
+    assert (soon["reread"], later["reread"]) == (0, 1)
+    assert world.rows("SELECT needs_full_sync FROM calendar_sync_state") == [(True,)]

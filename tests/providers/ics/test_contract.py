@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.calendar.span import occurrence_key
+from shared.core.errors import CursorExpiredError
 from tests.providers.contract_reading import ReadingContract
 from tests.providers.ics.feed import published
 from tests.providers.replica import WINDOW, happenings
@@ -25,8 +28,19 @@ def world() -> Iterator[FeedWorld]:
 
 
 class TestIcs(ReadingContract):
-    def test_a_cursor_that_was_forgotten_is_an_ordinary_event(self) -> None:  # type: ignore[override]
-        """A feed's cursor is ours and is never forgotten; nonsense has expired, as everywhere."""
+    def test_a_cursor_that_was_forgotten_is_an_ordinary_event(self, world: FeedWorld) -> None:  # type: ignore[override]
+        """A feed's cursor is ours and is never forgotten; one of another release is none of ours."""
+        world.add(event("Before"))
+        copy = replica(world)  # type: ignore[arg-type]
+        copy.read()
+        copy.cursor = base64.b64encode(zlib.compress(b'[0, "", "", {}, {}]')).decode()
+
+        with pytest.raises(CursorExpiredError):
+            copy.read()
+        copy.cursor = None
+        copy.read()
+
+        assert copy.titles() == ["Before"]
 
     @pytest.mark.parametrize("reading", ["each time", "once"])
     def test_moved_and_cancelled_occurrences_are_read_in_every_order(  # type: ignore[override]
