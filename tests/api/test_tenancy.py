@@ -8,6 +8,8 @@ import pytest
 
 from functions.api import description
 from functions.api.guard import ADMINISTRATORS
+from shared.core import clock
+from shared.sync import feeds
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
         world.server.remove("Ada's home", f"appointment{number}")
     world.look(source)
     world.run()
+    with world.database.person(world.user_id) as conn:
+        feed, _ = feeds.create(conn, user_id=world.user_id, name="Ada's", calendar_ids=[source], now=clock.now())
+    world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
     world.put(target, event("same time", hours=40, title="Ada's other secret"))
     world.look(target)
@@ -47,6 +52,7 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
         "link_id": str(link.id),
         "held_id": str(held),
         "overlap_id": str(overlap),
+        "feed_id": str(feed.id),
         "token_id": str(token),
         "connection_id": str(world.connection_id),
         "calendar_id": str(source),
@@ -122,7 +128,7 @@ def test_there_is_something_to_see(hers: dict[str, str], ada: Caller, database: 
 
     filled = {table for table, found in rows.items() if found}
     assert filled >= {
-        "api_tokens", "calendars", "event_mappings", "external_calendar_events", "held_changes", "links",
-        "sync_journal",
+        "api_tokens", "calendars", "event_mappings", "external_calendar_events", "feed_calendars", "feeds",
+        "held_changes", "links", "sync_journal",
     }  # fmt: skip
     assert {item["title"] for item in agenda} == {"Ada's secret"}
