@@ -161,13 +161,8 @@ class App:
         return providers.connect(provider, access_token=access_token, endpoints=self.endpoints)
 
     def log_in(self, login: AppPassword) -> CalendarProvider:
-        """The account behind an app password. Raises InvalidError for an address that will not do.
-
-        People choose these addresses, so that without a guard on where they lead only a laptop may ask them.
-        """
-        if self.settings.stage != "local":
-            raise InvalidError("CalDAV accounts are not offered by this installation.", code="CALDAV.NOT_OFFERED")
-        return providers.log_in("caldav", login=login, allow_loopback=True)
+        """The account behind an app password. Raises InvalidError for what is no address."""
+        return providers.log_in("caldav", login=login, allowed_hosts=self.endpoints.allowed_hosts)
 
     def provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
         """The connection's account, with a token that lives long enough to work with, for live work or a backfill.

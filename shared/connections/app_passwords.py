@@ -35,8 +35,8 @@ def connect(
     """Try an app password at its server and store the connection and its calendars; one that was there is
     renewed, its cursors kept.
 
-    Raises InvalidError with a code that says what to correct: CALDAV.ADDRESS, CALDAV.NOT_HTTPS, CALDAV.NOT_FOUND,
-    CALDAV.MOVED, AUTH.PASSWORD_REFUSED; and the server's TransientError.
+    Raises InvalidError with a code that says what to correct: CALDAV.ADDRESS, CALDAV.NOT_FOUND,
+    CALDAV.MOVED, EGRESS.*, AUTH.PASSWORD_REFUSED; and the server's TransientError.
     """
     _check(login)
     try:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import threading
 import time
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -31,6 +33,8 @@ type Resolver = Callable[[str, int], list[str]]
 """The IP addresses of a name, best first. Raises OSError."""
 
 MAX_REDIRECTS = 5
+MAX_CONNECTIONS, MAX_KEPT = 32, 8
+"""Of one transport at once, and how many of them are kept for the next request."""
 USER_AGENT = "Kalends (calendar synchronisation)"
 _LOWEST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
@@ -38,10 +42,12 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much an exchange, redirects included, may take: `size` in bytes, unpacked; `seconds` in all."""
+    """How much an exchange, redirects included, may take: `size` in bytes, unpacked; `seconds` in all, `connecting` of
+    them until one address of the host answers."""
 
     size: int = 20 * 1024 * 1024
     seconds: float = 20.0
+    connecting: float = 5.0
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -118,7 +124,10 @@ class Egress:
 
 
 class GuardedTransport(httpx.BaseTransport):
-    """httpx's way to the network, guarded. `begin` starts the clock of an exchange of one or more requests."""
+    """httpx's way to the network, guarded. `begin` starts the clock of an exchange of one or more requests.
+
+    Thread-safe: threads share its connections, and each has its own exchange and clock.
+    """
 
     def __init__(
         self,
@@ -134,14 +143,15 @@ class GuardedTransport(httpx.BaseTransport):
         self._limits = limits
         self._clock = _Clock(limits.seconds)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(),
-            max_keepalive_connections=2,
+            ssl_context=tls or _trust(),
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_KEPT,
             keepalive_expiry=30,
-            network_backend=_Backend(allowed_hosts, resolver, self._clock),
+            network_backend=_Backend(allowed_hosts, resolver, self._clock, connecting=limits.connecting),
         )
 
     def begin(self) -> None:
-        """From now on the time counts."""
+        """From now on this thread's time counts."""
         self._clock.start()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -224,8 +234,14 @@ class GuardedTransport(httpx.BaseTransport):
         return error
 
 
-class _Clock:
-    """How long an exchange may still take."""
+@cache
+def _trust() -> ssl.SSLContext:
+    """The authorities that are trusted: hundreds of certificates, read once."""
+    return httpx.create_ssl_context()
+
+
+class _Clock(threading.local):
+    """How long the exchange of this thread may still take: a connection that another thread opened is on it as well."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -245,10 +261,11 @@ class _Clock:
 class _Backend(httpcore.NetworkBackend):
     """Connects to addresses that were checked, and lets no read or write outlast the exchange."""
 
-    def __init__(self, allowed_hosts: frozenset[str], resolver: Resolver, clock: _Clock) -> None:
+    def __init__(self, allowed_hosts: frozenset[str], resolver: Resolver, clock: _Clock, *, connecting: float) -> None:
         self._allowed_hosts = allowed_hosts
         self._resolver = resolver
         self._clock = clock
+        self._connecting = connecting
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -278,9 +295,8 @@ class _Backend(httpcore.NetworkBackend):
         refusal: Exception = httpcore.ConnectError()
         for address in found[:4]:
             try:
-                stream = self._sockets.connect_tcp(
-                    address, port, timeout=self._clock.left(), socket_options=socket_options
-                )
+                within = min(self._connecting, self._clock.left())
+                stream = self._sockets.connect_tcp(address, port, timeout=within, socket_options=socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 refusal = error
             else:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
-    import httpx
-
     from shared.providers.port import Authorizer, CalendarProvider, Turns
 
 type ProviderName = Literal["google", "microsoft", "caldav"]
@@ -79,22 +77,21 @@ def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns 
     raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")
 
 
-def log_in(
-    name: str, *, login: AppPassword, transport: httpx.BaseTransport | None = None, allow_loopback: bool = False
-) -> CalendarProvider:
-    """The account behind an app password. `transport` decides which addresses may be reached; `allow_loopback` admits
-    http on this machine. Raises InvalidError for a provider without app passwords, or an address that will not do.
+def log_in(name: str, *, login: AppPassword, allowed_hosts: tuple[str, ...]) -> CalendarProvider:
+    """The account behind an app password. `allowed_hosts` are those of `Endpoints`; nothing is asked yet.
+
+    Raises InvalidError for a provider without app passwords, or what is no address.
     """
     match name:
         case "caldav":
+            from shared.providers.caldav import dav
             from shared.providers.caldav.client import CalDavCalendar
 
             return CalDavCalendar(
                 url=login.url,
                 username=login.username,
                 password=login.password,
-                transport=transport,
-                allow_loopback=allow_loopback,
+                transport=dav.way_out(allowed_hosts),
             )
     raise InvalidError(f"Accounts of {name!r} are not connected by an app password.", code="PROVIDER.UNKNOWN")
 

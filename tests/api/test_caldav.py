@@ -46,7 +46,7 @@ def test_an_account_is_connected_listed_and_disconnected(ada: httpx.Client, acco
     ("changes", "code"),
     [
         ({"password": "wrong-secret"}, "AUTH.PASSWORD_REFUSED"),
-        ({"server": "http://caldav.example.com"}, "CALDAV.NOT_HTTPS"),
+        ({"server": "http://caldav.example.com"}, "EGRESS.INSECURE"),
         ({"server": "caldav"}, "CALDAV.ADDRESS"),
         ({"password": ""}, "REQUEST.INVALID"),
     ],

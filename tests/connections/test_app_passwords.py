@@ -87,7 +87,7 @@ def test_connecting_again_renews_the_same_connection(
         ({"password": ""}, "REQUEST.INVALID"),
         ({"username": "a:b"}, "REQUEST.INVALID"),
         ({"url": "caldav.example.com"}, "CALDAV.ADDRESS"),
-        ({"url": "http://caldav.example.com"}, "CALDAV.NOT_HTTPS"),
+        ({"url": "http://caldav.example.com"}, "EGRESS.INSECURE"),
         ({"url": "https://pat:secret@caldav.example.com"}, "CALDAV.ADDRESS"),
     ],
 )
@@ -109,11 +109,22 @@ def test_a_server_without_calendars_is_told_as_such(installed: Installation, ada
     assert refused.value.error_code == "CALDAV.NOT_FOUND"
 
 
-def test_a_public_installation_without_a_guard_asks_no_address_that_people_give(installed: Installation) -> None:
-    login = AppPassword(url="https://caldav.example.com", username="pat", password="secret")
+def test_where_the_operator_allows_no_private_host_none_is_asked(installed: Installation, ada: Principal) -> None:
+    public = installed.another(stage="prod", egress_allowed_hosts="")
 
-    with pytest.raises(InvalidError, match="not offered"):
-        installed.another(stage="prod").log_in(login)
+    with scripted(Say(404)) as script, pytest.raises(InvalidError) as refused:
+        app_passwords.connect(
+            public.database,
+            user_id=ada.user_id,
+            login=AppPassword(url=script.base.replace("http:", "https:"), username="pat", password="secret"),
+            log_in=public.log_in,
+            keyring=public.keyring(),
+            now=NOW,
+        )
+
+    public.database.close()
+    assert refused.value.error_code == "EGRESS.PRIVATE_ADDRESS"
+    assert script.asked == []
 
 
 def test_a_refusal_is_asked_about_once_more_before_it_counts(

@@ -7,12 +7,14 @@ import gzip
 import logging
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from shared.core.errors import InvalidError, KalendsError, TransientError
-from shared.net.egress import MAX_REDIRECTS, Egress, Limits
+from shared.net.egress import MAX_REDIRECTS, Egress, GuardedTransport, Limits
 from tests.net.server import redirect, running, say
 from tests.store.test_tls import Authority
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-    from tests.net.server import Server
+    from tests.net.server import Answering, Server
 
 OURS = ("localhost", "127.0.0.1", "feeds.example", "other.example")
 
@@ -208,6 +210,36 @@ def test_a_slow_drip_ends_with_the_time_of_the_whole_exchange(server: Server, wh
     began = time.monotonic()
     assert code(ours(Limits(seconds=0.4)), server.url("/a")) == "EGRESS.TOO_SLOW"
     assert time.monotonic() - began < 1
+
+
+def test_threads_share_connections_and_each_has_its_own_time(server: Server) -> None:
+    server.answers["/a"] = wait(0.25)
+    guarded = GuardedTransport(allowed_hosts=frozenset(("localhost",)), allow_http=False, limits=Limits(seconds=0.6))
+
+    def ask(delay: float) -> int:
+        time.sleep(delay)
+        for _ in range(3):
+            guarded.begin()
+            answer = guarded.handle_request(httpx.Request("GET", server.url("/a")))
+            answer.read()
+            answer.close()
+        return answer.status_code
+
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        found = list(threads.map(ask, [0.05 * number for number in range(8)]))
+
+    assert found == [200] * 8
+    assert len(server.asked) == 24
+
+
+def wait(seconds: float) -> Answering:
+    """An answer that takes its time."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        time.sleep(seconds)
+        say(b"done")(request)
+
+    return answer
 
 
 def test_an_answer_that_breaks_off_is_a_passing_failure(server: Server) -> None:

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    import httpx
-
     from shared.calendar.event import Event, Unit
     from shared.calendar.span import Window
+    from shared.net.egress import GuardedTransport
     from shared.providers.port import Channel, Failed, Page, RemoteCalendar, Write, Written
 
 _ABOUT = "<D:resourcetype/><C:calendar-timezone/>"
@@ -40,16 +39,10 @@ class CalDavCalendar:
         url: str,
         username: str,
         password: str,
-        transport: httpx.BaseTransport | None = None,
-        allow_loopback: bool = False,
+        transport: GuardedTransport,
     ) -> None:
-        """`transport` decides which addresses may be reached; `allow_loopback` admits http on this machine.
-
-        Raises InvalidError with a code CALDAV.* for an address that will not do.
-        """
-        self._dav = Dav(
-            url=url, username=username, password=password, transport=transport, allow_loopback=allow_loopback
-        )
+        """`transport` decides which addresses may be reached. Raises InvalidError CALDAV.ADDRESS for what is none."""
+        self._dav = Dav(url=url, username=username, password=password, transport=transport)
         self._username = username
         self._zones: dict[str, str] = {}
         self._seen: set[str] = set()

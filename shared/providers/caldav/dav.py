@@ -1,7 +1,8 @@
 """WebDAV as far as CalDAV needs it: requests, redirects, multistatus answers (RFC 4918). It knows nothing of calendars.
 
-The password travels in each request, so where a request goes is decided here: to the server that the person named, to
-hosts below it, and to the partitions of a provider known to have them. No cookies: people share servers, not sessions.
+The password travels in each request, so which hosts may get it is decided here: the server that the person named, hosts
+below it, and the partitions of a provider known to have them. Whether a host may be asked at all, the guard decides
+(shared/net), for each request. No cookies: people share servers, not sessions.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 import httpx
 
 from shared.core.errors import InvalidError, KalendsError, TransientError
+from shared.net.egress import GuardedTransport, Limits
 from shared.providers.caldav import errors
 from shared.providers.patience import Patience
 
@@ -26,16 +28,14 @@ if TYPE_CHECKING:
 DAV, CALDAV = "DAV:", "urn:ietf:params:xml:ns:caldav"
 SERVER, APPLE = "http://calendarserver.org/ns/", "http://apple.com/ns/ical/"
 PREFIXES = f'xmlns:D="{DAV}" xmlns:C="{CALDAV}" xmlns:S="{SERVER}" xmlns:A="{APPLE}"'
-MAX_BYTES = 64_000_000
-"""What one answer may weigh unpacked: a listing of 100,000 events, or a hundred events of half a megabyte each."""
+LIMITS = Limits(size=64_000_000, seconds=30.0)
+"""Of one request: a listing of 100,000 events, or a hundred events of half a megabyte each."""
 MAX_REDIRECTS = 5
 AT_ONCE = 8
 """Connections to one server: what browsers allow themselves as well."""
-TIMEOUT = httpx.Timeout(20, connect=5)
 
 _PARTITIONED = ("icloud.com",)
 """Whose accounts live on numbered hosts (p42-caldav.icloud.com) beside the one that people are told to enter."""
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _XML = '<?xml version="1.0" encoding="utf-8"?>'
 _SEGMENT = "!$&'()*+,;=:@~"
 
@@ -138,12 +138,10 @@ class Dav:
         url: str,
         username: str,
         password: str,
-        transport: httpx.BaseTransport | None = None,
-        allow_loopback: bool = False,
+        transport: GuardedTransport,
     ) -> None:
-        self.home = _checked(url, allow_loopback=allow_loopback)
-        self._allow_loopback = allow_loopback
-        self._transport = transport or connection()
+        self.home = _checked(url)
+        self._transport = transport
         secret = base64.b64encode(f"{username}:{password}".encode()).decode()
         self._headers = {"authorization": f"Basic {secret}", "user-agent": "Kalends", "accept-encoding": "gzip"}
 
@@ -174,7 +172,8 @@ class Dav:
         patience: Patience | None = None,
     ) -> Answer:
         """One request; what passes is tried again for seconds. Redirects are followed only on request, while looking
-        for an account. Raises TransientError if there is no answer, ReauthRequiredError; any other refusal is given."""
+        for an account, and only then does a refusal of the guard speak of what a person entered: InvalidError EGRESS.*.
+        Raises TransientError if there is no answer, ReauthRequiredError; any other refusal is given."""
         patience, repeats, redirects = patience or Patience(), 0, 0
         while True:
             refusal: KalendsError | None
@@ -192,15 +191,21 @@ class Dav:
             except TransientError as error:
                 if not patience.grants([error], repeats=repeats):
                     raise
+            except InvalidError as error:
+                if follow or not error.error_code.startswith("EGRESS."):
+                    raise
+                # Of an account that is connected it is the host's trouble, not that of the event which was asked for.
+                raise TransientError(error.message, code=error.error_code) from None
             repeats += 1
 
     def allowed(self, url: str) -> str:
         """The address, if our credentials may go there. Raises InvalidError with what to do otherwise."""
-        url = _checked(url, allow_loopback=self._allow_loopback)
+        url = _checked(url)
         named, asked = _host(self.home), _host(url)
         is_below = asked == named or asked.endswith(f".{named}")
         is_partition = any(_is_of(named, site) and _is_of(asked, site) for site in _PARTITIONED)
-        if not (is_below or is_partition) or (asked == named and _port(url) != _port(self.home)):
+        is_weaker = self.home.startswith("https:") and not url.startswith("https:")
+        if is_weaker or not (is_below or is_partition) or (asked == named and _port(url) != _port(self.home)):
             raise InvalidError(
                 f"{named} sends us to {asked}, which would get your password. If that is your calendar server, enter "
                 f"its address instead.",
@@ -219,38 +224,21 @@ class Dav:
         given = {**self._headers, **headers}
         if body is not None:
             given.setdefault("content-type", "application/xml; charset=utf-8")
-        request = httpx.Request(
-            method,
-            url,
-            headers=given,
-            content=None if body is None else body.encode("utf-8", errors="replace"),
-            extensions={"timeout": TIMEOUT.as_dict()},
-        )
+        content = None if body is None else body.encode("utf-8", errors="replace")
+        self._transport.begin()
+        response = self._transport.handle_request(httpx.Request(method, url, headers=given, content=content))
         try:
-            response = self._transport.handle_request(request)
-            response.request = request
-            try:
-                received = bytearray()
-                for chunk in response.iter_bytes():
-                    received += chunk
-                    if len(received) > MAX_BYTES:
-                        raise errors.unreadable(what)
-            finally:
-                response.close()
-        except (httpx.RequestError, httpx.StreamError) as error:
-            raise TransientError(
-                f"The server could not be reached for {what} ({type(error).__name__}). Try again later."
-            ) from None
+            received = response.read()
+        finally:
+            response.close()
         known = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(status=response.status_code, headers=known, body=bytes(received), url=url, what=what)
+        return Answer(status=response.status_code, headers=known, body=received, url=url, what=what)
 
 
 @cache
-def connection() -> httpx.HTTPTransport:
-    """One pool for the process: connections outlive accounts, whose passwords travel in each request."""
-    return httpx.HTTPTransport(
-        limits=httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=60)
-    )
+def way_out(allowed_hosts: tuple[str, ...]) -> GuardedTransport:
+    """The process's own: connections outlive accounts, whose passwords travel in each request."""
+    return GuardedTransport(allowed_hosts=frozenset(allowed_hosts), allow_http=False, limits=LIMITS)
 
 
 def parse_xml(body: bytes, *, what: str) -> ET.Element:
@@ -318,21 +306,16 @@ def _status(line: str | None) -> int | None:
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else None
 
 
-def _checked(url: str, *, allow_loopback: bool) -> str:
+def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
+        host, _, _ = parts.hostname, parts.port, httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.username or parts.password:
         raise InvalidError(
             "This is not a server's address. Enter it as your provider gives it: https://host/path.",
             code="CALDAV.ADDRESS",
-        )
-    if parts.scheme != "https" and not (allow_loopback and host in _LOOPBACK):
-        raise InvalidError(
-            "The address does not begin with https://, so anybody on the way could read your password. Use https.",
-            code="CALDAV.NOT_HTTPS",
         )
     return url
 

@@ -18,9 +18,11 @@ from shared.core.errors import (
     ReauthRequiredError,
     TransientError,
 )
+from shared.net.egress import GuardedTransport, Limits
 from shared.providers import AppPassword
 from shared.providers.caldav import changes, dav
-from shared.providers.port import Delete, Failed, Insert, Removed, Upserted, Written
+from shared.providers.caldav.client import CalDavCalendar
+from shared.providers.port import Delete, Failed, Insert, Removed, Update, Upserted, Written
 from tests.providers.replica import WINDOW
 from tests.providers.samples import MARKER, event, key
 from tests.providers.scripted import Say, Script, scripted
@@ -72,7 +74,7 @@ CALENDAR = has("/cal/", "<resourcetype><collection/><C:calendar/></resourcetype>
 def account(script: Script) -> CalendarProvider:
     """An account there."""
     login = AppPassword(url=script.base, username="pat", password="secret")
-    return providers.log_in("caldav", login=login, allow_loopback=True)
+    return providers.log_in("caldav", login=login, allowed_hosts=("127.0.0.1",))
 
 
 def read(script: Script, cursor: str | None, page: str | None = None) -> Page:
@@ -195,10 +197,17 @@ def test_a_document_with_entities_is_refused_before_they_are_read() -> None:
     assert dav.parse_xml(b"<a>c</a>", what="no bomb").text == "c"
 
 
-def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dav, "MAX_BYTES", 10_000)
-    with scripted(many(item("a" * 20_000), token="t")) as script, pytest.raises(TransientError):
-        read(script, "token:old")
+def guarded(limits: Limits) -> GuardedTransport:
+    """A way out to this machine."""
+    return GuardedTransport(allowed_hosts=frozenset(("127.0.0.1",)), allow_http=False, limits=limits)
+
+
+def test_an_answer_without_end_is_given_up() -> None:
+    with scripted(many(item("a" * 20_000), token="t")) as script, pytest.raises(TransientError) as refused:
+        small = CalDavCalendar(url=script.base, username="pat", password="x", transport=guarded(Limits(size=10_000)))
+        small.changes(f"{script.base}/cal/", cursor="token:old", page=None, window=WINDOW)
+
+    assert refused.value.error_code == "EGRESS.TOO_LARGE"
 
 
 def insert(script: Script) -> Written | Failed:
@@ -303,12 +312,13 @@ def test_the_password_goes_to_no_other_host() -> None:
         ("https://dav.example.co.uk", "https://evil.co.uk/", False),
         ("https://caldav.icloud.com", "https://icloud.com.evil.org/", False),
         ("https://example.com", "http://example.com/", False),
+        ("https://example.com", "http://dav.example.com/", False),
         ("https://example.com", "https://example.com:8443/", False),
         ("https://example.com", "https://user:pw@example.com/", False),
     ],
 )
 def test_where_the_password_may_go(home: str, asked: str, goes: bool) -> None:
-    client = dav.Dav(url=home, username="pat", password="secret")
+    client = dav.Dav(url=home, username="pat", password="secret", transport=dav.way_out(()))
 
     if goes:
         assert client.allowed(asked) == asked
@@ -332,14 +342,42 @@ def test_redirects_without_end_are_noticed() -> None:
     assert len(script.asked) < 120
 
 
-def test_an_address_without_https_is_refused_elsewhere() -> None:
-    login = AppPassword(url="http://127.0.0.1:1/", username="pat", password="secret")
+def test_a_private_address_is_asked_nothing_unless_the_operator_allows_it() -> None:
+    with scripted(Say(404)) as script:
+        for base in (script.base, script.base.replace("http:", "https:")):
+            login = AppPassword(url=base, username="pat", password="secret")
+            with pytest.raises(InvalidError) as refused:
+                providers.log_in("caldav", login=login, allowed_hosts=()).list_calendars()
+            assert refused.value.error_code in ("EGRESS.INSECURE", "EGRESS.PRIVATE_ADDRESS")
+            assert "secret" not in repr(login) + refused.value.message
 
-    with pytest.raises(InvalidError) as refused:
-        providers.log_in("caldav", login=login)
+    assert script.asked == []
 
-    assert refused.value.error_code == "CALDAV.NOT_HTTPS"
-    assert "secret" not in repr(login)
+
+def test_an_account_whose_host_turns_private_rests_and_gives_no_event_up() -> None:
+    update = Update(event_id="a.ics", marker=MARKER, appearance=event("Busy"), etag=None)
+    with scripted(Say(404)) as script:
+        address = f"{script.base}/cal/".replace("http:", "https:")
+        login = AppPassword(url=address, username="pat", password="secret")
+        turned = providers.log_in("caldav", login=login, allowed_hosts=())
+        (answer,) = turned.write(address, [update])
+
+    assert isinstance(answer, Failed)
+    assert (type(answer.error), answer.error.error_code) == (TransientError, "EGRESS.PRIVATE_ADDRESS")
+    assert script.asked == []
+
+
+def test_eight_writes_at_once_each_have_the_whole_time() -> None:
+    slow = Say(201, headers={"etag": '"1"'}, seconds=0.3)
+    inserts = [Insert(key=key(number), marker=MARKER, appearance=event("Busy")) for number in range(24)]
+    with scripted(slow) as script:
+        many_at_once = CalDavCalendar(
+            url=script.base, username="pat", password="x", transport=guarded(Limits(seconds=0.8))
+        )
+        answers = many_at_once.write(f"{script.base}/cal/", inserts)
+
+    assert [type(one) for one in answers] == [Written] * 24
+    assert len(script.asked) == 24
 
 
 def test_a_page_token_is_small_and_complete() -> None:
