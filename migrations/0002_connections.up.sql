@@ -142,7 +142,7 @@ CREATE TRIGGER roll_up AFTER INSERT OR UPDATE OF requested, done, sync_token ON 
   FOR EACH ROW EXECUTE FUNCTION roll_up_sync_state();
 
 -- Runbook 004, "Reset sync state": an operator sets sync_cursor to NULL and every calendar is read in full, once.
--- A look is asked for only at calendars in a link or feed: nobody reads the others, and sync_needed would stay set for ever.
+-- A look is asked for only at calendars in use: nobody reads the others, and sync_needed would stay set for ever.
 CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE calendar_sync_state s

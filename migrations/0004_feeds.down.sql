@@ -1,2 +1,2 @@
-DROP VIEW calendars_in_use;
+DROP VIEW pulls_due, calendars_in_use;
 DROP TABLE feed_calendars, feeds;

@@ -39,4 +39,11 @@ CREATE VIEW calendars_in_use WITH (security_invoker = true) AS
   SELECT target_calendar_id FROM links
   UNION ALL
   SELECT p.calendar_id FROM feed_calendars p JOIN feeds f ON f.id = p.feed_id WHERE f.revoked_at IS NULL;
-GRANT SELECT ON calendars_in_use TO kalends_runtime, kalends_operator;
+
+-- What waits to be read; when the account may be asked, whoever asks says: backoff_until.
+CREATE VIEW pulls_due WITH (security_invoker = true) AS
+  SELECT s.calendar_id, s.user_id, s.needs_full_sync, s.last_synced_at, s.pull_queued_at, x.backoff_until
+    FROM calendar_sync_state s JOIN external_calendar_connections x ON x.id = s.connection_id
+   WHERE s.requested > s.done AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
+     AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id);
+GRANT SELECT ON calendars_in_use, pulls_due TO kalends_runtime, kalends_operator;
