@@ -160,6 +160,10 @@ class App:
         """The account behind an access token."""
         return providers.connect(provider, access_token=access_token, endpoints=self.endpoints)
 
+    def subscribe(self, address: str) -> CalendarProvider:
+        """The feed at an address. Raises InvalidError for what is no address."""
+        return self.connect("ics", address)
+
     def log_in(self, login: AppPassword) -> CalendarProvider:
         """The account behind an app password. Raises InvalidError for what is no address."""
         return providers.log_in("caldav", login=login, allowed_hosts=self.endpoints.allowed_hosts)
@@ -170,12 +174,17 @@ class App:
         `refused`: the provider has just answered 401 to the token given out last; a fresh one is got. Raises
         ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError.
         """
-        from shared.connections import app_passwords, tokens
+        from shared.connections import app_passwords, feed_addresses, tokens
 
-        if connection.server_address is not None:
-            return app_passwords.provider(
-                self.database, connection, log_in=self.log_in, keyring=self.keyring(), refused=refused
-            )
+        match connection.provider:
+            case "caldav":
+                return app_passwords.provider(
+                    self.database, connection, log_in=self.log_in, keyring=self.keyring(), refused=refused
+                )
+            case "ics":
+                return feed_addresses.provider(
+                    self.database, connection, subscribe=self.subscribe, keyring=self.keyring()
+                )
         turns = self._turns(connection, live=live)
         token = tokens.access_token(
             self.database,
@@ -195,7 +204,7 @@ class App:
 
         quota: budgets.Budget | quotas.Quota
         match connection.provider:
-            case "google":
+            case "google" if connection.oauth_app_id is not None:
                 quota = budgets.Budget(
                     database=self.database,
                     user_id=connection.user_id,

@@ -28,7 +28,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-PROVIDERS = {"google": "Google", "microsoft": "Microsoft", "caldav": "CalDAV"}
+PROVIDERS = {"google": "Google", "microsoft": "Microsoft", "caldav": "CalDAV", "ics": "Feed"}
 
 
 def page(

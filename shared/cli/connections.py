@@ -40,8 +40,8 @@ def list_connections(as_json: AsJson = False) -> None:
             )
             for one in found
         ],
-        empty="No account is connected. Next: kalends connect google, kalends connect microsoft, or "
-        "kalends connections add-caldav",
+        empty="No account is connected. Next: kalends connect google, kalends connect microsoft, "
+        "kalends connections add-caldav, or kalends connections add-ics",
     )
 
 
@@ -66,6 +66,26 @@ def add_caldav(
     output.note("Next: kalends calendars list, then kalends links create")
 
 
+@app.command("add-ics")
+def add_ics(
+    moved: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="A feed of yours that has moved: its links stay.", show_default=False),
+    ] = None,
+) -> None:
+    """Subscribe to a calendar feed (iCalendar), which can be the source of links.
+
+    Asks for its address, https:// or webcal://; without a terminal it is a line of standard input. Whoever has the
+    address can read the feed, so it is no argument, which others on this machine could see.
+    """
+    with http.logged_in() as api:
+        known = choose_connection(api, moved)["id"] if moved else None
+        address = ask.text("Address of the feed", option="a line on standard input", hidden=True)
+        made = api.put("/api/connections/ics", {"address": address, "connection_id": known})
+    output.say(f"Subscribed to the feed at {made['email']}.")
+    output.note("Next: kalends calendars list, then kalends links create")
+
+
 @app.command()
 def disconnect(
     connection: Annotated[
@@ -87,6 +107,8 @@ def disconnect(
     output.say(f"Disconnected {chosen['email']}.")
     if chosen["provider"] == "caldav":
         output.note("Its app password is erased here. It still works at the provider: delete it there.")
+    elif chosen["provider"] == "ics":
+        output.note("Its address is erased here. Whoever else has it can still read the feed.")
     elif not done["revoked"]:
         provider = str(chosen["provider"]).title()
         output.note(f"{provider} may still list Kalends among the apps with access to it; take it away there.")

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shared.connections import discovery, saving, store, tokens
-from shared.core.errors import ConflictError, InvalidError, ReauthRequiredError
+from shared.connections import saving
+from shared.core.errors import InvalidError, ReauthRequiredError
 from shared.providers import AppPassword
 from shared.providers.port import CalendarProvider
 
@@ -26,7 +26,6 @@ type LogIn = Callable[[AppPassword], CalendarProvider]
 """From an app password to the account behind it."""
 
 MAX_LENGTH = 500
-_AAD = "app_password"
 
 
 def connect(
@@ -52,24 +51,17 @@ def connect(
         ) from None
     if not listing:
         raise InvalidError("The account has no calendar for events. Make one there first.", code="CALDAV.NO_CALENDAR")
-    with db.person(user_id) as conn:
-        saved = saving.save(
-            conn,
-            user_id=user_id,
-            provider="caldav",
-            account=account,
-            server_address=login.url,
-            keyring=keyring,
-            now=now,
-        )
-        sealed = saved.key.seal(json.dumps([login.username, login.password]).encode(), aad=_AAD)
-        conn.execute(
-            "UPDATE external_calendar_connections SET access_token_enc = %s, granted_at = %s WHERE id = %s",
-            (sealed, now, saved.id),
-        )
-        connection = saving.connected(conn, saved)
-    discovery.save(db, connection=connection, listing=listing, now=now)
-    return connection
+    return saving.keep(
+        db,
+        user_id=user_id,
+        provider="caldav",
+        account=account,
+        listing=listing,
+        given=json.dumps([login.url, login.username, login.password]).encode(),
+        server_address=login.url,
+        keyring=keyring,
+        now=now,
+    )
 
 
 def provider(
@@ -79,17 +71,8 @@ def provider(
 
     Raises ReauthRequiredError (the person must give a new password), ConflictError (disconnected).
     """
-    with db.person(connection.user_id) as conn:
-        held = tokens.read(conn, connection.id)
-    if held.connection.status == "needs_reauth":
-        raise ReauthRequiredError(f"Connection {connection.id} must be given a new app password by its owner.")
-    if held.access_token_enc is None or held.connection.server_address is None:
-        raise ConflictError(
-            f"Connection {connection.id} is disconnected: connect it again to use it.", code="CONNECTION.DISCONNECTED"
-        )
-    opened = store.data_key(held.connection, keyring).open(held.access_token_enc, aad=_AAD)
-    username, password = json.loads(opened)
-    account = log_in(AppPassword(url=held.connection.server_address, username=username, password=password))
+    url, username, password = json.loads(saving.given(db, connection, wanted="a new app password", keyring=keyring))
+    account = log_in(AppPassword(url=url, username=username, password=password))
     if refused:
         account.account()
     return account

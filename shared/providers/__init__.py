@@ -10,10 +10,9 @@ from shared.core.errors import InvalidError
 if TYPE_CHECKING:
     from shared.providers.port import Authorizer, CalendarProvider, Turns
 
-type ProviderName = Literal["google", "microsoft", "caldav"]
-PROVIDERS: tuple[ProviderName, ...] = ("google", "microsoft", "caldav")
+type ProviderName = Literal["google", "microsoft", "caldav", "ics"]
 WITH_OAUTH: tuple[ProviderName, ...] = ("google", "microsoft")
-"""Whose accounts are connected by consent; the others by an app password."""
+"""Whose accounts are connected by consent; CalDAV's by an app password, feeds (`ics`) by their address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

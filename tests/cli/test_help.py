@@ -52,7 +52,13 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "doctor", "sync now"),
         *("attention", "availability", "overlaps list", "overlaps ignore", "overlaps unignore", "overlaps propose"),
-        *("connections list", "connections add-caldav", "connections disconnect", "calendars list"),
+        *(
+            "connections list",
+            "connections add-caldav",
+            "connections add-ics",
+            "connections disconnect",
+            "calendars list",
+        ),
         *("feeds list", "feeds create", "feeds preview", "feeds rotate", "feeds revoke"),
         *("links create", "links list", "links show", "links pause", "links resume", "links delete"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),

@@ -166,7 +166,7 @@ def test_one_bad_item_is_on_record_and_the_others_go_on(world: World, feed: Feed
     feed.body = None
     look(world, source)
 
-    assert skipped == [(bad,)]
+    assert skipped == [(bad, "FAILED")]
     assert titles(world, target) == ["Bad", "Good"]
 
 

@@ -1,4 +1,4 @@
-"""Connections: accounts at Google and Microsoft, made at /oauth/{provider}/start, and CalDAV accounts, made here."""
+"""Connections: accounts at Google and Microsoft, made at /oauth/{provider}/start; CalDAV and feeds, made here."""
 
 import json
 from datetime import datetime
@@ -11,7 +11,7 @@ from functions.api.guard import Here
 from functions.api.routes.calendars import Calendar
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, In, Limit, OneLine, Out, Page, page_of_list
-from shared.connections import app_passwords, discovery, oauth, store
+from shared.connections import app_passwords, discovery, feed_addresses, oauth, store
 from shared.core.errors import ConflictError, ReauthRequiredError
 from shared.providers import AppPassword
 from shared.sync import requests
@@ -31,7 +31,7 @@ class Connection(Out):
     """One account. `needs_reauth`: connect it again; `backoff_until`: it failed and is tried again then."""
 
     id: UUID
-    provider: Literal["google", "microsoft", "caldav"]
+    provider: Literal["google", "microsoft", "caldav", "ics"]
     server_address: str | None
     email: str
     status: Literal["pending", "active", "error", "needs_reauth", "disabled", "disconnected"]
@@ -74,6 +74,14 @@ class NewCalDav(In):
     password: Annotated[SecretStr, Field(min_length=1, max_length=app_passwords.MAX_LENGTH)]
 
 
+class NewFeed(In):
+    """A calendar feed (iCalendar): its address, https:// or webcal://, is never shown again. `connection_id` is one of
+    yours that has moved to this address."""
+
+    address: Annotated[SecretStr, Field(min_length=1, max_length=feed_addresses.MAX_LENGTH)]
+    connection_id: UUID | None = None
+
+
 class Disconnected(Out):
     """`revoked`: the provider took the permission back, too."""
 
@@ -103,6 +111,16 @@ def connect_caldav(visit: Here, body: NewCalDav) -> Connection:
     """
     login = AppPassword(url=body.server, username=body.username, password=body.password.get_secret_value())
     return Connection.of(visit.connect_app_password(login))
+
+
+@router.put("/api/connections/ics", tags=TAGS)
+def connect_feed(visit: Here, body: NewFeed) -> Connection:
+    """Subscribe to a calendar feed, or give one that has moved its new address: its links stay. Its one calendar can be
+    the source of links, not a target.
+
+    The feed is read at once. The same request may be sent again.
+    """
+    return Connection.of(visit.connect_feed(body.address.get_secret_value().strip(), connection_id=body.connection_id))
 
 
 @router.delete("/api/connections/<connection_id>", tags=TAGS)

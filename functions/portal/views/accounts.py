@@ -130,6 +130,30 @@ def _caldav(
     )
 
 
+def feed_form(visit: Visit) -> Response:
+    """Where a feed's address is entered, for a new one or one that has moved. The address that it has is not shown."""
+    return _feed(visit, again=visit.request.query.get("again", ""))
+
+
+def connect_feed(visit: Visit, form: Form) -> Response:
+    """Read the feed that was entered and connect it."""
+    again = form.get("again", "")
+    try:
+        chosen = identifier(again) if again else None
+        connection = visit.connect_feed(form.get("address", "").strip(), connection_id=chosen)
+    except (InvalidError, TransientError, ConflictError) as error:
+        return _feed(visit, again=again, problem=error.message, status=error.status)
+    return see_other(f"/connections?connected={connection.id}")
+
+
+def _feed(visit: Visit, *, again: str, problem: str = "", status: int = 200) -> Response:
+    known = None
+    if again:
+        with visit.mine() as conn:
+            known = store.get(conn, identifier(again))
+    return rendering.page("ics.html", visit, status=status, known=known, problem=problem)
+
+
 def discover(visit: Visit, form: Form, connection_id: str) -> Response:
     """Ask the provider for the account's calendars now."""
     application = visit.application

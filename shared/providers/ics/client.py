@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 CALENDAR_ID = "feed"
 """The one calendar of a feed."""
-POLL_MINUTES = 15
-"""How often a feed is asked at most: the connection's sync_frequency_minutes."""
 _DIGEST = 9
 
 
