@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shared.connections import saving
+from shared.connections import saving, store
 from shared.core.errors import InvalidError, ReauthRequiredError, TransientError
 from shared.providers.port import UNREADABLE, CalendarProvider
 
@@ -53,6 +53,9 @@ def connect(
     """
     if not 1 <= len(address) <= MAX_LENGTH or not address.isprintable():
         raise _bad("REQUEST.INVALID")
+    if connection_id is not None:
+        with db.person(user_id) as conn:
+            store.get(conn, connection_id)
     try:
         feed = subscribe(address)
         listing = feed.list_calendars()

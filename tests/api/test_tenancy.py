@@ -90,7 +90,8 @@ def body_of(operation: dict[str, Any], hers: dict[str, str]) -> dict[str, Any] |
     chosen = {field: hers[field] for field in fields if field in hers}
     if name == "SyncRequest":
         chosen = {"link_id": hers["link_id"]}
-    return {**chosen, **{field: value for field, value in (("name", "x"), ("privacy", "full")) if field in fields}}
+    others = {"name": "x", "privacy": "full", "address": "https://feeds.example/a.ics"}
+    return {**chosen, **{field: value for field, value in others.items() if field in fields}}
 
 
 def test_a_stranger_sees_and_changes_nothing_of_hers(

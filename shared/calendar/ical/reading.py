@@ -1,7 +1,7 @@
-"""From iCalendar to units: single events, and series with the occurrences that differ (RFC 5545, 3.6.1).
+"""From a feed's iCalendar to units: single events, and series with the occurrences that differ (RFC 5545, 3.6.1).
 
-Whatever cannot be understood is left out alone, with a reason that holds none of its text. Leniences that calendars
-in the field need stand where they are taken. Event ids are UIDs, `<uid>_<occurrence_key>` for occurrences.
+Whatever cannot be understood is left out alone, with a reason that holds none of its text. Event ids are UIDs,
+`<uid>_<occurrence_key>` for occurrences.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import hashlib
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from shared.calendar import recurrence
-from shared.calendar.event import Availability, Event, Response, Status, Text, Unit, Visibility
-from shared.calendar.ical import grammar
-from shared.calendar.ical.time_zones import Zone, Zones, iana
-from shared.calendar.span import AllDaySpan, Span, Start, TimedSpan, occurrence_key
+from shared.calendar.event import Event, Response, Text, Unit
+from shared.calendar.ical import lines, values
+from shared.calendar.ical.time_zones import Zones, iana
+from shared.calendar.span import occurrence_key
 from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.calendar.ical.grammar import Component, Property
+    from shared.calendar.ical.lines import Component
+    from shared.calendar.span import Span
 
 DESCRIPTION_LENGTH = 32_000
 """Characters of a description that are kept: no provider holds more (Graph's limit is the widest that is known)."""
@@ -32,31 +32,6 @@ LINE_LENGTH = 1_000
 ID_LENGTH = 400
 """A longer UID is known by its hash: ids are indexed."""
 
-_WANTED = frozenset(
-    (
-        *("UID", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RRULE", "RDATE", "EXDATE", "EXRULE", "STATUS"),
-        *("TRANSP", "CLASS", "SUMMARY", "DESCRIPTION", "LOCATION", "SEQUENCE", "LAST-MODIFIED", "DTSTAMP"),
-        *("X-MICROSOFT-CDO-BUSYSTATUS", "X-MICROSOFT-CDO-ALLDAYEVENT", "X-KALENDS-MARKER"),
-    )
-)
-_YEARS = range(1583, 9000)
-_MOMENT = re.compile(r"(\d{8})(?:T(\d{2})(\d{2})(\d{2})?(Z)?)?", re.ASCII)
-_DURATION = re.compile(
-    r"([+-])?P(?=.)(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=.)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?", re.ASCII
-)
-_BUSY_STATUSES = {
-    "FREE": Availability.FREE,
-    "TENTATIVE": Availability.TENTATIVE,
-    "BUSY": Availability.BUSY,
-    "OOF": Availability.OUT_OF_OFFICE,
-    "WORKINGELSEWHERE": Availability.WORKING_ELSEWHERE,
-}
-_STATUSES = {"TENTATIVE": Status.TENTATIVE, "CANCELLED": Status.CANCELLED}
-_VISIBILITIES = {
-    "PUBLIC": Visibility.PUBLIC,
-    "PRIVATE": Visibility.PRIVATE,
-    "CONFIDENTIAL": Visibility.CONFIDENTIAL,
-}
 # What changes by itself each time a calendar is written.
 _VOLATILE = ("DTSTAMP", "LAST-MODIFIED", "CREATED", "SEQUENCE")
 
@@ -89,32 +64,35 @@ def read(body: bytes | str, *, default_zone: str = "UTC", charset: str | None = 
 
     Raises InvalidError if it is not a calendar at all.
     """
-    structure = grammar.parse(grammar.decode(body, charset) if isinstance(body, bytes) else grammar.unfold(body))
+    structure = lines.parse(lines.decode(body, charset) if isinstance(body, bytes) else lines.unfold(body))
     if structure is None:
         raise InvalidError("What was read is not an iCalendar text.", code="ICAL.NOT_A_CALENDAR")
-    own_zone = structure.calendar.find("X-WR-TIMEZONE")
-    zone = iana(own_zone.value.strip()) if own_zone else None
-    name = structure.calendar.find("X-WR-CALNAME") or structure.calendar.find("NAME")
-    reader = _Reader(Zones(structure.components, default=zone or default_zone))
-    for component in structure.components:
-        if component.name == "VEVENT":
-            reader.take(component)
+    calendar = structure.calendar
+    zone = iana(calendar.value("X-WR-TIMEZONE")) if calendar.value("X-WR-TIMEZONE") else None
+    reader = _Reader(Zones(calendar, default=lambda: zone or default_zone))
+    for component in calendar.components("VEVENT"):
+        reader.take(component)
     return Calendar(
         units=reader.units(),
         unreadable=tuple(reader.unreadable),
         is_whole=structure.is_whole and all(one.is_known for one in reader.unreadable),
-        name=_line(name.text) if name else "",
+        name=_line(calendar.text("X-WR-CALNAME") or calendar.text("NAME")),
         time_zone=zone,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Item:
-    """A VEVENT that could be read on its own. `place` is its RECURRENCE-ID, to be read on its series' clock."""
+    """A VEVENT that could be read on its own. `periods` are its occurrences that last otherwise, by key."""
 
     event: Event
-    place: Property | None
+    component: Component
+    periods: dict[str, Span]
     revision: tuple[int, str, str]
+
+    @property
+    def is_override(self) -> bool:
+        return self.component.line("RECURRENCE-ID") is not None
 
 
 class _Reader:
@@ -126,230 +104,93 @@ class _Reader:
         self.unreadable: list[Unreadable] = []
 
     def take(self, component: Component) -> None:
-        uid = component.find("UID")
-        identity = _identity(component, uid)
+        identity = _identity(component)
         try:
             if component.is_broken:
                 raise _invalid("has no end")
-            try:
-                properties = component.properties(_WANTED)
-            except ValueError:
-                raise _invalid("has a line that is no property") from None
-            self._items[identity].append(_item(identity, properties, self._zones))
+            if not all(part.name for part in component.parts):
+                raise _invalid("has a line that is no property")
+            self._items[identity].append(_item(identity, component, self._zones))
         except InvalidError as error:
-            place = component.find("RECURRENCE-ID")
-            known = uid is not None and bool(uid.value.strip()) and not component.is_broken
-            suffix = f"_{place.value.strip()[:20]}" if place else ""
+            place = component.value("RECURRENCE-ID")
+            known = bool(component.value("UID")) and not component.is_broken
+            suffix = f"_{place[:20]}" if place else ""
             self.unreadable.append(Unreadable(id=f"{identity}{suffix}", reason=error.message, is_known=known))
 
     def units(self) -> tuple[Unit, ...]:
         return tuple(unit for uid, items in self._items.items() for unit in self._of_one_uid(uid, items))
 
     def _of_one_uid(self, uid: str, items: Sequence[_Item]) -> list[Unit]:
-        masters = [item for item in items if item.place is None]
-        others = [item for item in items if item.place is not None]
+        masters = [item for item in items if not item.is_override]
+        others = [item for item in items if item.is_override]
         if not masters:
             # Whoever was invited to one occurrence has no more than that: an event of its own.
             return [Unit(root=one) for one in self._overrides(uid, others, None).values() if not one.is_cancelled]
         # One UID is one event (RFC 5545, 3.8.4.7): of several the latest revision counts.
         master = max(masters, key=lambda item: item.revision)
-        root = master.event
-        if not root.is_series:
-            return [Unit(root=root)]
-        found = self._overrides(uid, others, root)
-        return [Unit(root=root, overrides=tuple(found[key] for key in sorted(found)))]
+        if not master.event.is_series:
+            return [Unit(root=master.event)]
+        found = values.period_overrides(master.event, master.periods) | self._overrides(uid, others, master.event)
+        return [Unit(root=master.event, overrides=tuple(found[key] for key in sorted(found)))]
 
     def _overrides(self, uid: str, items: Sequence[_Item], root: Event | None) -> dict[str, Event]:
         found: dict[str, Event] = {}
         for item in sorted(items, key=lambda item: item.revision):
+            span = root.span if root else item.event.span
             try:
-                place = _place(item, root, self._zones)
+                if span is None:
+                    raise _invalid("names no occurrence")
+                place = values.override_place(item.component, span, self._zones)
             except InvalidError as error:
                 self.unreadable.append(Unreadable(id=item.event.id, reason=error.message, is_known=True))
                 continue
-            event_id = f"{uid}_{occurrence_key(place)}"
+            key = occurrence_key(place)
             if root is None:
-                found[event_id] = replace(item.event, id=event_id)
+                found[key] = replace(item.event, id=f"{uid}_{key}")
             elif item.event.is_cancelled:
-                found[event_id] = Event(
-                    id=event_id, span=None, status=Status.CANCELLED, series_id=uid, original_start=place
-                )
+                found[key] = values.cancelled(uid, place)
             else:
-                found[event_id] = replace(
-                    item.event, id=event_id, series_id=uid, original_start=place, recurrence=(), marker=None
+                found[key] = replace(
+                    item.event, id=f"{uid}_{key}", series_id=uid, original_start=place, recurrence=(), marker=None
                 )
         return found
 
 
-def _item(uid: str, properties: dict[str, list[Property]], zones: Zones) -> _Item:
-    def first(name: str) -> Property | None:
-        return properties[name][0] if name in properties else None
-
-    def word(name: str) -> str:
-        found = first(name)
-        return found.value.strip().upper() if found else ""
-
-    start = first("DTSTART")
-    if start is None:
-        raise _invalid("has no start")
-    place = first("RECURRENCE-ID")
-    if place is not None and place.parameters.get("RANGE", "").upper() == "THISANDFUTURE":
-        raise _invalid("changes all occurrences from one on (RANGE=THISANDFUTURE), which calendars no longer write")
-    is_series = place is None and bool(properties.keys() & {"RRULE", "RDATE", "EXRULE"})
-    all_day = word("X-MICROSOFT-CDO-ALLDAYEVENT") == "TRUE"
-    try:
-        span = _span(start, first("DTEND"), first("DURATION"), zones, all_day=all_day, is_series=is_series)
-    except OverflowError:
-        raise _invalid("lies in a year that no calendar has") from None
-    status = _STATUSES.get(word("STATUS"), Status.CONFIRMED)
-    lines = _lines(properties, span, zones) if is_series and status is not Status.CANCELLED else ()
-    transparent = Availability.FREE if word("TRANSP") == "TRANSPARENT" else Availability.BUSY
-    marker = first("X-KALENDS-MARKER")
+def _item(uid: str, component: Component, zones: Zones) -> _Item:
+    span = values.span(component, zones)
+    periods: dict[str, Span] = {}
     event = Event(
         id=uid,
         span=span,
-        status=status,
+        status=values.status(component),
         text=Text(
-            title=_line(summary.text) if (summary := first("SUMMARY")) else "",
-            description=description.text[:DESCRIPTION_LENGTH] if (description := first("DESCRIPTION")) else "",
-            location=_line(location.text) if (location := first("LOCATION")) else "",
+            title=_line(component.text("SUMMARY")),
+            description=component.text("DESCRIPTION")[:DESCRIPTION_LENGTH],
+            location=_line(component.text("LOCATION")),
         ),
-        availability=_BUSY_STATUSES.get(word("X-MICROSOFT-CDO-BUSYSTATUS"), transparent),
-        visibility=_VISIBILITIES.get(word("CLASS"), Visibility.DEFAULT),
+        availability=values.availability(component),
+        visibility=values.visibility(component),
         response=Response.NONE,
-        recurrence=lines,
         ical_uid=uid,
-        marker=marker.text.strip() if marker else None,
+        marker=component.text(values.MARKER).strip() or None,
     )
-    sequence = word("SEQUENCE")
-    revision = (int(sequence) if re.fullmatch(r"\d{1,9}", sequence, re.ASCII) else 0, word("LAST-MODIFIED"))
-    return _Item(event=event, place=place, revision=(*revision, word("DTSTAMP")))
+    if values.is_series(component) and not event.is_cancelled:
+        found, periods = values.series(component, span, zones)
+        event = replace(event, recurrence=recurrence.normalise(found, span))
+    elif component.line("RECURRENCE-ID") is not None:
+        values.override_place(component, span, zones)  # what cannot be understood is told with the item
+    sequence = component.value("SEQUENCE")
+    revision = int(sequence) if re.fullmatch(r"\d{1,9}", sequence, re.ASCII) else 0
+    stamps = component.value("LAST-MODIFIED"), component.value("DTSTAMP")
+    return _Item(event=event, component=component, periods=periods, revision=(revision, *stamps))
 
 
-def _span(
-    start: Property, end: Property | None, duration: Property | None, zones: Zones, *, all_day: bool, is_series: bool
-) -> Span:
-    begins, zone = _moment(start, zones)
-    if is_series and isinstance(begins, datetime) and zone.name is None:
-        raise InvalidError(
-            "The series repeats on a clock that no zone of the IANA database keeps.", code="ZONE.UNKNOWN"
-        )
-    if end is not None and end.value.strip():
-        ends = _moment(end, zones)[0]
-    elif duration is not None:
-        ends = _after(begins, _length(duration.value))
-    else:  # RFC 5545, 3.6.1: a date lasts that day, a time no time at all
-        ends = begins
-    if isinstance(begins, datetime) != isinstance(ends, datetime):
-        raise _invalid("starts with a date and ends with a time, or the other way round")
-    if not isinstance(begins, datetime):
-        # Some writers mean the last day itself, or the first one again.
-        return _whole_days(begins, ends)
-    if not isinstance(ends, datetime):
-        raise _invalid("starts with a time and ends with a date")
-    local, local_end = begins.astimezone(zone.clock), ends.astimezone(zone.clock)
-    if all_day and local.time() == local_end.time() == time() and local < local_end:
-        return AllDaySpan(start=local.date(), end=local_end.date())  # as Outlook exports whole days
-    if ends < begins:
-        raise _invalid("ends before it starts")
-    return TimedSpan(start=begins.astimezone(UTC), end=ends.astimezone(UTC), zone=zone.name or "UTC")
-
-
-def _whole_days(first: date, last: date) -> AllDaySpan:
-    if last < first:
-        raise _invalid("ends before it starts")
-    return AllDaySpan(start=first, end=max(last, first + timedelta(days=1)))
-
-
-def _after(begins: Start, length: timedelta) -> Start:
-    if not isinstance(begins, datetime):
-        return begins + timedelta(days=max(1, length.days))
-    # RFC 5545, 3.3.6: days of a duration are days of the wall clock, the rest is exact.
-    days = begins + timedelta(days=length.days)
-    return (days.astimezone(UTC) + (length - timedelta(days=length.days))).astimezone(begins.tzinfo)
-
-
-def _moment(written: Property, zones: Zones) -> tuple[Start, Zone]:
-    """A date, or an aware datetime on the clock it was written for, and that clock."""
-    match = _MOMENT.fullmatch(written.value.strip().upper())
-    if match is None:
-        raise _invalid("has something that should be a date or a time")
-    day, hour, minute, second, is_utc = match.groups()
-    tzid = written.parameters.get("TZID", "")
-    try:
-        on = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date()
-        if on.year not in _YEARS:
-            raise _invalid("lies in a year that no calendar has")
-        if hour is None:
-            return on, zones.default
-        zone = zones.zone(tzid) if tzid else zones.default
-        at = time(int(hour), int(minute), min(int(second or 0), 59))  # 60: a leap second
-    except ValueError:
-        raise _invalid("has a date or time that does not exist") from None
-    if is_utc:
-        return datetime.combine(on, at, UTC), zone if tzid else Zone(name="UTC", clock=UTC)
-    return datetime.combine(on, at, zone.clock), zone
-
-
-def _length(value: str) -> timedelta:
-    match = _DURATION.fullmatch(value.strip().upper())
-    if match is None:
-        raise _invalid("has a duration that cannot be understood")
-    sign, weeks, days, hours, minutes, seconds = match.groups()
-    if sign == "-":
-        raise _invalid("ends before it starts")
-    return timedelta(
-        weeks=int(weeks or 0),
-        days=int(days or 0),
-        hours=int(hours or 0),
-        minutes=int(minutes or 0),
-        seconds=int(seconds or 0),
-    )
-
-
-def _lines(properties: dict[str, list[Property]], span: Span, zones: Zones) -> tuple[str, ...]:
-    """The recurrence in its normal form; a rule that nobody can hold is an InvalidError, for this item."""
-    lines: list[str] = []
-    for name in ("RRULE", "EXRULE", "RDATE", "EXDATE"):
-        for written in properties.get(name, ()):
-            parameters = "".join(f";{key}={written.parameters[key]}" for key in ("VALUE",) if key in written.parameters)
-            if "TZID" in written.parameters and "RULE" not in name:
-                zone = zones.zone(written.parameters["TZID"])
-                if zone.name is None:
-                    raise InvalidError("The series names a clock that no IANA zone keeps.", code="ZONE.UNKNOWN")
-                parameters += f";TZID={zone.name}"
-            if written.value.strip():
-                lines.append(f"{name}{parameters}:{written.value.strip().rstrip(',')}")
-    return recurrence.normalise(lines, span)
-
-
-def _place(item: _Item, root: Event | None, zones: Zones) -> Start:
-    """The original start that RECURRENCE-ID names, as its series has it: a date in an all-day series, else UTC."""
-    written = item.place
-    if written is None:
-        raise _invalid("names no occurrence")
-    place, _ = _moment(written, zones)
-    span = root.span if root else item.event.span
-    if isinstance(span, AllDaySpan):
-        return place.date() if isinstance(place, datetime) else place
-    if not isinstance(place, datetime):
-        # Some writers name the day of a timed occurrence: its time is the series'.
-        if span is None:
-            raise _invalid("names no occurrence")
-        local = span.local_start()
-        return datetime.combine(place, local.time(), local.tzinfo).astimezone(UTC)
-    is_floating = "TZID" not in written.parameters and not written.value.strip().upper().endswith("Z")
-    if is_floating and isinstance(span, TimedSpan):
-        place = place.replace(tzinfo=span.local_start().tzinfo)
-    return place.astimezone(UTC)
-
-
-def _identity(component: Component, uid: Property | None) -> str:
-    text = uid.text.strip() if uid else ""
+def _identity(component: Component) -> str:
+    text = component.text("UID").strip()
     if not text:
         # RFC 5545 wants one. Without it, an item is what it says; what its writer stamps anew each time set aside.
-        content = "\n".join(line for line in component.lines if not line.upper().startswith(_VOLATILE))
-        return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+        own = [str(part) for part in component.parts if isinstance(part, lines.Line) and part.name not in _VOLATILE]
+        return f"sha256:{hashlib.sha256('\n'.join(own).encode()).hexdigest()}"
     return text if len(text.encode()) <= ID_LENGTH else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
@@ -358,4 +199,4 @@ def _line(text: str) -> str:
 
 
 def _invalid(what: str) -> InvalidError:
-    return InvalidError(f"The event {what}.", code="ICAL.INVALID")
+    return InvalidError(f"The event {what}.", code="EVENT.MALFORMED")

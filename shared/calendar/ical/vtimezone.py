@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shared.calendar import rules, zones
+from shared.calendar.ical.lines import Component, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,13 +37,14 @@ class _Change:
 
 
 @lru_cache(maxsize=256)
-def lines(zone_name: str, *, first: int, last: int) -> tuple[str, ...]:
-    """The component, unfolded, good from the year `first` to `last` (and beyond, where the zone has yearly rules)."""
+def component(zone_name: str, *, first: int, last: int) -> Component:
+    """The component, good from the year `first` to `last` (and beyond, where the zone has yearly rules). It is shared:
+    leave it as it is."""
     zone = zones.zone(zone_name)
     first -= 1  # what holds when the first year begins, began in the year before
     changes = list(_changes(zone, first, last))
     yearly = _yearly(changes)
-    observances = [line for group in (yearly or [[one] for one in changes]) for line in _observance(group)]
+    observances = [_observance(group) for group in (yearly or [[one] for one in changes])]
     if not yearly:
         begins = datetime(first, 1, 1, tzinfo=UTC).astimezone(zone)
         offset = begins.utcoffset() or timedelta()
@@ -53,8 +55,9 @@ def lines(zone_name: str, *, first: int, last: int) -> tuple[str, ...]:
             name=begins.tzname() or zone_name,
             is_summer=bool(begins.dst()),
         )
-        observances = [*_observance([standing]), *observances]
-    return "BEGIN:VTIMEZONE", f"TZID:{zone_name}", f"X-LIC-LOCATION:{zone_name}", *observances, "END:VTIMEZONE"
+        observances = [_observance([standing]), *observances]
+    names = [Line("TZID", "", zone_name), Line("X-LIC-LOCATION", "", zone_name)]
+    return Component("VTIMEZONE", [*names, *observances])
 
 
 def _changes(zone: ZoneInfo, first: int, last: int) -> Iterator[_Change]:
@@ -105,19 +108,19 @@ def _pattern(group: Iterable[_Change]) -> str:
     return ""
 
 
-def _observance(group: Sequence[_Change]) -> list[str]:
+def _observance(group: Sequence[_Change]) -> Component:
     first = group[0]
-    kind = "DAYLIGHT" if first.is_summer else "STANDARD"
-    rule = [f"RRULE:FREQ=YEARLY;BYMONTH={first.at.month};BYDAY={_pattern(group)}"] if len(group) > 1 else []
-    return [
-        f"BEGIN:{kind}",
-        f"DTSTART:{first.at:%Y%m%dT%H%M%S}",
-        *rule,
-        f"TZNAME:{first.name}",
-        f"TZOFFSETFROM:{_offset(first.before)}",
-        f"TZOFFSETTO:{_offset(first.after)}",
-        f"END:{kind}",
-    ]
+    yearly = f"FREQ=YEARLY;BYMONTH={first.at.month};BYDAY={_pattern(group)}"
+    return Component(
+        "DAYLIGHT" if first.is_summer else "STANDARD",
+        [
+            Line("DTSTART", "", f"{first.at:%Y%m%dT%H%M%S}"),
+            *([Line("RRULE", "", yearly)] if len(group) > 1 else []),
+            Line("TZNAME", "", first.name),
+            Line("TZOFFSETFROM", "", _offset(first.before)),
+            Line("TZOFFSETTO", "", _offset(first.after)),
+        ],
+    )
 
 
 def _offset(offset: timedelta) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from shared.calendar import recurrence, zones
 from shared.calendar.event import Availability, Status
 from shared.calendar.ical import vtimezone
+from shared.calendar.ical.lines import Component, Line, split, text_line
+from shared.calendar.ical.values import BUSY_STATUSES
 from shared.calendar.span import AllDaySpan, TimedSpan, parse_occurrence_key
 
 if TYPE_CHECKING:
@@ -22,19 +24,10 @@ if TYPE_CHECKING:
     from shared.calendar.span import Span, Start
 
 PRODID = "-//Kalends//Kalends//EN"
-OCTETS = 75
-"""RFC 5545, 3.1: a longer line is folded."""
 YEARS_AHEAD = 10
 """So far a VTIMEZONE tells the changes of a zone that has no yearly rule for them."""
 
 _UTC = ("UTC", "Etc/UTC")
-_BUSY_STATUSES = {
-    Availability.FREE: "FREE",
-    Availability.TENTATIVE: "TENTATIVE",
-    Availability.BUSY: "BUSY",
-    Availability.OUT_OF_OFFICE: "OOF",
-    Availability.WORKING_ELSEWHERE: "WORKINGELSEWHERE",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,29 +46,31 @@ def calendar(entries: Iterable[Entry], *, name: str, refresh: timedelta, year: i
     clocks = sorted({zone for entry in ordered if (zone := _series_zone(entry.mirror)) is not None})
     minutes = max(1, refresh // timedelta(minutes=1))
     earliest = min((entry.mirror.root.span.starts_at().year for entry in ordered), default=year)
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        f"PRODID:{PRODID}",
-        "CALSCALE:GREGORIAN",
-        "METHOD:PUBLISH",
-        f"NAME:{_escape(name)}",
-        f"X-WR-CALNAME:{_escape(name)}",
-        f"REFRESH-INTERVAL;VALUE=DURATION:PT{minutes}M",
-        f"X-PUBLISHED-TTL:PT{minutes}M",
-        *(
-            line
-            for zone in clocks
-            for line in vtimezone.lines(zone, first=max(1970, min(earliest, year) - 1), last=year + YEARS_AHEAD)
-        ),
-        *(line for entry in ordered for line in events(entry)),
-        "END:VCALENDAR",
-    ]
-    return "".join(f"{_fold(line)}\r\n" for line in lines).encode()
+    whole = Component(
+        "VCALENDAR",
+        [
+            Line("VERSION", "", "2.0"),
+            Line("PRODID", "", PRODID),
+            Line("CALSCALE", "", "GREGORIAN"),
+            Line("METHOD", "", "PUBLISH"),
+            text_line("NAME", name),
+            text_line("X-WR-CALNAME", name),
+            Line("REFRESH-INTERVAL", ";VALUE=DURATION", f"PT{minutes}M"),
+            Line("X-PUBLISHED-TTL", "", f"PT{minutes}M"),
+            *(definition(zone, earliest=earliest, year=year) for zone in clocks),
+            *(event for entry in ordered for event in events(entry)),
+        ],
+    )
+    return str(whole).encode()
 
 
-def events(entry: Entry) -> list[str]:
-    """The VEVENTs of one event or series, unfolded."""
+def definition(zone: str, *, earliest: int, year: int) -> Component:
+    """The VTIMEZONE for what begins in the year `earliest` or later; `year` is the current one."""
+    return vtimezone.component(zone, first=max(1970, min(earliest, year) - 1), last=year + YEARS_AHEAD)
+
+
+def events(entry: Entry) -> list[Component]:
+    """The VEVENTs of one event or series."""
     root = entry.mirror.root
     zone = _series_zone(entry.mirror)
     recurring = list(root.recurrence)
@@ -84,37 +79,53 @@ def events(entry: Entry) -> list[str]:
         kept = recurrence.parse(recurring, root.span)
         kept = replace(kept, excluded=kept.excluded | frozenset(gone))
         recurring = list(kept.lines(root.span.zone if isinstance(root.span, TimedSpan) else None))
-    lines = _event(entry, root, zone=zone, extra=recurring)
+    found = [_event(entry, root, zone=zone, extra=[split(line) for line in recurring])]
     for key, one in entry.mirror.overrides.items():
         if one is not None:
-            place = _start("RECURRENCE-ID", parse_occurrence_key(key), zone)
-            lines += _event(entry, one, zone=zone, extra=[place])
-    return lines
+            place = time_line("RECURRENCE-ID", parse_occurrence_key(key), zone)
+            found.append(_event(entry, one, zone=zone, extra=[place]))
+    return found
 
 
-def _event(entry: Entry, one: Appearance, *, zone: str | None, extra: Sequence[str]) -> list[str]:
-    lines = [
-        "BEGIN:VEVENT",
-        f"UID:{_escape(entry.uid)}",
-        f"DTSTAMP:{_utc(entry.stamped_at)}",
-        *_times(one.span, zone),
-        *extra,
-        f"SUMMARY:{_escape(one.text.title)}",
-    ]
-    if one.text.description:
-        # A reader that shows no HTML still shows something: tags and all, as Google's own exports have it.
-        lines.append(f"DESCRIPTION:{_escape(one.text.description)}")
-        if one.text.is_html:
-            lines.append(f"X-ALT-DESC;FMTTYPE=text/html:{_escape(one.text.description)}")
-    if one.text.location:
-        lines.append(f"LOCATION:{_escape(one.text.location)}")
-    lines += [
-        f"STATUS:{'TENTATIVE' if one.status is Status.TENTATIVE else 'CONFIRMED'}",
-        f"TRANSP:{'TRANSPARENT' if one.availability is Availability.FREE else 'OPAQUE'}",
-        f"X-MICROSOFT-CDO-BUSYSTATUS:{_BUSY_STATUSES[one.availability]}",
-        "END:VEVENT",
-    ]
-    return lines
+def time_line(name: str, at: Start, zone: str | None, *, keeps_zone: bool = False) -> Line:
+    """A date, or a time on the clock of `zone` (None: UTC); the second pass of an hour that comes twice, which a wall
+    clock cannot say (RFC 5545, 3.3.5), in UTC unless it `keeps_zone`."""
+    if not isinstance(at, datetime):
+        return Line(name, ";VALUE=DATE", f"{at.year:04}{at:%m%d}")
+    if zone is None or zone in _UTC:
+        return Line(name, "", utc(at))
+    local = at.astimezone(zones.zone(zone))
+    if local.fold and not keeps_zone:
+        return Line(name, "", utc(at))
+    return Line(name, f";TZID={zone}", f"{local.year:04}{local:%m%dT%H%M%S}")
+
+
+def utc(moment: datetime) -> str:
+    """A time in UTC."""
+    moment = moment.astimezone(UTC)
+    return f"{moment.year:04}{moment:%m%dT%H%M%SZ}"
+
+
+def _event(entry: Entry, one: Appearance, *, zone: str | None, extra: Sequence[Line]) -> Component:
+    # A reader that shows no HTML still shows something: tags and all, as Google's own exports have it.
+    description = [text_line("DESCRIPTION", one.text.description)] if one.text.description else []
+    if one.text.description and one.text.is_html:
+        description.append(text_line("X-ALT-DESC", one.text.description, ";FMTTYPE=text/html"))
+    return Component(
+        "VEVENT",
+        [
+            text_line("UID", entry.uid),
+            Line("DTSTAMP", "", utc(entry.stamped_at)),
+            *_times(one.span, zone),
+            *extra,
+            text_line("SUMMARY", one.text.title),
+            *description,
+            *([text_line("LOCATION", one.text.location)] if one.text.location else []),
+            Line("STATUS", "", "TENTATIVE" if one.status is Status.TENTATIVE else "CONFIRMED"),
+            Line("TRANSP", "", "TRANSPARENT" if one.availability is Availability.FREE else "OPAQUE"),
+            Line("X-MICROSOFT-CDO-BUSYSTATUS", "", BUSY_STATUSES[one.availability]),
+        ],
+    )
 
 
 def _series_zone(mirror: Mirror) -> str | None:
@@ -125,45 +136,7 @@ def _series_zone(mirror: Mirror) -> str | None:
     return root.span.zone
 
 
-def _times(span: Span, zone: str | None) -> list[str]:
+def _times(span: Span, zone: str | None) -> list[Line]:
     if isinstance(span, AllDaySpan):
-        return [_start("DTSTART", span.start, None), _start("DTEND", span.end, None)]
-    return [_start("DTSTART", span.starts_at(), zone), _start("DTEND", span.ends_at(), zone)]
-
-
-def _start(name: str, at: Start, zone: str | None) -> str:
-    if not isinstance(at, datetime):
-        return f"{name};VALUE=DATE:{at.year:04}{at:%m%d}"
-    if zone is None:
-        return f"{name}:{_utc(at)}"
-    local = at.astimezone(zones.zone(zone))
-    # The second pass of an hour that comes twice cannot be said on the wall clock (RFC 5545, 3.3.5).
-    return f"{name}:{_utc(at)}" if local.fold else f"{name};TZID={zone}:{local.year:04}{local:%m%dT%H%M%S}"
-
-
-def _utc(moment: datetime) -> str:
-    moment = moment.astimezone(UTC)
-    return f"{moment.year:04}{moment:%m%dT%H%M%SZ}"
-
-
-def _escape(text: str) -> str:
-    """RFC 5545, 3.3.11. Control characters have no place in a text."""
-    escaped = text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
-    escaped = escaped.replace("\r\n", "\\n").replace("\r", "\\n").replace("\n", "\\n")
-    return "".join(character for character in escaped if character >= " " or character == "\t")
-
-
-def _fold(line: str) -> str:
-    """RFC 5545, 3.1: at most 75 octets a line, never inside a character."""
-    if len(line) * 4 <= OCTETS or len(line.encode()) <= OCTETS:
-        return line
-    parts: list[str] = []
-    part, size = "", 0
-    for character in line:
-        octets = len(character.encode())
-        if size + octets > (OCTETS if not parts else OCTETS - 1):
-            parts.append(part)
-            part, size = "", 0
-        part += character
-        size += octets
-    return "\r\n ".join([*parts, part])
+        return [time_line("DTSTART", span.start, None), time_line("DTEND", span.end, None)]
+    return [time_line("DTSTART", span.starts_at(), zone), time_line("DTEND", span.ends_at(), zone)]

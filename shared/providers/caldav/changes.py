@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape  # only writes XML
 
+from shared.calendar.ical import lines
 from shared.core.errors import CursorExpiredError, InvalidError
-from shared.providers.caldav import dav, errors, lines, reading
+from shared.providers.caldav import dav, errors, reading
 from shared.providers.caldav.dav import CALDAV, DAV, PREFIXES, SERVER
 from shared.providers.port import Page, Removed, Skipped, Upserted
 
@@ -120,7 +121,7 @@ class Reader:
         for first in range(0, len(names), MULTIGET):
             for name, etag, text in self._multiget(names[first : first + MULTIGET]):
                 try:
-                    unit = reading.unit(lines.parse(text), event_id=name, etag=etag, context=self.context)
+                    unit = reading.unit(lines.require(text), event_id=name, etag=etag, context=self.context)
                 except InvalidError as error:
                     skipped.append(Skipped(event_id=name, reason=error.message))
                     continue

@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from shared.calendar.ical import lines
 from shared.core.errors import InvalidError
-from shared.providers.caldav import changes, discovery, errors, lines, reading, writes
+from shared.providers.caldav import changes, discovery, errors, reading, writes
 from shared.providers.caldav.changes import Reader
 from shared.providers.caldav.dav import CALDAV, DAV, Dav
 from shared.providers.caldav.reading import Context
@@ -72,7 +73,7 @@ class CalDavCalendar:
         if found is None:
             self._require_calendar(calendar_id)
             return None
-        calendar = lines.parse(changes.text_of(found))
+        calendar = lines.require(changes.text_of(found))
         return reading.unit(
             calendar, event_id=event_id, etag=found.headers.get("etag"), context=self._context(calendar_id)
         )

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
+from shared.calendar.ical import lines
+from shared.calendar.ical.time_zones import Zones
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError, NotFoundError, TransientError
-from shared.providers.caldav import lines, timezones
 from shared.providers.caldav.dav import APPLE, CALDAV, DAV, SERVER, canonical
 from shared.providers.port import RemoteCalendar
 
@@ -81,11 +82,12 @@ def zone_of(response: Response) -> str | None:
     if not text:
         return None
     try:
-        calendar = lines.parse(text)
+        calendar = lines.require(text)
     except InvalidError:
         return None
     tzid = next((one.value("TZID") for one in calendar.components("VTIMEZONE")), "")
-    return timezones.of(tzid, calendar, year=2026) if tzid else None
+    found = Zones(calendar, default=lambda: "UTC").find(tzid) if tzid else None
+    return None if found is None else found.name
 
 
 def _look(dav: Dav, url: str) -> Found | None:

@@ -12,10 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from shared.calendar.ical import lines
 from shared.calendar.span import occurrence_key
 from shared.core import clock
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError, ReauthRequiredError
-from shared.providers.caldav import changes, dav, errors, lines, reading, writing
+from shared.providers.caldav import changes, dav, errors, reading, writing
 from shared.providers.caldav.dav import AT_ONCE, PREFIXES
 from shared.providers.patience import WRITING_SECONDS, Patience
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.calendar.event import Unit
+    from shared.calendar.ical.lines import Component
     from shared.providers.caldav.dav import Answer, Dav
-    from shared.providers.caldav.lines import Component
     from shared.providers.caldav.reading import Context
     from shared.providers.port import Write
 
@@ -145,7 +146,7 @@ class _Writer:
                 found = changes.get(self._dav, self._calendar_id, name)
                 if found is None:
                     return gone
-                self._require_ours(name, lines.parse(changes.text_of(found)), write.marker)
+                self._require_ours(name, lines.require(changes.text_of(found)), write.marker)
                 etag = found.headers.get("etag")
             answer = self._dav.send(
                 "DELETE",
@@ -205,7 +206,7 @@ class _Writer:
             known = found.headers.get("etag")
             if etag is not None and known != etag:
                 raise PreconditionFailedError(f"Event {name} changed meanwhile: read it again.")
-            calendar = lines.parse(changes.text_of(found))
+            calendar = lines.require(changes.text_of(found))
             _require_no_guests(name, calendar)
             before = str(calendar)
             change(calendar)
@@ -236,7 +237,7 @@ class _Writer:
         found = changes.get(self._dav, self._calendar_id, name)
         if found is None:
             raise errors.unreadable(f"event {name}, which was just written")
-        return self._unit(name, lines.parse(changes.text_of(found)), found.headers.get("etag"))
+        return self._unit(name, lines.require(changes.text_of(found)), found.headers.get("etag"))
 
     def _unit(self, name: str, calendar: Component, etag: str | None) -> Unit:
         unit = reading.unit(calendar, event_id=name, etag=etag, context=self._context)

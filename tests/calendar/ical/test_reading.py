@@ -179,6 +179,17 @@ def test_a_series_has_its_overrides_whatever_comes_first() -> None:
     assert keys(series) == ["20260302T080000Z", "20260309T080000Z", "20260318T080000Z", "20260330T070000Z"]
 
 
+def test_an_added_period_lasts_as_it_says() -> None:
+    series = unit(
+        reading.read(
+            calendar("UID:s\nDTSTART:20260301T090000Z\nDURATION:PT1H\nRDATE;VALUE=PERIOD:20260305T080000Z/PT3H")
+        )
+    )
+
+    assert keys(series) == ["20260301T090000Z", "20260305T080000Z"]
+    assert [one.span.ends_at().hour for one in recurrence.occurrences(series, YEAR)] == [10, 11]
+
+
 def test_a_series_keeps_its_local_time_when_clocks_change() -> None:
     text = calendar(
         "UID:s\nDTSTART;TZID=Customized Time Zone:20260302T090000\nDURATION:PT1H\nRRULE:FREQ=MONTHLY;COUNT=3",
@@ -273,7 +284,7 @@ def test_a_uid_longer_than_an_index_holds_is_known_by_its_hash() -> None:
         "DTSTART:20260301T090000Z\nRRULE:FREQ=DAILY;COUNT=2;UNTIL=20270101T000000Z",
         "DTSTART:20260301T090000Z\nRRULE:FREQ=DAILY;BYSETPOS=0",
         "DTSTART:20260301T090000Z\nEXRULE:FREQ=DAILY",
-        "DTSTART:20260301T090000Z\nRDATE;VALUE=PERIOD:20260301T090000Z/PT1H",
+        "DTSTART:20260301T090000Z\nRDATE;VALUE=PERIOD:20260301T090000Z/secret",
         "RECURRENCE-ID;RANGE=THISANDFUTURE:20260301T090000Z\nDTSTART:20260301T090000Z",
         "DTSTART:20260301T090000Z\nthis secret is no property",
     ],

@@ -4,9 +4,10 @@ import pytest
 
 from shared.calendar import recurrence
 from shared.calendar.event import Availability, Response, Status, Unit, Visibility
+from shared.calendar.ical import lines
 from shared.calendar.span import AllDaySpan, TimedSpan, occurrence_key
 from shared.core.errors import InvalidError
-from shared.providers.caldav import lines, reading
+from shared.providers.caldav import reading
 from shared.providers.caldav.reading import Context
 from tests.providers.replica import WINDOW, happenings
 
@@ -37,7 +38,7 @@ def resource(*events: str, zone: str = "") -> str:
 
 def read(*events: str, zone: str = "") -> Unit:
     """What is read of it."""
-    unit = reading.unit(lines.parse(resource(*events, zone=zone)), event_id="e.ics", etag='"1"', context=CONTEXT)
+    unit = reading.unit(lines.require(resource(*events, zone=zone)), event_id="e.ics", etag='"1"', context=CONTEXT)
     assert unit is not None
     return unit
 
@@ -177,4 +178,4 @@ def test_the_persons_own_answer_counts_and_nobody_elses(answer: str, response: R
 def test_a_task_is_no_event() -> None:
     text = "BEGIN:VCALENDAR\nBEGIN:VTODO\nUID:t\nEND:VTODO\nEND:VCALENDAR"
 
-    assert reading.unit(lines.parse(text), event_id="t.ics", etag=None, context=CONTEXT) is None
+    assert reading.unit(lines.require(text), event_id="t.ics", etag=None, context=CONTEXT) is None

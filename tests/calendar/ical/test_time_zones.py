@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from dateutil import tz
 
-from shared.providers.caldav import lines, timezones
+from shared.calendar.ical import lines, vtimezone
+from shared.calendar.ical.time_zones import Zones
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,8 @@ from shared.providers.caldav import lines, timezones
     ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Asia/Kolkata", "America/Nuuk", "Asia/Jerusalem"],
 )
 def test_a_vtimezone_has_the_offsets_of_its_zone(zone: str) -> None:
-    definition = timezones.vtimezone(zone)
+    definition = vtimezone.component(zone, first=2027, last=2030)
+    definition = lines.Component("VTIMEZONE", [one for one in definition.parts if one.name != "X-LIC-LOCATION"])
     clock = tz.tzical(StringIO(str(definition))).get()
 
     moments = [datetime(2027, 1, 1, tzinfo=UTC) + timedelta(hours=7 * number) for number in range(1250)]
@@ -28,14 +30,19 @@ def test_a_vtimezone_has_the_offsets_of_its_zone(zone: str) -> None:
     assert differing == []
 
 
-def test_utc_needs_no_definition() -> None:
-    assert timezones.vtimezone("UTC") is None
-
-
 def test_a_definition_made_to_cost_time_is_not_followed() -> None:
-    calendar = lines.parse(
+    calendar = lines.require(
         "BEGIN:VCALENDAR\nBEGIN:VTIMEZONE\nTZID:X\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:+0100\n"
         "TZOFFSETTO:+0200\nRRULE:FREQ=SECONDLY\nEND:STANDARD\nEND:VTIMEZONE\nEND:VCALENDAR"
     )
 
-    assert timezones.of("X", calendar, year=2026) is None
+    assert Zones(calendar, default=lambda: "UTC").find("X") is None
+
+
+def test_nobody_is_asked_for_the_clock_of_floating_times_unless_there_are_some() -> None:
+    def asked() -> str:
+        raise AssertionError
+
+    zones = Zones(lines.require("BEGIN:VCALENDAR\nEND:VCALENDAR"), default=asked)
+
+    assert zones.zone("Europe/Berlin").name == "Europe/Berlin"
