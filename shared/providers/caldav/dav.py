@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DAV, CALDAV = "DAV:", "urn:ietf:params:xml:ns:caldav"
 SERVER, APPLE = "http://calendarserver.org/ns/", "http://apple.com/ns/ical/"
 PREFIXES = f'xmlns:D="{DAV}" xmlns:C="{CALDAV}" xmlns:S="{SERVER}" xmlns:A="{APPLE}"'
-LIMITS = Limits(size=64_000_000, seconds=30.0)
+LIMITS = Limits(size=64_000_000, seconds=20.0)
 """Of one request: a listing of 100,000 events, or a hundred events of half a megabyte each."""
 MAX_REDIRECTS = 5
 AT_ONCE = 8
