@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from functions.http import Response
+from shared import providers
 from shared.calendar.span import AllDaySpan
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-PROVIDERS = {"google": "Google", "microsoft": "Microsoft", "caldav": "CalDAV", "ics": "Feed"}
 
 
 def page(
@@ -90,7 +90,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"ago": ago, "span": span_in_words, "moment": moment, "counted": counted}
-    made.globals |= {"asset": _address, "providers": PROVIDERS}
+    made.globals |= {"asset": _address, "providers": providers.NAMES}
     return made
 
 

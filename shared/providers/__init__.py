@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.providers.port import Authorizer, CalendarProvider, Turns
 
 type ProviderName = Literal["google", "microsoft", "caldav", "ics"]
+NAMES: dict[ProviderName, str] = {"google": "Google", "microsoft": "Microsoft", "caldav": "CalDAV", "ics": "Feed"}
 WITH_OAUTH: tuple[ProviderName, ...] = ("google", "microsoft")
 """Whose accounts are connected by consent; CalDAV's by an app password, feeds (`ics`) by their address."""
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from functions.portal import rendering
 from functions.portal.forms import LinkForm, back
+from shared import providers
 from shared.calendar.mask import Mask
 from shared.calendar.mirror import Privacy
 from shared.connections import calendars, store
@@ -133,7 +134,7 @@ def _page(
 
 
 def _name(account: store.Connection) -> str:
-    return f"{rendering.PROVIDERS[account.provider]} · {account.email}"
+    return f"{providers.NAMES[account.provider]} · {account.email}"
 
 
 def _chosen(form: LinkForm) -> tuple[UUID, UUID]:
