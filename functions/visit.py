@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.connections import app_passwords, feed_addresses
+from shared.control import gates
 from shared.identity import principal as identity
 from shared.identity import sessions
 from shared.sync.requests import By
@@ -13,9 +15,12 @@ from shared.sync.requests import By
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from uuid import UUID
 
     from functions.http import Request
+    from shared.connections.store import Connection as Account
     from shared.identity.principal import Principal
+    from shared.providers import AppPassword
     from shared.store.database import Connection
     from shared.sync.context import Engine
     from shared.wiring import App
@@ -67,3 +72,35 @@ class Visit:
         token = self.session_token
         if token:
             sessions.check_csrf(self.application.session_secrets(), token, given)
+
+    def connect_app_password(self, login: AppPassword) -> Account:
+        """Connect an account without OAuth. Raises ForbiddenError while connecting is switched off, and what
+        `app_passwords.connect` does."""
+        application = self._where_connecting_is_allowed()
+        return app_passwords.connect(
+            application.database,
+            user_id=self.principal.user_id,
+            login=login,
+            log_in=application.log_in,
+            keyring=application.keyring(),
+            now=self.now,
+        )
+
+    def connect_feed(self, address: str, *, connection_id: UUID | None = None) -> Account:
+        """Subscribe to a feed, or give one its new address. Raises ForbiddenError while connecting is switched off, and
+        what `feed_addresses.connect` does."""
+        application = self._where_connecting_is_allowed()
+        return feed_addresses.connect(
+            application.database,
+            user_id=self.principal.user_id,
+            address=address,
+            subscribe=application.subscribe,
+            keyring=application.keyring(),
+            now=self.now,
+            connection_id=connection_id,
+        )
+
+    def _where_connecting_is_allowed(self) -> App:
+        with self.application.database.everyone() as conn:
+            gates.may(conn, gates.Operation.OAUTH, settings_flags=self.application.flags)
+        return self.application

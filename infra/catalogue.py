@@ -101,6 +101,7 @@ _OPS: Needs = (*_WEB, *_ROTATE, "database_operator")
 
 _API = ("ANY /api/{proxy+}", "GET /openapi.json")
 _CALLBACKS = ("GET /oauth/{provider}/callback", "GET /auth/google/callback", "GET /auth/microsoft/callback")
+_FEEDS = ("GET /feeds/{token}", "HEAD /feeds/{token}")
 _HEALTH = ("GET /healthz", "GET /readyz", "GET /health")
 _MINUTE = Schedule("rate(1 minute)")
 _TEN_MINUTES = Schedule("rate(10 minutes)", retries=1)
@@ -115,6 +116,7 @@ CATALOGUE: tuple[Function, ...] = (
     Function("functions.oauth.callback.handler", Http(_CALLBACKS), _CONNECT, memory=512),
     Function("functions.webhooks.google.handler", Http(("POST /webhooks/google",)), _HOOK, timeout=10),
     Function("functions.webhooks.microsoft.handler", Http(("POST /webhooks/microsoft",)), _HOOK, timeout=10),
+    Function("functions.feeds.read.handler", Http(_FEEDS), ("database", "key_ring"), memory=512),
     Function("functions.health.healthz.handler", Http(_HEALTH), ("database", "key_ring"), timeout=10),
     Function("functions.workers.pull.handler", Queue("pull", batch=5), _SYNC, memory=512, timeout=60),
     Function("functions.workers.push.handler", Queue("push"), _SYNC, memory=512, timeout=60),

@@ -14,11 +14,12 @@ GRANT SELECT, INSERT, UPDATE ON oauth_apps TO kalends_runtime, kalends_operator;
 CREATE TABLE external_calendar_connections (
   id                       uuid PRIMARY KEY DEFAULT uuidv7(),
   provider_id              uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
-  provider                 text NOT NULL CHECK (provider IN ('google', 'microsoft')),
+  provider                 text NOT NULL CHECK (provider IN ('google', 'microsoft', 'caldav', 'ics')),
   provider_user_id         text NOT NULL,
   provider_calendar_id     text,
   provider_email           text NOT NULL,
-  oauth_app_id             uuid NOT NULL REFERENCES oauth_apps,
+  oauth_app_id             uuid REFERENCES oauth_apps,
+  server_address           text,
   status                   text NOT NULL DEFAULT 'pending'
                            CHECK (status IN ('pending', 'active', 'error', 'needs_reauth', 'disabled', 'disconnected')),
   data_key_enc             bytea,
@@ -46,10 +47,13 @@ CREATE TABLE external_calendar_connections (
   version                  integer NOT NULL DEFAULT 1,
   created_at               timestamptz NOT NULL DEFAULT now(),
   updated_at               timestamptz NOT NULL DEFAULT now(),
-  UNIQUE (provider_id, provider, provider_user_id)
+  UNIQUE (provider_id, provider, provider_user_id),
+  CHECK ((provider IN ('google', 'microsoft')) = (oauth_app_id IS NOT NULL)),
+  CHECK (provider <> 'caldav' OR server_address IS NOT NULL)
 );
 COMMENT ON TABLE external_calendar_connections IS
   'One account at one provider. provider_id is the person. sync_cursor and sync_needed sum up its calendars; setting sync_cursor to NULL resets them all.';
+COMMENT ON COLUMN external_calendar_connections.server_address IS 'Where accounts without OAuth live; their user name and app password are sealed in access_token_enc.';
 COMMENT ON COLUMN external_calendar_connections.grant_ends_at IS 'When the refresh token ends, if the provider said so: seven days after granted_at means Google''s Testing mode.';
 COMMENT ON COLUMN external_calendar_connections.last_error IS 'JSON: {"code", "message", ...}; no secrets, no event text.';
 CREATE INDEX external_calendar_connections_token_expiry ON external_calendar_connections (token_expiry)
@@ -138,13 +142,13 @@ CREATE TRIGGER roll_up AFTER INSERT OR UPDATE OF requested, done, sync_token ON 
   FOR EACH ROW EXECUTE FUNCTION roll_up_sync_state();
 
 -- Runbook 004, "Reset sync state": an operator sets sync_cursor to NULL and every calendar is read in full, once.
--- A look is asked for only at calendars in a link: nobody reads the others, and sync_needed would stay set for ever.
+-- A look is asked for only at calendars in use: nobody reads the others, and sync_needed would stay set for ever.
 CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE calendar_sync_state s
      SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
          generation = generation + 1, requested = requested + CASE WHEN EXISTS (
-           SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id)) THEN 1 ELSE 0 END,
+           SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id) THEN 1 ELSE 0 END,
          sync_errors = 0, last_error = NULL, pull_queued_at = NULL
    WHERE connection_id = NEW.id;
   RETURN NULL;

@@ -187,6 +187,12 @@ CREATE INDEX event_mappings_mirror ON event_mappings (target_calendar_id, mirror
 CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source_event_id);
 CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;
 SELECT protect_tenant_table('event_mappings', 'user_id');
+-- When it may be tried, whoever asks says: next_attempt_at.
+CREATE VIEW mirrors_due WITH (security_invoker = true) AS
+  SELECT m.id, m.target_calendar_id, m.lane, m.next_attempt_at
+    FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
+   WHERE m.waits;
+GRANT SELECT ON mirrors_due TO kalends_runtime, kalends_operator;
 
 CREATE TABLE source_declines (
   id          uuid PRIMARY KEY DEFAULT uuidv7(),

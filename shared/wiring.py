@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from shared.connections.apps import ClientSecrets, OAuthApp
     from shared.connections.store import Connection
     from shared.core.config import Settings
-    from shared.crypto.keyring import KeyRing
+    from shared.crypto.keyring import DataKey, KeyRing
     from shared.operations.rotation import Rotation
-    from shared.providers import Endpoints
+    from shared.providers import AppPassword, Endpoints
     from shared.providers.port import Authorizer, CalendarProvider, Turns
+    from shared.store.database import Connection as DatabaseConnection
     from shared.sync.context import Engine
 
 
@@ -67,6 +68,12 @@ class App:
         from shared.crypto.keyring import KeyRing
 
         return KeyRing.parse(self.secrets.get(self.settings.key_ring_secret_id))
+
+    def data_key(self, conn: DatabaseConnection, connection_id: UUID) -> DataKey:
+        """The key that seals a connection's tokens and event texts. Raises NotFoundError, ConflictError."""
+        from shared.connections import store
+
+        return store.data_key(store.get(conn, connection_id), self.keyring())
 
     def session_secrets(self) -> list[bytes]:
         """What signs CSRF tokens and hashes sign-in subjects: the current secret, then the previous one."""
@@ -118,6 +125,7 @@ class App:
             google_revoke=settings.google_revoke_url,
             microsoft_graph=settings.microsoft_graph_endpoint,
             microsoft_authority=settings.microsoft_authority,
+            allowed_hosts=settings.allowed_hosts,
         )
 
     @cached_property
@@ -127,7 +135,6 @@ class App:
 
     def engine(self) -> Engine:
         """What the sync engine works with."""
-        from shared.connections import tokens
         from shared.sync.context import Engine, Lanes
 
         return Engine(
@@ -135,9 +142,7 @@ class App:
             lanes=Lanes(pull=self.pull_queue, push=self.push_queue, backfill=self.backfill_queue),
             flags=self.flags,
             open_provider=self.provider,
-            data_key=lambda conn, connection_id: tokens.data_key(
-                conn, connection_id=connection_id, keyring=self.keyring()
-            ),
+            data_key=self.data_key,
             webhook_secrets=self.webhook_secrets,
             webhook_address=self.settings.webhook_address,
             holder=f"{socket.gethostname()}:{os.getpid()}",
@@ -155,14 +160,31 @@ class App:
         """The account behind an access token."""
         return providers.connect(provider, access_token=access_token, endpoints=self.endpoints)
 
+    def subscribe(self, address: str) -> CalendarProvider:
+        """The feed at an address. Raises InvalidError for what is no address."""
+        return self.connect("ics", address)
+
+    def log_in(self, login: AppPassword) -> CalendarProvider:
+        """The account behind an app password. Raises InvalidError for what is no address."""
+        return providers.log_in("caldav", login=login, allowed_hosts=self.endpoints.allowed_hosts)
+
     def provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
         """The connection's account, with a token that lives long enough to work with, for live work or a backfill.
 
         `refused`: the provider has just answered 401 to the token given out last; a fresh one is got. Raises
         ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError.
         """
-        from shared.connections import tokens
+        from shared.connections import app_passwords, feed_addresses, tokens
 
+        match connection.provider:
+            case "caldav":
+                return app_passwords.provider(
+                    self.database, connection, log_in=self.log_in, keyring=self.keyring(), refused=refused
+                )
+            case "ics":
+                return feed_addresses.provider(
+                    self.database, connection, subscribe=self.subscribe, keyring=self.keyring()
+                )
         turns = self._turns(connection, live=live)
         token = tokens.access_token(
             self.database,
@@ -182,7 +204,7 @@ class App:
 
         quota: budgets.Budget | quotas.Quota
         match connection.provider:
-            case "google":
+            case "google" if connection.oauth_app_id is not None:
                 quota = budgets.Budget(
                     database=self.database,
                     user_id=connection.user_id,

@@ -8,7 +8,7 @@ import pytest
 
 from infra.local import aws, ports
 from shared.store.database import Database
-from tests import postgres
+from tests import postgres, radicale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +52,11 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         }.items():
             patch.setenv(name, value)
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def radicale_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the test process's own CalDAV server, with one user."""
+    users = {radicale.USER: radicale.PASSWORD}
+    with radicale.running(tmp_path_factory.mktemp("radicale"), users=users) as base:
+        yield base

@@ -151,6 +151,7 @@ def settings_for(google_base: str, microsoft_base: str, **more: Any) -> Settings
             "google_revoke_url": f"{google_base}/revoke",
             "microsoft_graph_endpoint": f"{microsoft_base}/v1.0",
             "microsoft_authority": microsoft_base,
+            "egress_allowed_hosts": "localhost,127.0.0.1",
             "calendar_sync_enabled": True,
             "calendar_oauth_enabled": True,
             "calendar_jobs_enabled": True,

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from functions.http import Response
 from functions.portal.filter_form import DAYS, EVENT_TYPES
+from shared import providers
 from shared.calendar.span import AllDaySpan
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-PROVIDERS = {"google": "Google", "microsoft": "Microsoft"}
 
 
 def page(
@@ -91,7 +91,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"ago": ago, "span": span_in_words, "moment": moment, "counted": counted}
-    made.globals |= {"asset": _address, "providers": PROVIDERS, "event_types": EVENT_TYPES, "weekdays": DAYS}
+    made.globals |= {"asset": _address, "providers": providers.NAMES, "event_types": EVENT_TYPES, "weekdays": DAYS}
     return made
 
 

@@ -114,7 +114,8 @@ def start(options: Options, stack: ExitStack) -> Running:
     with step("deployment") as current:
         template = deployer.upload(synth.assembly("local"))
         level = os.environ.get("LOG_LEVEL", "INFO")
-        outputs = deployer.deploy(template, {"AppBaseUrl": base_url, "LogLevel": level, **others.parameters})
+        given = {"AppBaseUrl": base_url, "LogLevel": level, "EgressAllowedHosts": "localhost,127.0.0.1"}
+        outputs = deployer.deploy(template, {**given, **others.parameters})
         deployer.put_secrets(keys.secret_values(databases, others.clients))
         current.found = f"stack {STACK}"
     stack.enter_context(lambda_logs.collected(endpoint, directory / "logs" / "lambda"))

@@ -40,6 +40,12 @@ PARAMETERS = (
     ("MICROSOFT_GRAPH_ENDPOINT", "MicrosoftGraphEndpoint", "https://graph.microsoft.com/v1.0", "Microsoft Graph"),
     ("MICROSOFT_AUTHORITY", "MicrosoftAuthority", "https://login.microsoftonline.com", "Microsoft sign-in"),
     ("MS_TENANT_ID", "MsTenantId", "common", "The Microsoft tenant whose people may connect, or common"),
+    (
+        "EGRESS_ALLOWED_HOSTS",
+        "EgressAllowedHosts",
+        "",
+        "Private hosts that feeds and calendar servers may stand on, separated by commas",
+    ),
     ("LOG_LEVEL", "LogLevel", "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
 _OPERATIONS = "ops-run"

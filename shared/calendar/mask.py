@@ -134,6 +134,14 @@ def mirror(unit: Unit, mask: Mask, *, shows: Callable[[Event], bool]) -> Mirror:
     return Mirror(root=root, overrides=dict(sorted(overrides.items())))
 
 
+def narrow(shown: Mirror, mask: Mask) -> Mirror:
+    """What is left of what others already see once this mask lies over it as well: never more."""
+    return Mirror(
+        root=_narrowed(shown.root, mask),
+        overrides={key: one and _narrowed(one, mask) for key, one in shown.overrides.items()},
+    )
+
+
 def as_the_rule_has_it(root: Appearance, key: str) -> Appearance | None:
     """The occurrence `key` of a series as it would be without an override; None if the rule has no such place."""
     span = recurrence.occurrence_span(root.span, root.recurrence, key)
@@ -151,6 +159,11 @@ def appearance(event: Event, mask: Mask, rules: tuple[str, ...] = ()) -> Appeara
         status=Status.TENTATIVE if _is_undecided(event) else Status.CONFIRMED,
         recurrence=rules,
     )
+
+
+def _narrowed(one: Appearance, mask: Mask) -> Appearance:
+    busy_only = mask.privacy is Privacy.BUSY and one.availability not in (Availability.FREE, Availability.TENTATIVE)
+    return replace(one, text=_text(one.text, mask), availability=Availability.BUSY if busy_only else one.availability)
 
 
 def _text(text: Text, mask: Mask) -> Text:

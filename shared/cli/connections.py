@@ -40,8 +40,50 @@ def list_connections(as_json: AsJson = False) -> None:
             )
             for one in found
         ],
-        empty="No account is connected. Next: kalends connect google, or kalends connect microsoft",
+        empty="No account is connected. Next: kalends connect google, kalends connect microsoft, "
+        "kalends connections add-caldav, or kalends connections add-ics",
     )
+
+
+@app.command("add-caldav")
+def add_caldav(
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="The address that the provider gives.", show_default=False)
+    ],
+    user: Annotated[str, typer.Option(metavar="NAME", help="The user name there.", show_default=False)],
+) -> None:
+    """Connect an iCloud, Fastmail, Nextcloud or other CalDAV account, or give it a new app password.
+
+    Asks for the app password; without a terminal it is a line of standard input. iCloud is at
+    https://caldav.icloud.com, Fastmail at https://caldav.fastmail.com, a Nextcloud at https://HOST/remote.php/dav.
+    """
+    with http.logged_in() as api:
+        password = ask.text("App password", option="a line on standard input", hidden=True)
+        body = {"server": server, "username": user, "password": password}
+        made = api.put("/api/connections/caldav", body)
+        count = len(api.items("/api/calendars", connection_id=made["id"]))
+    output.say(f"Connected {made['email']} with {output.count(count, 'calendar')}.")
+    output.note("Next: kalends calendars list, then kalends links create")
+
+
+@app.command("add-ics")
+def add_ics(
+    moved: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="A feed of yours that has moved: its links stay.", show_default=False),
+    ] = None,
+) -> None:
+    """Subscribe to a calendar feed (iCalendar), which can be the source of links.
+
+    Asks for its address, https:// or webcal://; without a terminal it is a line of standard input. Whoever has the
+    address can read the feed, so it is no argument, which others on this machine could see.
+    """
+    with http.logged_in() as api:
+        known = choose_connection(api, moved)["id"] if moved else None
+        address = ask.text("Address of the feed", option="a line on standard input", hidden=True)
+        made = api.put("/api/connections/ics", {"address": address, "connection_id": known})
+    output.say(f"Subscribed to the feed at {made['email']}.")
+    output.note("Next: kalends calendars list, then kalends links create")
 
 
 @app.command()
@@ -63,7 +105,11 @@ def disconnect(
             raise CliError("Nothing was disconnected.", code="CLI.DECLINED")
         done = api.delete(f"/api/connections/{chosen['id']}")
     output.say(f"Disconnected {chosen['email']}.")
-    if not done["revoked"]:
+    if chosen["provider"] == "caldav":
+        output.note("Its app password is erased here. It still works at the provider: delete it there.")
+    elif chosen["provider"] == "ics":
+        output.note("Its address is erased here. Whoever else has it can still read the feed.")
+    elif not done["revoked"]:
         provider = str(chosen["provider"]).title()
         output.note(f"{provider} may still list Kalends among the apps with access to it; take it away there.")
 

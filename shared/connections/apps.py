@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.core.errors import InvalidError, NotFoundError
-from shared.providers import PROVIDERS, OAuthClient
+from shared.providers import WITH_OAUTH, OAuthClient
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -80,9 +80,9 @@ def get(conn: database.Connection, app_id: UUID) -> OAuthApp:
 
 def default(conn: database.Connection, provider: str) -> OAuthApp:
     """The app new connections are made with. Raises InvalidError for an unknown provider, NotFoundError for none."""
-    if provider not in PROVIDERS:
+    if provider not in WITH_OAUTH:
         raise InvalidError(
-            f"Unknown provider {provider!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN"
+            f"Unknown provider {provider!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN"
         )
     with conn.cursor(row_factory=class_row(OAuthApp)) as cursor:
         cursor.execute(
@@ -103,13 +103,13 @@ def offered(conn: database.Connection, secrets: ClientSecrets) -> list[ProviderN
     """The providers at which accounts can be connected: those with a default app whose secret is here."""
     rows = conn.execute("SELECT provider, client_id FROM oauth_apps WHERE is_default").fetchall()
     usable = {provider for provider, client_id in rows if secrets.has(provider, client_id)}
-    return [provider for provider in PROVIDERS if provider in usable]
+    return [provider for provider in WITH_OAUTH if provider in usable]
 
 
 def save_defaults(conn: database.Connection, secrets: ClientSecrets, *, microsoft_tenant: str) -> list[OAuthApp]:
     """Make the clients of the secret the default apps; older ones stay for the connections made with them."""
     saved: list[OAuthApp] = []
-    for provider in PROVIDERS:
+    for provider in WITH_OAUTH:
         client_id = secrets.of(provider).client_id
         if not client_id:
             continue

@@ -88,7 +88,7 @@ def save_listing(
           UPDATE calendar_sync_state s SET requested = requested + 1
             FROM calendars c JOIN listed USING (calendar_id)
            WHERE s.calendar_id = c.id AND c.connection_id = %(connection)s AND c.vanished_at IS NOT NULL
-             AND EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id))
+             AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = c.id)
         ), saved AS (
           INSERT INTO calendars AS c (user_id, connection_id, calendar_id, name, time_zone, color, can_write,
                                       is_primary, is_shared, supports_push, created_at, updated_at)
@@ -136,7 +136,7 @@ def request_linked(conn: database.Connection, connection_id: UUID) -> None:
         """
         UPDATE calendar_sync_state s SET requested = requested + 1
          WHERE connection_id = %s
-           AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+           AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
         """,
         (connection_id,),
     )

@@ -11,12 +11,12 @@ from shared.connections import calendars, store
 from shared.core.errors import KalendsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from shared.connections.calendars import Calendar
     from shared.connections.store import Connection
-    from shared.providers.port import CalendarProvider
+    from shared.providers.port import CalendarProvider, RemoteCalendar
     from shared.store.database import Database
 
 EVERY = timedelta(minutes=55)
@@ -33,7 +33,13 @@ def discover(
     It takes one provider call, and proves a quiet connection current: `last_synced_at` moves with
     `last_discovered_at` unless something of the connection is failing. Raises the provider's errors, saving nothing.
     """
-    listing = provider.list_calendars()
+    return save(database, connection=connection, listing=provider.list_calendars(), now=now)
+
+
+def save(
+    database: Database, *, connection: Connection, listing: Sequence[RemoteCalendar], now: datetime
+) -> list[Calendar]:
+    """Bring our calendars into line with what the account lists; returns all of them, vanished ones included."""
     primary = next((item.id for item in listing if item.is_primary), None)
     with database.person(connection.user_id) as conn:
         calendars.save_listing(conn, connection, listing, now=now)

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.audit import record
-from shared.connections import apps, calendars, refusals, store, tokens
+from shared.connections import apps, refusals, saving, store, tokens
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError
 from shared.crypto import opaque
 from shared.providers.port import CalendarProvider
-from shared.store import database, outbox
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import KeyRing
     from shared.identity.principal import Principal
     from shared.providers.port import Account, Tokens
+    from shared.store import database
 
 type Connect = Callable[[str, str], CalendarProvider]
 """From provider and access token to the account behind them."""
@@ -169,16 +168,18 @@ def disconnect(
     actor: str,
     now: datetime,
 ) -> bool:
-    """Give the grant back and erase it here; the row and its history stay. Channels are to be stopped before.
+    """Give the grant back and erase it here; the row and its history stay. Channels are to be stopped before. An app
+    password is only erased: nobody takes it back.
 
     Returns whether the provider took the grant back. It is erased here in any case, and kept at the provider while
     somebody else here uses the same account, since revoking it would end theirs too. Raises NotFoundError.
     """
     with db.person(user_id) as conn:
         held = tokens.read(conn, connection_id)
-        app = apps.get(conn, held.connection.oauth_app_id)
+        app_id = held.connection.oauth_app_id
+        app = None if app_id is None else apps.get(conn, app_id)
     revoked = False
-    if held.refresh_token_enc is not None and not _shared_with_others(db, held.connection):
+    if app is not None and held.refresh_token_enc is not None and not _shared_with_others(db, held.connection):
         try:
             key = store.data_key(held.connection, keyring)
             token = key.open(held.refresh_token_enc, aad="refresh_token").decode()
@@ -199,7 +200,7 @@ def disconnect(
             """,
             (now, connection_id),
         )
-        _announce(conn, held.connection, "connection.disconnected", actor=actor, revoked=revoked)
+        saving.announce(conn, held.connection, "connection.disconnected", actor=actor, revoked=revoked)
     return revoked
 
 
@@ -270,50 +271,23 @@ def _save(
     conn: database.Connection, pending: _Pending, account: Account, granted: Tokens, *, keyring: KeyRing, now: datetime
 ) -> Connection:
     """Insert or renew the person's connection to this account; cursors, links and history stay as they are."""
-    connection_id, created, has_refresh_token = conn.execute(
-        """
-        INSERT INTO external_calendar_connections AS c
-               (provider_id, provider, provider_user_id, provider_email, oauth_app_id, status, created_at, updated_at)
-        VALUES (%(user)s, %(provider)s, %(account)s, %(email)s, %(app)s, 'active', %(now)s, %(now)s)
-        ON CONFLICT (provider_id, provider, provider_user_id) DO UPDATE
-           SET provider_email = excluded.provider_email, oauth_app_id = excluded.oauth_app_id,
-               status = CASE WHEN c.status = 'disabled' THEN 'disabled' ELSE 'active' END,
-               sync_enabled = c.status <> 'disabled',
-               error_count = 0, last_error = NULL, backoff_until = NULL,
-               version = c.version + 1, updated_at = excluded.updated_at
-        RETURNING id, version = 1, refresh_token_enc IS NOT NULL
-        """,
-        {
-            "user": pending.user_id,
-            "provider": pending.app.provider,
-            "account": account.id,
-            "email": account.email,
-            "app": pending.app.id,
-            "now": now,
-        },
-    ).fetchall()[0]
-    if granted.refresh_token is None and not has_refresh_token:
+    saved = saving.save(
+        conn,
+        user_id=pending.user_id,
+        provider=pending.app.provider,
+        account=account,
+        oauth_app_id=pending.app.id,
+        keyring=keyring,
+        now=now,
+    )
+    if granted.refresh_token is None and not saved.has_refresh_token:
         raise InvalidError(
             f"{pending.app.provider.capitalize()} gave no lasting permission. Remove Kalends from the apps with access "
             "to your account there, then connect again.",
             code="AUTH.NO_REFRESH_TOKEN",
         )
-    connection = store.get(conn, connection_id)
-    if connection.data_key_enc is None:
-        fresh = keyring.new_data_key(context=str(connection_id))
-        conn.execute(
-            "UPDATE external_calendar_connections SET data_key_enc = %s, key_id = %s WHERE id = %s",
-            (fresh.wrapped, fresh.key_id, connection_id),
-        )
-        key = fresh.key
-    else:
-        key = store.data_key(connection, keyring)
-    tokens.save(conn, connection_id, key, granted, granted_at=now if granted.refresh_token else None)
-    calendars.request_linked(conn, connection_id)
-    connection = store.get(conn, connection_id)
-    event = "connection.connected" if created else "connection.reconnected"
-    _announce(conn, connection, event, actor=f"person:{pending.user_id}")
-    return connection
+    tokens.save(conn, saved.id, saved.key, granted, granted_at=now if granted.refresh_token else None)
+    return saving.connected(conn, saved)
 
 
 def _shared_with_others(db: database.Database, connection: Connection) -> bool:
@@ -327,26 +301,6 @@ def _shared_with_others(db: database.Database, connection: Connection) -> bool:
             (connection.provider, connection.provider_user_id, connection.oauth_app_id, connection.id),
         ).fetchone()
     return row is not None
-
-
-def _announce(conn: database.Connection, connection: Connection, event: str, *, actor: str, **facts: bool) -> None:
-    payload = {"connection_id": str(connection.id), "provider": connection.provider, **facts}
-    record.record(
-        conn,
-        user_id=connection.user_id,
-        actor=actor,
-        action=event,
-        entity=f"connection:{connection.id}",
-        metadata={"provider": connection.provider, **facts},
-    )
-    outbox.publish(
-        conn,
-        event,
-        user_id=connection.user_id,
-        aggregate_type="connection",
-        aggregate_id=connection.id,
-        payload=payload,
-    )
 
 
 def _context(state_hash: bytes) -> str:

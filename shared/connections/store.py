@@ -39,7 +39,8 @@ JITTER = 0.1
 MESSAGE_LENGTH = 500
 
 COLUMNS = """
-  id, provider_id AS user_id, provider, provider_user_id, provider_email AS email, oauth_app_id, status, scopes,
+  id, provider_id AS user_id, provider, provider_user_id, provider_email AS email, oauth_app_id, server_address, status,
+  scopes,
   sync_enabled, token_expiry, granted_at, grant_ends_at, last_synced_at, last_attempt_at, last_discovered_at,
   error_count, last_error, backoff_until, sync_needed, sync_frequency_minutes, version, created_at, updated_at,
   data_key_enc, key_id
@@ -50,6 +51,8 @@ COLUMNS = """
 class Connection:
     """An account, without its tokens. `last_error` is JSON: `{"code": ..., "message": ...}`.
 
+    `oauth_app_id` or `server_address` says where the proof in its tokens was given.
+
     `data_key_enc` is the wrapped key that seals its tokens and event texts, by the master key `key_id`.
     """
 
@@ -58,7 +61,8 @@ class Connection:
     provider: ProviderName
     provider_user_id: str
     email: str
-    oauth_app_id: UUID
+    oauth_app_id: UUID | None
+    server_address: str | None
     status: Status
     scopes: list[str]
     sync_enabled: bool

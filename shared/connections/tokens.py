@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from psycopg.rows import dict_row
 
 from shared.connections import apps, grants, store
-from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError, TransientError
+from shared.core.errors import (
+    ConflictError,
+    InvalidError,
+    KalendsError,
+    NotFoundError,
+    ReauthRequiredError,
+    TransientError,
+)
 from shared.store import leases
 
 if TYPE_CHECKING:
@@ -224,6 +231,8 @@ def _refresh(
     try:
         key = store.data_key(connection, keyring)
         refresh_token = key.open(held.refresh_token_enc or b"", aad="refresh_token").decode()
+        if connection.oauth_app_id is None:
+            raise InvalidError(f"Connection {connection.id} was not made by OAuth.", code="CONNECTION.NO_OAUTH")
         with database.person(connection.user_id) as conn:
             app = apps.get(conn, connection.oauth_app_id)
         tokens = authorizer_for(app).refresh(refresh_token=refresh_token, now=now)

@@ -5,16 +5,18 @@ It holds the names of secrets, not secrets. A bad or missing variable gives one 
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.core.errors import InvalidError
 
 Stage = Literal["local", "dev", "staging", "prod"]
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_EC2_METADATA = ipaddress.ip_address("fd00:ec2::254")
 
 
 class Settings(BaseSettings):
@@ -50,6 +52,12 @@ class Settings(BaseSettings):
     ms_tenant_id: str = "common"
     ms_redirect_uri: str = ""
 
+    egress_allowed_hosts: str = Field(
+        default="",
+        description="Hosts that people's feeds and servers may stand on although their addresses are private, or "
+        "although they speak plain http; names or addresses, separated by commas. This machine only if it is a laptop.",
+    )
+
     # Only the literal string "true" opens a gate (runbook 004, S4-13..S4-16); the gates table decides at run time.
     calendar_sync_enabled: bool = False
     calendar_oauth_enabled: bool = False
@@ -73,6 +81,18 @@ class Settings(BaseSettings):
     @classmethod
     def _only_true_is_true(cls, value: object) -> bool:
         return value is True or value == "true"
+
+    @field_validator("egress_allowed_hosts")
+    @classmethod
+    def _not_this_machine(cls, hosts: str, info: ValidationInfo) -> str:
+        if info.data.get("stage") != "local" and any(map(_is_the_machines_own, _listed(hosts))):
+            raise ValueError("may name this machine and link-local addresses only where the stage is local")
+        return hosts
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The hosts of `egress_allowed_hosts`."""
+        return _listed(self.egress_allowed_hosts)
 
     def redirect_uri(self, provider: str) -> str:
         """Where the provider sends a person back after consent: the setting, or this installation's own address."""
@@ -105,6 +125,19 @@ class Settings(BaseSettings):
             self.microsoft_authority,
         )
         return all(urlsplit(address).hostname in _THIS_MACHINE for address in addresses)
+
+
+def _listed(hosts: str) -> tuple[str, ...]:
+    return tuple(host.strip().lower() for host in hosts.split(",") if host.strip())
+
+
+def _is_the_machines_own(host: str) -> bool:
+    """Whether a Lambda's runtime interface, or what gives out its credentials, answers there."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost")
+    return address.is_loopback or address.is_link_local or address.is_unspecified or address == _EC2_METADATA
 
 
 def read_settings() -> Settings:

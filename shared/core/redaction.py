@@ -31,6 +31,8 @@ _IN_TEXT = (
     # Well-known shapes: ours, Google's access and refresh tokens, JSON Web Tokens, passwords in addresses.
     (re.compile(r"\bkal_[\w-]{20,}|\bya29\.[\w.-]+|\b1//[\w-]{20,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*"), REDACTED),
     (re.compile(r"(\b\w+://[^\s/:@]+:)[^\s/@]+@"), rf"\1{REDACTED}@"),
+    # The address of a published feed.
+    (re.compile(r"(/feeds/)[\w-]{43}"), rf"\1{REDACTED}"),
 )
 
 

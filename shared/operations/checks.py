@@ -9,7 +9,7 @@ from shared.connections import apps
 from shared.control import budgets, gates
 from shared.core import clock
 from shared.core.errors import InvalidError, KalendsError
-from shared.providers import PROVIDERS
+from shared.providers import WITH_OAUTH
 from shared.store import migrate
 from shared.sync.store import channels
 
@@ -103,7 +103,7 @@ def _migrations(installation: Installation) -> str:
 def _oauth_app(provider: ProviderName) -> Callable[[Installation], str]:
     def check(installation: Installation) -> str:
         clients = installation.oauth_clients()
-        if not clients.of(provider).client_id and any(clients.of(other).client_id for other in PROVIDERS):
+        if not clients.of(provider).client_id and any(clients.of(other).client_id for other in WITH_OAUTH):
             return "not offered: the secret of OAuth clients holds no app for it"
         with installation.database.everyone() as conn:
             app = apps.default(conn, provider)
@@ -157,7 +157,7 @@ CHECKS: Mapping[str, Callable[[Installation], str]] = {
     "key_ring": lambda installation: f"primary key {installation.keyring().primary}",
     "session_secret": _signing(lambda installation: installation.session_secrets()),
     "webhook_secret": _signing(lambda installation: installation.webhook_secrets()),
-    **{f"oauth_{provider}": _oauth_app(provider) for provider in PROVIDERS},
+    **{f"oauth_{provider}": _oauth_app(provider) for provider in WITH_OAUTH},
     "gates": _gates,
     "push_channels": _push_channels,
     "google_requests": _google_requests,

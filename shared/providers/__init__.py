@@ -10,8 +10,10 @@ from shared.core.errors import InvalidError
 if TYPE_CHECKING:
     from shared.providers.port import Authorizer, CalendarProvider, Turns
 
-type ProviderName = Literal["google", "microsoft"]
-PROVIDERS: tuple[ProviderName, ...] = ("google", "microsoft")
+type ProviderName = Literal["google", "microsoft", "caldav", "ics"]
+NAMES: dict[ProviderName, str] = {"google": "Google", "microsoft": "Microsoft", "caldav": "CalDAV", "ics": "Feed"}
+WITH_OAUTH: tuple[ProviderName, ...] = ("google", "microsoft")
+"""Whose accounts are connected by consent; CalDAV's by an app password, feeds (`ics`) by their address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Endpoints:
     google_revoke: str
     microsoft_graph: str
     microsoft_authority: str
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that people's own servers and feeds may stand on although they are private (Settings.allowed_hosts)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +42,22 @@ class OAuthClient:
         return f"OAuthClient(client_id={self.client_id!r})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppPassword:
+    """What stands for a grant where there is no OAuth: a server's address, a user name and an app password."""
+
+    url: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"AppPassword(url={self.url!r})"
+
+
 def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns | None = None) -> CalendarProvider:
     """The account behind `access_token`; `turns` says when a provider that minds may be called, at once without.
 
+    The access token of a feed (`ics`) is its address.
     Raises InvalidError for a provider Kalends does not speak to.
     """
     match name:
@@ -52,7 +69,31 @@ def connect(name: str, *, access_token: str, endpoints: Endpoints, turns: Turns 
             from shared.providers.microsoft.client import MicrosoftCalendar
 
             return MicrosoftCalendar(access_token=access_token, graph_endpoint=endpoints.microsoft_graph, turns=turns)
-    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")
+        case "ics":
+            from shared.net.egress import Egress
+            from shared.providers.ics.client import IcsFeed
+
+            return IcsFeed(address=access_token, egress=Egress(allowed_hosts=endpoints.allowed_hosts))
+    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")
+
+
+def log_in(name: str, *, login: AppPassword, allowed_hosts: tuple[str, ...]) -> CalendarProvider:
+    """The account behind an app password. `allowed_hosts` are those of `Endpoints`; nothing is asked yet.
+
+    Raises InvalidError for a provider without app passwords, or what is no address.
+    """
+    match name:
+        case "caldav":
+            from shared.providers.caldav import dav
+            from shared.providers.caldav.client import CalDavCalendar
+
+            return CalDavCalendar(
+                url=login.url,
+                username=login.username,
+                password=login.password,
+                transport=dav.way_out(allowed_hosts),
+            )
+    raise InvalidError(f"Accounts of {name!r} are not connected by an app password.", code="PROVIDER.UNKNOWN")
 
 
 def authorizer(name: str, *, client: OAuthClient, endpoints: Endpoints) -> Authorizer:
@@ -66,4 +107,4 @@ def authorizer(name: str, *, client: OAuthClient, endpoints: Endpoints) -> Autho
             from shared.providers.microsoft.oauth import MicrosoftAuthorizer
 
             return MicrosoftAuthorizer(client=client, endpoints=endpoints)
-    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(PROVIDERS)}.", code="PROVIDER.UNKNOWN")
+    raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.sync import guard, held, links, marker, overlaps, plan, sightings
+from shared.sync import feeds, guard, held, links, marker, overlaps, plan, sightings
 from shared.sync.plan import Verdict
 from shared.sync.sightings import Sight
 from shared.sync.store import calendars, events, mappings
@@ -68,7 +68,7 @@ def page(
     that is mirrored into this one.
     """
     calendar_links = links.of_source(conn, calendar.id)
-    with_text = any(link.needs_text for link in calendar_links)
+    with_text = feeds.need_text(conn, calendar.id, calendar_links)
     found = _sort(conn, calendar, page, key=key, secrets=secrets, run_id=run_id)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from shared.connections import grants
+from shared.providers import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,7 @@ def _closed_gates(gates: Iterable[Gate]) -> list[Attention]:
 def _of_accounts(accounts: Iterable[Account], now: datetime) -> list[Attention]:
     found: list[Attention] = []
     for one in accounts:
-        name = f"{one.provider.capitalize()} account {one.email}"
+        name = f"{NAMES[one.provider]} account {one.email}" if one.provider != "ics" else f"The feed at {one.email}"
         match one.status:
             case "needs_reauth":
                 message = f"{name} no longer lets Kalends in. {_cause(one)}"
@@ -103,7 +104,8 @@ def _cause(account: Account) -> str:
     code, message = _failure(account)
     if code in (grants.TESTING_MODE, grants.TIME_LIMITED):
         return message.removeprefix("invalid_token: ")
-    return "Connect it again: nothing is lost meanwhile."
+    what = {"caldav": "Give it a new app password", "ics": "Give it its present address"}
+    return f"{what.get(account.provider, 'Connect it again')}: nothing is lost meanwhile."
 
 
 def _failure(account: Account) -> tuple[str, str]:

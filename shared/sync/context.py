@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from shared.core.errors import ReauthRequiredError
-from shared.providers import PROVIDERS
+from shared.providers import WITH_OAUTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ class Engine:
 
     def addresses(self) -> dict[str, str]:
         """Where the providers that can notify us do so now."""
-        found = {provider: self.webhook_address(provider) for provider in PROVIDERS}
+        found = {provider: self.webhook_address(provider) for provider in WITH_OAUTH}
         return {provider: address for provider, address in found.items() if address is not None}
 
     def with_provider[Answer](

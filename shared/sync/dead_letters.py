@@ -80,13 +80,7 @@ def _due(database: Database, messages: Sequence[SyncMessage], *, now: datetime) 
 
 def _due_pulls(conn: Connection, calendar_ids: Sequence[UUID]) -> list[UUID]:
     rows = conn.execute(
-        """
-        SELECT s.calendar_id FROM calendar_sync_state s JOIN external_calendar_connections x ON x.id = s.connection_id
-         WHERE s.calendar_id = ANY(%s) AND s.requested > s.done
-           AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
-           AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
-        """,
-        (list(calendar_ids),),
+        "SELECT calendar_id FROM pulls_due WHERE calendar_id = ANY(%s)", (list(calendar_ids),)
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -95,10 +89,9 @@ def _due_pushes(conn: Connection, calendar_ids: Sequence[UUID], *, now: datetime
     rows = conn.execute(
         """
         SELECT DISTINCT m.target_calendar_id
-          FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-          JOIN calendar_sync_state s ON s.calendar_id = m.target_calendar_id
+          FROM mirrors_due m JOIN calendar_sync_state s ON s.calendar_id = m.target_calendar_id
           JOIN external_calendar_connections x ON x.id = s.connection_id
-         WHERE m.target_calendar_id = ANY(%s) AND m.waits
+         WHERE m.target_calendar_id = ANY(%s)
            AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
            AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
         """,

@@ -93,7 +93,7 @@ def catch_up(conn: Connection, *, now: datetime) -> int:
     return conn.execute(
         """
         UPDATE calendar_sync_state s SET requested = requested + 1
-         WHERE EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+         WHERE EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
         """
     ).rowcount
 
@@ -125,7 +125,7 @@ def _request_polls(conn: Connection, *, now: datetime) -> None:
           FROM external_calendar_connections x
          WHERE x.id = s.connection_id AND s.requested = s.done AND NOT s.needs_full_sync
            AND x.sync_enabled AND x.status IN ('active', 'error')
-           AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+           AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
            AND s.last_synced_at < %(now)s - CASE
                  WHEN EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = s.calendar_id
                                  AND w.status = 'active' AND w.expires_at > %(now)s)
@@ -139,14 +139,12 @@ def _due_pulls(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, boo
     return conn.execute(
         """
         WITH due AS (
-          SELECT s.calendar_id, s.user_id, s.needs_full_sync,
-                 row_number() OVER (PARTITION BY s.user_id ORDER BY s.last_synced_at NULLS FIRST) AS place
-            FROM calendar_sync_state s JOIN external_calendar_connections x ON x.id = s.connection_id
-           WHERE s.requested > s.done AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
-             AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
-             AND (s.pull_queued_at IS NULL OR s.pull_queued_at < %(now)s - interval '1 minute')
-             AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
-             AND NOT EXISTS (SELECT FROM leases WHERE resource = 'pull:' || s.calendar_id AND until > %(now)s)
+          SELECT calendar_id, user_id, needs_full_sync,
+                 row_number() OVER (PARTITION BY user_id ORDER BY last_synced_at NULLS FIRST) AS place
+            FROM pulls_due
+           WHERE (backoff_until IS NULL OR backoff_until <= %(now)s)
+             AND (pull_queued_at IS NULL OR pull_queued_at < %(now)s - interval '1 minute')
+             AND NOT EXISTS (SELECT FROM leases WHERE resource = 'pull:' || calendar_id AND until > %(now)s)
         )
         UPDATE calendar_sync_state s SET pull_queued_at = %(now)s
           FROM (SELECT * FROM due WHERE place <= %(each)s ORDER BY place LIMIT %(limit)s) d
@@ -161,11 +159,9 @@ def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, in
     return conn.execute(
         """
         WITH due AS (
-          SELECT m.target_calendar_id AS calendar_id, min(m.lane) AS lane
-            FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-           WHERE m.waits
-             AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
-           GROUP BY m.target_calendar_id
+          SELECT target_calendar_id AS calendar_id, min(lane) AS lane FROM mirrors_due
+           WHERE next_attempt_at IS NULL OR next_attempt_at <= %(now)s
+           GROUP BY target_calendar_id
         ), wanted AS (
           SELECT * FROM due
           UNION ALL SELECT calendar_id, %(backfill)s FROM calendars_to_search

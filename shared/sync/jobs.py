@@ -59,7 +59,7 @@ def run(
                    AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
                    AND (%(person)s::uuid IS NULL OR x.provider_id = %(person)s)
                    AND (%(connection)s::uuid IS NULL OR x.id = %(connection)s)
-                   AND EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id))
+                   AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = c.id)
                  GROUP BY x.id ORDER BY x.last_synced_at NULLS FIRST
                 """,
                 {"now": now, "person": provider_id, "connection": connection_id},

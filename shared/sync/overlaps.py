@@ -108,7 +108,7 @@ def advance(engine: Engine, *, now: datetime) -> int:
         rows = conn.execute(
             """
             SELECT s.calendar_id, s.user_id, s.times_until FROM calendar_sync_state s
-             WHERE EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+             WHERE EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
              ORDER BY s.user_id, s.calendar_id
             """
         ).fetchall()

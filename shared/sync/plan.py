@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shared.calendar import recurrence
 from shared.calendar.event import Availability
@@ -15,7 +15,31 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.calendar.event import Event, Unit
-    from shared.sync.links import Link
+    from shared.sync.filters import Filters
+
+
+class Scope(Protocol):
+    """What links and feeds have in common: which events they show, and how far they look."""
+
+    @property
+    def filters(self) -> Filters:
+        """What else is left out."""
+
+    @property
+    def skip_all_day(self) -> bool:
+        """Whether whole days are left out."""
+
+    @property
+    def skip_free(self) -> bool:
+        """Whether what leaves its time free is left out."""
+
+    @property
+    def days_ahead(self) -> int | None:
+        """None: without bound."""
+
+    @property
+    def days_behind(self) -> int:
+        """So far what is over still counts."""
 
 
 class Verdict(StrEnum):
@@ -54,7 +78,7 @@ BY_NAME = frozenset(
 out, or the meeting stands in the target itself. Nothing is lost by that, so it is not held as a mass deletion."""
 
 
-def decide(unit: Unit | None, link: Link, *, is_invited: bool, now: datetime) -> Decision:
+def decide(unit: Unit | None, link: Scope, *, is_invited: bool, now: datetime) -> Decision:
     """What `link` wants of the mirror of `unit`; None stands for an event that is proved to be gone.
 
     `is_invited`: the same meeting stands in the target calendar itself.
@@ -70,7 +94,7 @@ def decide(unit: Unit | None, link: Link, *, is_invited: bool, now: datetime) ->
     return Decision(verdict=Verdict.PRESENT)
 
 
-def hidden_because(event: Event, link: Link) -> str:
+def hidden_because(event: Event, link: Scope) -> str:
     """The filter that hides an event from a link, or "" if none does. Holds for overridden occurrences, too."""
     if link.skip_all_day and event.span is not None and event.span.is_all_day:
         return "all-day"
@@ -79,12 +103,12 @@ def hidden_because(event: Event, link: Link) -> str:
     return link.filters.hide(event)
 
 
-def shows(event: Event, link: Link) -> bool:
+def shows(event: Event, link: Scope) -> bool:
     """Whether a link shows this event or occurrence at all."""
     return not event.is_cancelled and not hidden_because(event, link)
 
 
-def window(link: Link, *, now: datetime) -> Window:
+def window(link: Scope, *, now: datetime) -> Window:
     """The link's window at `now`: start inclusive, end exclusive."""
     return Window(
         start=now - timedelta(days=link.days_behind),

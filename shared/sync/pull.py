@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, channels, lanes, links, overlaps, silence
+from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.providers.port import CalendarProvider, Page
     from shared.sync.by_hand import Decline
     from shared.sync.context import Engine
+    from shared.sync.plan import Scope
 
 PAGES_PER_CALL = 20
 """A live pull that finds more pages than this leaves the rest to the next message."""
@@ -49,7 +50,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             return Outcome.DONE
         if not may_start(conn, engine, connection, now=now):
             return Outcome.PARKED
-        if not links.touching(conn, calendar_id):
+        if not feeds.is_in_use(conn, calendar_id):
             calendars.forget_requests(conn, calendar_id)
             return Outcome.DONE
         run = start(
@@ -169,12 +170,12 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
 
 
 def _window(run: Run, *, now: datetime) -> Window:
-    """What a full read covers: the widest window of the calendar's links, with slack ahead."""
+    """What a full read covers: the widest window of the calendar's links and feeds, with slack ahead."""
     calendar = run.calendar
     if not calendar.needs_full_sync or (calendar.page_token is not None and calendar.window_start is not None):
         return Window(start=calendar.window_start, end=calendar.window_end)
     with run.engine.database.person(calendar.user_id) as conn:
-        of_calendar = links.touching(conn, calendar.id)
-    behind = max((link.days_behind for link in of_calendar), default=1)
-    ahead = max((link.days_ahead or links.LONGEST_AHEAD for link in of_calendar), default=365)
+        of_calendar: list[Scope] = [*links.touching(conn, calendar.id), *feeds.showing(conn, calendar.id)]
+    behind = max((one.days_behind for one in of_calendar), default=1)
+    ahead = max((one.days_ahead or links.LONGEST_AHEAD for one in of_calendar), default=365)
     return Window(start=now - timedelta(days=behind), end=now + timedelta(days=ahead) + SLACK_AHEAD)

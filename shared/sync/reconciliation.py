@@ -63,9 +63,8 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
         """
         WITH named AS (
           SELECT unnest(%(ids)s::uuid[]) AS calendar_id
-          UNION SELECT l.target_calendar_id FROM links l WHERE %(ids)s::uuid[] IS NULL
-          UNION SELECT l.source_calendar_id FROM links l
-                 WHERE %(ids)s::uuid[] IS NULL OR l.target_calendar_id = ANY(%(ids)s)
+          UNION SELECT calendar_id FROM calendars_in_use WHERE %(ids)s::uuid[] IS NULL
+          UNION SELECT l.source_calendar_id FROM links l WHERE l.target_calendar_id = ANY(%(ids)s)
         ), forgotten AS (
           UPDATE webhook_channels SET status = 'silent'
            WHERE status = 'active' AND calendar_id IN (SELECT calendar_id FROM named)
@@ -74,12 +73,12 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
            SET reconcile_since = %(now)s
           FROM named n WHERE n.calendar_id = s.calendar_id
         RETURNING s.calendar_id,
-                  EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
+                  EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id)
         """,
         {"ids": None if calendar_ids is None else list(calendar_ids), "now": now},
     ).fetchall()
-    for calendar_id, is_linked in rows:
-        if is_linked:  # of the others nothing but our own mirrors is ever read
+    for calendar_id, is_in_use in rows:
+        if is_in_use:  # of the others nothing but our own mirrors is ever read
             links.request_full_read(conn, calendar_id)
     return [row[0] for row in rows]
 

@@ -15,7 +15,7 @@ from shared.audit import record
 from shared.connections import calendars as listed
 from shared.connections import store as connections
 from shared.core.errors import ConflictError, KalendsError, PreconditionFailedError, TransientError
-from shared.sync import channels, held, lanes, links, readers
+from shared.sync import channels, feeds, held, lanes, links, readers
 from shared.sync.store import calendars
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from shared.store.database import Connection
     from shared.sync.context import Engine
+    from shared.sync.feeds import Feed
     from shared.sync.held import Held
     from shared.sync.links import Link
 
@@ -134,6 +135,37 @@ def ask(engine: Engine, by: By, link: Link) -> None:
     ask_push(engine, by, [link.target_calendar_id])
 
 
+def create_feed(engine: Engine, by: By, *, name: str, calendar_ids: Sequence[UUID], **options: Any) -> tuple[Feed, str]:
+    """Publish calendars at an address of their own; returns the feed and its token, which cannot be read again.
+
+    `options` are those of `feeds.create`, whose errors it raises.
+    """
+    with engine.database.person(by.user_id) as conn:
+        for calendar_id in calendar_ids:
+            _must_be_connected(conn, calendar_id)
+        feed, token = feeds.create(
+            conn, user_id=by.user_id, name=name, calendar_ids=calendar_ids, now=by.now, **options
+        )
+        _record_feed(conn, by, "feed.created", feed.id, privacy=feed.privacy, calendars=len(calendar_ids))
+    ask_pull(engine, by, calendar_ids)
+    return feed, token
+
+
+def rotate_feed(engine: Engine, by: By, feed_id: UUID) -> tuple[Feed, str]:
+    """Give a feed another address; the one before is dead at once. Raises NotFoundError, ConflictError (revoked)."""
+    with engine.database.person(by.user_id) as conn:
+        feed, token = feeds.rotate(conn, feed_id, now=by.now)
+        _record_feed(conn, by, "feed.rotated", feed.id)
+    return feed, token
+
+
+def revoke_feed(engine: Engine, by: By, feed_id: UUID) -> None:
+    """End a feed at once; one that was revoked before stays so. Raises NotFoundError."""
+    with engine.database.person(by.user_id) as conn:
+        feeds.revoke(conn, feed_id, now=by.now)
+        _record_feed(conn, by, "feed.revoked", feed_id)
+
+
 def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
     """Stop writing for a link; what changes meanwhile is planned and waits. Twice is fine."""
     return _set_state(engine, by, link_id, "paused")
@@ -225,14 +257,12 @@ def _linked(conn: Connection, *, calendar_id: UUID | None, link_id: UUID | None)
         return [link.source_calendar_id, link.target_calendar_id]
     if calendar_id is not None:
         calendars.get(conn, calendar_id)
-        if not links.touching(conn, calendar_id):
+        if not feeds.is_in_use(conn, calendar_id):
             raise ConflictError(
                 f"No link reads or writes calendar {calendar_id}: link it first.", code="CALENDAR.NOT_LINKED"
             )
         return [calendar_id]
-    rows = conn.execute(
-        "SELECT source_calendar_id FROM links UNION SELECT target_calendar_id FROM links ORDER BY 1"
-    ).fetchall()
+    rows = conn.execute("SELECT DISTINCT calendar_id FROM calendars_in_use ORDER BY 1").fetchall()
     return [row[0] for row in rows]
 
 
@@ -257,6 +287,10 @@ def _set_state(engine: Engine, by: By, link_id: UUID, state: str) -> Link:
 
 def _record(conn: Connection, by: By, action: str, link: Link, **facts: Any) -> None:
     record.record(conn, user_id=by.user_id, actor=by.actor, action=action, entity=f"link:{link.id}", metadata=facts)
+
+
+def _record_feed(conn: Connection, by: By, action: str, feed_id: UUID, **facts: Any) -> None:
+    record.record(conn, user_id=by.user_id, actor=by.actor, action=action, entity=f"feed:{feed_id}", metadata=facts)
 
 
 def ask_pull(engine: Engine, by: By, calendar_ids: Sequence[UUID]) -> None:

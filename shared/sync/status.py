@@ -196,7 +196,7 @@ def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
                    s.last_error, s.window_start, s.window_end,
                    coalesce((SELECT j.items FROM sync_jobs j WHERE j.calendar_id = c.id AND j.generation = s.generation
                               ORDER BY j.id DESC LIMIT 1), 0) AS items,
-                   EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id)) AS is_linked,
+                   EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = c.id) AS is_linked,
                    (SELECT count(*) FROM orphans o WHERE o.calendar_id = c.id AND o.state = 'waiting') AS orphans
               FROM calendars c JOIN calendar_sync_state s ON s.calendar_id = c.id
               JOIN external_calendar_connections x ON x.id = c.connection_id

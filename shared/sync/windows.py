@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.control import budgets
-from shared.sync import apply, lanes, links, overlaps
+from shared.sync import apply, feeds, lanes, links, overlaps
 from shared.sync.store import calendars, events, mappings, runs
 
 if TYPE_CHECKING:
@@ -30,9 +30,14 @@ def advance(engine: Engine, *, correlation_id: str, now: datetime) -> dict[str, 
     with engine.database.everyone() as conn:
         rows = conn.execute("SELECT id, user_id FROM links WHERE state = 'active' ORDER BY user_id, id").fetchall()
         budgets.forget_days(conn, before=now - DAYS_KEPT)
-    planned = reread = 0
+        shown = feeds.days_shown(conn)
+    planned = 0
+    reread = sum(
+        _reread_if_short(engine, calendar_id, user_id=user_id, days_ahead=days_ahead, now=now)
+        for calendar_id, user_id, days_ahead in shown
+    )
     for link_id, user_id in rows:
-        if _reread_if_short(engine, link_id, user_id=user_id, now=now):
+        if _reread_source_if_short(engine, link_id, user_id=user_id, now=now):
             reread += 1
         else:
             planned += _plan(engine, link_id, user_id=user_id, correlation_id=correlation_id, now=now)
@@ -76,13 +81,20 @@ def look_again(
         after = roots[-1]
 
 
-def _reread_if_short(engine: Engine, link_id: UUID, *, user_id: UUID, now: datetime) -> bool:
+def _reread_source_if_short(engine: Engine, link_id: UUID, *, user_id: UUID, now: datetime) -> bool:
     with engine.database.person(user_id) as conn:
         link = links.find(conn, link_id)
-        if link is None:
-            return False
-        calendar = calendars.get(conn, link.source_calendar_id)
-        ahead = now + timedelta(days=link.days_ahead or links.LONGEST_AHEAD)
+    return link is not None and _reread_if_short(
+        engine, link.source_calendar_id, user_id=user_id, days_ahead=link.days_ahead, now=now
+    )
+
+
+def _reread_if_short(
+    engine: Engine, calendar_id: UUID, *, user_id: UUID, days_ahead: int | None, now: datetime
+) -> bool:
+    with engine.database.person(user_id) as conn:
+        calendar = calendars.get(conn, calendar_id)
+        ahead = now + timedelta(days=days_ahead or links.LONGEST_AHEAD)
         # Google's cursor knows no end; Graph fixes the window in the token.
         if calendar.provider == "google" or calendar.window_end is None or calendar.window_end >= ahead:
             return False

@@ -8,6 +8,8 @@ import pytest
 
 from functions.api import description
 from functions.api.guard import ADMINISTRATORS
+from shared.core import clock
+from shared.sync import feeds
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
         world.server.remove("Ada's home", f"appointment{number}")
     world.look(source)
     world.run()
+    with world.database.person(world.user_id) as conn:
+        feed, _ = feeds.create(conn, user_id=world.user_id, name="Ada's", calendar_ids=[source], now=clock.now())
+    world.run()
     ((held,),) = world.rows("SELECT id FROM held_changes")
     world.put(target, event("same time", hours=40, title="Ada's other secret"))
     world.look(target)
@@ -51,6 +56,7 @@ def hers(world: World, ada: Caller) -> dict[str, str]:
         "plan_id": plan,
         "run_id": str(run),
         "overlap_id": str(overlap),
+        "feed_id": str(feed.id),
         "token_id": str(token),
         "connection_id": str(world.connection_id),
         "calendar_id": str(source),
@@ -90,7 +96,8 @@ def body_of(operation: dict[str, Any], hers: dict[str, str]) -> dict[str, Any] |
         return {"link_id": hers["link_id"], "resync": True}
     if name == "SyncRequest":
         chosen = {"link_id": hers["link_id"]}
-    return {**chosen, **{field: value for field, value in (("name", "x"), ("privacy", "full")) if field in fields}}
+    others = {"name": "x", "privacy": "full", "address": "https://feeds.example/a.ics"}
+    return {**chosen, **{field: value for field, value in others.items() if field in fields}}
 
 
 def test_a_stranger_sees_and_changes_nothing_of_hers(
@@ -128,7 +135,7 @@ def test_there_is_something_to_see(hers: dict[str, str], ada: Caller, database: 
 
     filled = {table for table, found in rows.items() if found}
     assert filled >= {
-        "api_tokens", "calendars", "event_mappings", "external_calendar_events", "held_changes", "links",
-        "sync_journal",
+        "api_tokens", "calendars", "event_mappings", "external_calendar_events", "feed_calendars", "feeds",
+        "held_changes", "links", "sync_journal",
     }  # fmt: skip
     assert {item["title"] for item in agenda} == {"Ada's secret"}

@@ -52,7 +52,8 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         *("login", "logout", "connect", "status", "events", "changes", "explain", "doctor", "sync now"),
         *("attention", "availability", "overlaps list", "overlaps ignore", "overlaps unignore", "overlaps propose"),
-        *("connections list", "connections disconnect", "calendars list"),
+        *("connections list", "connections add-caldav", "connections add-ics", "connections disconnect"),
+        *("calendars list", "feeds list", "feeds create", "feeds preview", "feeds rotate", "feeds revoke"),
         *("links create", "links list", "links show", "links change", "links pause", "links resume", "links delete"),
         *("links preview", "links apply", "links resync"),
         *("runs list", "runs show", "runs follow", "undo"),

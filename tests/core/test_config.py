@@ -13,7 +13,14 @@ from shared.core.errors import InvalidError
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment with nothing of ours in it."""
-    for name in ("STAGE", "APP_BASE_URL", "MICROSOFT_AUTHORITY", "CALENDAR_SYNC_ENABLED", "GOOGLE_REDIRECT_URI"):
+    for name in (
+        "STAGE",
+        "APP_BASE_URL",
+        "MICROSOFT_AUTHORITY",
+        "CALENDAR_SYNC_ENABLED",
+        "GOOGLE_REDIRECT_URI",
+        "EGRESS_ALLOWED_HOSTS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -43,6 +50,29 @@ def test_only_the_literal_true_opens_a_gate(monkeypatch: pytest.MonkeyPatch, val
         monkeypatch.setenv("CALENDAR_SYNC_ENABLED", value)
 
     assert read_settings().calendar_sync_enabled is opened
+
+
+def test_private_hosts_are_allowed_by_name_and_none_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGE", "local")
+    monkeypatch.setenv("APP_BASE_URL", "http://localhost:3001/")
+    assert read_settings().allowed_hosts == ()
+
+    monkeypatch.setenv("EGRESS_ALLOWED_HOSTS", "NAS.example, 10.0.0.2,")
+
+    assert read_settings().allowed_hosts == ("nas.example", "10.0.0.2")
+
+
+@pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "169.254.169.254"])
+def test_only_a_laptop_may_allow_itself(monkeypatch: pytest.MonkeyPatch, stage: str, host: str) -> None:
+    monkeypatch.setenv("STAGE", stage)
+    monkeypatch.setenv("APP_BASE_URL", "https://kalends.example")
+    monkeypatch.setenv("EGRESS_ALLOWED_HOSTS", f"nas.example,{host}")
+
+    with pytest.raises(InvalidError) as caught:
+        read_settings()
+
+    assert set(caught.value.fields) == {"EGRESS_ALLOWED_HOSTS"}
 
 
 def test_the_redirect_uri_is_the_installations_own_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

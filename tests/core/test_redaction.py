@@ -103,3 +103,11 @@ def test_facts_stay() -> None:
 
 def test_bytes_are_never_logged() -> None:
     assert redact({"payload": b"raw"}) == {"payload": REDACTED}
+
+
+def test_the_address_of_a_published_feed_is_taken_out() -> None:
+    token = "x-_4" * 10 + "abc"
+
+    assert redact_text(f"GET https://kalends.example/feeds/{token}.ics 200") == (
+        f"GET https://kalends.example/feeds/{REDACTED}.ics 200"
+    )

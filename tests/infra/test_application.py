@@ -68,7 +68,7 @@ COMMON = {
     "STAGE", "APP_BASE_URL", "GOOGLE_API_ENDPOINT", "GOOGLE_AUTH_URL", "GOOGLE_TOKEN_URL", "GOOGLE_REVOKE_URL",
     "MICROSOFT_GRAPH_ENDPOINT", "MICROSOFT_AUTHORITY", "MS_TENANT_ID", "CALENDAR_SYNC_ENABLED",
     "CALENDAR_OAUTH_ENABLED", "CALENDAR_JOBS_ENABLED", "CALENDAR_WEBHOOK_ENABLED", "POWERTOOLS_SERVICE_NAME",
-    "LOG_LEVEL",
+    "LOG_LEVEL", "EGRESS_ALLOWED_HOSTS",
 }  # fmt: skip
 CONSUMING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
 TRACING = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}

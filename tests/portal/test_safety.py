@@ -9,6 +9,7 @@ from functions.portal.pages import PAGES
 from shared.control import gates
 from shared.control.gates import Operation
 from shared.core import clock
+from shared.sync import feeds
 from tests.api.conftest import PASSWORD
 from tests.portal.browser import Browser, Page
 from tests.portal.conftest import doubled, hold, planned_and_written
@@ -32,6 +33,7 @@ class TestSafety:
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": "x", "token": "x"}
         ids |= planned_and_written(ada, world, link)
         ids |= {"overlap_id": doubled(world, link), "calendar_id": link.target_calendar_id}
+        ids["feed_id"] = "x"
         before = world.rows("SELECT count(*) FROM audit_log")
 
         for page in PAGES:
@@ -73,6 +75,11 @@ class TestSafety:
         ids |= planned_and_written(ada, world, link)
         hers += [str(ids[name]) for name in ("plan_id", "run_id")]
         ids |= {"overlap_id": overlap, "calendar_id": link.target_calendar_id}
+        with world.database.person(world.user_id) as conn:
+            feed, _ = feeds.create(
+                conn, user_id=world.user_id, name="Hers", calendar_ids=[link.source_calendar_id], now=clock.now()
+            )
+        ids["feed_id"] = feed.id
         with served.client() as client:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,12 +26,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One answer; a body that is not bytes is sent as JSON. `cut` closes the connection before the promised length."""
+    """One answer; a body that is not bytes is sent as JSON. `cut` closes the connection before the promised length;
+    `seconds` is how long it takes."""
 
     status: int = 200
     body: Any = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ def scripted(*answers: Say) -> Iterator[Script]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             script.asked.append(Asked(method=self.command, target=self.path, headers=headers, body=body))
             said = script.next()
+            time.sleep(said.seconds)
             content = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
             self.send_response(said.status)
             for name, value in said.headers.items():
@@ -69,6 +73,7 @@ def scripted(*answers: Say) -> Iterator[Script]:
             self.close_connection = said.cut
 
         do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names http.server looks for
+        do_PUT = do_PROPFIND = do_REPORT = answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -1,16 +1,19 @@
-"""Connections: accounts at Google and Microsoft. They are made at /oauth/{provider}/start."""
+"""Connections: accounts at Google and Microsoft, made at /oauth/{provider}/start; CalDAV and feeds, made here."""
 
 import json
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field, SecretStr
 
 from functions.api.guard import Here
 from functions.api.routes.calendars import Calendar
 from functions.api.routing import new_router
-from functions.api.shapes import AfterId, Limit, Out, Page, page_of_list
-from shared.connections import discovery, oauth, store
+from functions.api.shapes import AfterId, In, Limit, OneLine, Out, Page, page_of_list
+from shared.connections import app_passwords, discovery, feed_addresses, oauth, store
 from shared.core.errors import ConflictError, ReauthRequiredError
+from shared.providers import AppPassword
 from shared.sync import requests
 
 router = new_router()
@@ -28,7 +31,8 @@ class Connection(Out):
     """One account. `needs_reauth`: connect it again; `backoff_until`: it failed and is tried again then."""
 
     id: UUID
-    provider: Literal["google", "microsoft"]
+    provider: Literal["google", "microsoft", "caldav", "ics"]
+    server_address: str | None
     email: str
     status: Literal["pending", "active", "error", "needs_reauth", "disabled", "disconnected"]
     sync_enabled: bool
@@ -47,6 +51,7 @@ class Connection(Out):
         return cls(
             id=one.id,
             provider=one.provider,
+            server_address=one.server_address,
             email=one.email,
             status=one.status,
             sync_enabled=one.sync_enabled,
@@ -59,6 +64,22 @@ class Connection(Out):
             created_at=one.created_at,
             updated_at=one.updated_at,
         )
+
+
+class NewCalDav(In):
+    """A CalDAV account: the address that its provider gives, and an app password made for Kalends."""
+
+    server: Annotated[str, OneLine]
+    username: Annotated[str, OneLine]
+    password: Annotated[SecretStr, Field(min_length=1, max_length=app_passwords.MAX_LENGTH)]
+
+
+class NewFeed(In):
+    """A calendar feed (iCalendar): its address, https:// or webcal://, is never shown again. `connection_id` is one of
+    yours that has moved to this address."""
+
+    address: Annotated[SecretStr, Field(min_length=1, max_length=feed_addresses.MAX_LENGTH)]
+    connection_id: UUID | None = None
 
 
 class Disconnected(Out):
@@ -80,6 +101,26 @@ def get_connection(visit: Here, connection_id: UUID) -> Connection:
     """One account."""
     with visit.mine() as conn:
         return Connection.of(store.get(conn, connection_id))
+
+
+@router.put("/api/connections/caldav", tags=TAGS)
+def connect_caldav(visit: Here, body: NewCalDav) -> Connection:
+    """Connect a CalDAV account, or give one that is connected a new app password: nothing is lost by that.
+
+    The password is tried at once. The same request may be sent again.
+    """
+    login = AppPassword(url=body.server, username=body.username, password=body.password.get_secret_value())
+    return Connection.of(visit.connect_app_password(login))
+
+
+@router.put("/api/connections/ics", tags=TAGS)
+def connect_feed(visit: Here, body: NewFeed) -> Connection:
+    """Subscribe to a calendar feed, or give one that has moved its new address: its links stay. Its one calendar can be
+    the source of links, not a target.
+
+    The feed is read at once. The same request may be sent again.
+    """
+    return Connection.of(visit.connect_feed(body.address.get_secret_value().strip(), connection_id=body.connection_id))
 
 
 @router.delete("/api/connections/<connection_id>", tags=TAGS)

@@ -9,6 +9,7 @@ from uuid import UUID
 from functions.portal import rendering
 from functions.portal.forms import LinkForm
 from functions.portal.views import planned
+from shared import providers
 from shared.connections import calendars, store
 from shared.core.errors import InvalidError, KalendsError
 from shared.identity import people
@@ -140,7 +141,7 @@ def _page(
 
 
 def _name(account: store.Connection) -> str:
-    return f"{rendering.PROVIDERS[account.provider]} · {account.email}"
+    return f"{providers.NAMES[account.provider]} · {account.email}"
 
 
 def _chosen(form: LinkForm) -> tuple[UUID, UUID]:

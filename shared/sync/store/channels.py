@@ -43,7 +43,7 @@ def wanting(
          WHERE c.supports_push AND c.vanished_at IS NULL AND x.provider = ANY(%(providers)s)
            AND x.sync_enabled AND x.status IN ('active', 'error')
            AND (x.backoff_until IS NULL OR x.backoff_until <= %(now)s)
-           AND EXISTS (SELECT FROM links l WHERE c.id IN (l.source_calendar_id, l.target_calendar_id))
+           AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = c.id)
            AND NOT EXISTS (SELECT FROM webhook_channels w WHERE w.calendar_id = c.id
                               AND (w.status = 'active' AND w.expires_at > %(now)s + %(margin)s
                                    OR w.status = 'failed' AND w.retry_at > %(now)s))

@@ -189,10 +189,10 @@ def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime,
     return _select(
         conn,
         """
-        JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-        WHERE m.target_calendar_id = %(calendar)s AND m.waits
-          AND m.lane = %(lane)s AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %(now)s)
-        ORDER BY m.next_attempt_at NULLS FIRST, m.created_at, m.id
+        JOIN mirrors_due d ON d.id = m.id
+        WHERE d.target_calendar_id = %(calendar)s AND d.lane = %(lane)s
+          AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= %(now)s)
+        ORDER BY d.next_attempt_at NULLS FIRST, m.created_at, m.id
         LIMIT %(limit)s
         """,
         {"calendar": target_calendar_id, "lane": lane, "now": now, "limit": limit},
@@ -203,10 +203,9 @@ def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int
     """The most urgent lane with something to write to a calendar, or None."""
     row = conn.execute(
         """
-        SELECT m.lane FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state <> 'paused'
-         WHERE m.target_calendar_id = %s AND m.waits
-           AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
-         ORDER BY m.lane LIMIT 1
+        SELECT lane FROM mirrors_due
+         WHERE target_calendar_id = %s AND (next_attempt_at IS NULL OR next_attempt_at <= %s)
+         ORDER BY lane LIMIT 1
         """,
         (target_calendar_id, now),
     ).fetchone()

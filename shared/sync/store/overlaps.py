@@ -53,8 +53,8 @@ class Pair:
 _PAIR = """o.id, o.first_calendar_id, o.first_event_id, o.first_occurrence, o.second_calendar_id, o.second_event_id,
            o.second_occurrence, o.starts_at, o.ends_at, o.detected_at, o.ignored_at"""
 _READ = """o.resolved_at IS NULL
-       AND EXISTS (SELECT FROM links l WHERE o.first_calendar_id IN (l.source_calendar_id, l.target_calendar_id))
-       AND EXISTS (SELECT FROM links l WHERE o.second_calendar_id IN (l.source_calendar_id, l.target_calendar_id))"""
+       AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = o.first_calendar_id)
+       AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = o.second_calendar_id)"""
 
 
 def alone(conn: Connection, user_id: UUID) -> None:

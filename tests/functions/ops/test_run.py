@@ -125,6 +125,7 @@ class TestDoctor:
             conn.execute("UPDATE schema_migrations SET checksum = 'x' WHERE version = 1")
         monkeypatch.setenv("KEY_RING_SECRET_ID", f"{logins.name}/none")
         monkeypatch.setenv("STAGE", "dev")
+        monkeypatch.setenv("EGRESS_ALLOWED_HOSTS", "")
 
         answer = ops(command="doctor")
 
