@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HINT_LENGTH = 6
 MOST_CALENDARS = 50
+OPTIONS = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind")
+"""What of a link's settings a feed has as well."""
 READ_RECORDED = timedelta(minutes=5)
 """How exact `last_read_at` is: not every request writes."""
 

@@ -28,12 +28,13 @@ def create(visit: Visit, form: Form) -> Response:
     """A new one. Its address is shown in this answer and nowhere else, so there is no page to go on to."""
     filled = LinkForm.of({"days_behind": "30", **form})
     try:
+        options = filled.options()
         made, token = requests.create_feed(
             visit.engine,
             visit.by,
             name=form.get("name", ""),
             calendar_ids=[identifier(name.removeprefix(_CHOSEN)) for name in form if name.startswith(_CHOSEN)],
-            **filled.options(),
+            **{name: options[name] for name in feeds.OPTIONS},
         )
     except InvalidError as error:
         told = "; ".join(error.fields.values())
