@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class InvitationContract:
     """What every provider does with an invitation."""
 
+    @pytest.mark.promise(9)
+    @pytest.mark.pain(12)
     def test_an_invitation_is_declined_and_nobody_is_mailed(self, world: World) -> None:
         calendar_id, event_id = world.invite(event("Review"))
         before, mails = _get(world, calendar_id, event_id), world.mails()

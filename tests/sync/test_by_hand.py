@@ -55,6 +55,7 @@ def edit(world: World, calendar, title: str) -> None:
 
 
 class TestEdited:
+    @pytest.mark.pain(16)
     def test_it_is_put_right_unless_the_link_says_otherwise(self, world):
         a, b = world.calendar("a"), world.calendar("b")
         world.put(a, event("e1"))
@@ -95,6 +96,7 @@ class TestEdited:
 
 
 class TestDeleted:
+    @pytest.mark.pain(16)
     def test_it_is_ignored_across_changes_resets_and_full_reads(self, world):
         a, b = world.calendar("a"), world.calendar("b")
         world.put(a, event("e1"))
@@ -190,6 +192,7 @@ class TestDeleted:
 
 
 class TestDeclined:
+    @pytest.mark.pain(16)
     def test_the_invitation_behind_a_deleted_mirror_is_declined_once_and_journalled(self, world):
         a, b = world.calendar("a"), world.calendar("b")
         world.put(a, event("e1", response=Response.ACCEPTED))
@@ -205,6 +208,7 @@ class TestDeclined:
         assert world.rows("SELECT count(*) FROM sync_journal WHERE operation = 'decline'") == [(1,)]
         assert world.mirrors(b) == []
 
+    @pytest.mark.promise(12)
     def test_a_decline_stands_in_the_journal_before_it_is_sent(self, world, monkeypatch):
         class KilledError(BaseException):
             pass

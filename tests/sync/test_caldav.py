@@ -147,6 +147,8 @@ def happenings(provider: Any, calendar_id: str) -> list[tuple[str, str]]:
     return copy.happenings()
 
 
+@pytest.mark.promise(3)
+@pytest.mark.pain(4)
 def test_a_series_with_all_that_differs_is_mirrored_and_comes_to_rest(home: Household) -> None:
     series = home.source.add(weekly())
     home.source.move(series, key(1), hour(soon(11, 14)))
@@ -201,6 +203,7 @@ def test_a_mirror_changed_or_deleted_by_hand_is_restored(home: Household) -> Non
     assert home.target.titles() == ["Dentist"]
 
 
+@pytest.mark.promise(4)
 def test_a_mirror_is_never_mirrored_back(home: Household) -> None:
     home.source.add(event("Dentist", hour(soon(2))))
     home.link(home.source.calendar_id, home.target.calendar_id)

@@ -32,6 +32,7 @@ def override(number: int, **fields: Any):
     return replace(event(f"s_{number}", hours=24 * number, **fields), series_id="s", original_start=place)
 
 
+@pytest.mark.pain(14)
 @pytest.mark.parametrize(
     ("filters", "hidden"),
     [
@@ -96,6 +97,8 @@ def test_a_title_filter_on_a_masked_link_loads_the_text_and_is_not_taken_for_a_m
     assert len(world.mirrors(b)) == 13
 
 
+@pytest.mark.promise(1)
+@pytest.mark.pain(1)
 def test_what_others_do_to_many_events_at_once_is_held_though_a_filter_leaves_them_out(world):
     a, b = world.calendar("a"), world.calendar("b")
     for n in range(12):

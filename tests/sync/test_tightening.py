@@ -73,6 +73,7 @@ def counts(world: World) -> Counts:
     return one.counts
 
 
+@pytest.mark.promise(8)
 def test_mirrors_whose_deletion_is_held_are_rewritten_and_stay_held(world, ends):
     link = mirrored(world, ends)
     lose_all(world, ends[0])

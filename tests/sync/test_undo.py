@@ -71,6 +71,7 @@ def settle_down(world: World, *calendar_ids: UUID) -> list[Any]:
     return list(world.server.writes)
 
 
+@pytest.mark.promise(12)
 def test_what_was_made_is_deleted_and_stays_so(world, ends):
     world.put(ends[0], event("e1"))
     world.put(ends[0], event("e2", hours=30))
@@ -83,6 +84,7 @@ def test_what_was_made_is_deleted_and_stays_so(world, ends):
     assert settle_down(world, *ends) == []
 
 
+@pytest.mark.promise(12)
 def test_what_was_deleted_is_made_again_and_stays_so(world, ends):
     world.put(ends[0], event("e1", title="Dentist"))
     world.link(*ends, privacy="full")
@@ -98,6 +100,7 @@ def test_what_was_deleted_is_made_again_and_stays_so(world, ends):
     assert settle_down(world, *ends) == []
 
 
+@pytest.mark.promise(12)
 def test_an_update_is_written_back_and_stays_so_until_the_source_changes(world, ends):
     world.put(ends[0], event("e1", title="Before"))
     world.link(*ends, privacy="title")
@@ -113,6 +116,7 @@ def test_an_update_is_written_back_and_stays_so_until_the_source_changes(world, 
     assert (back, quiet, titles(world, ends[1])) == (["Before"], [], ["Later"])
 
 
+@pytest.mark.promise(12)
 def test_an_undo_is_undone_and_then_the_mirror_follows_again(world, ends):
     world.put(ends[0], event("e1", title="Before"))
     world.link(*ends, privacy="title")
@@ -189,6 +193,7 @@ def test_an_undo_that_is_killed_after_the_provider_accepted_ends_the_same(world,
     assert settle_down(world, *ends) == []
 
 
+@pytest.mark.promise(8, 12)
 def test_masked_text_never_comes_back(world, ends):
     world.put(ends[0], event("e1", title="Oncology"))
     world.put(ends[0], event("e2", hours=30, title="Psychiatry"))

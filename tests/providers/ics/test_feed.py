@@ -95,6 +95,8 @@ def test_what_is_past_may_be_forgotten_by_a_feed_without_being_gone(world: FeedW
     assert after(world, cursor) == (set(), set())
 
 
+@pytest.mark.promise(1)
+@pytest.mark.pain(1)
 def test_a_feed_that_is_suddenly_empty_deletes_nothing_and_goes_on_when_it_is_back(world: FeedWorld) -> None:
     first, second = world.add(event("First")), world.add(event("Second"))
     cursor = read(world).cursor
@@ -109,6 +111,8 @@ def test_a_feed_that_is_suddenly_empty_deletes_nothing_and_goes_on_when_it_is_ba
     assert second in world.mirrors
 
 
+@pytest.mark.promise(1)
+@pytest.mark.pain(1)
 def test_a_feed_that_breaks_off_deletes_nothing_wherever_it_does(world: FeedWorld) -> None:
     for number in range(5):
         world.add(event(f"Event {number}"))
@@ -132,6 +136,8 @@ def test_after_a_feed_that_broke_off_a_whole_one_tells_what_is_gone(world: FeedW
     assert after(world, broken.cursor) == (set(), {gone})
 
 
+@pytest.mark.promise(10)
+@pytest.mark.pain(20)
 def test_an_item_that_became_unreadable_is_skipped_once_and_not_gone(world: FeedWorld) -> None:
     bad, _ = world.add(event("Bad")), world.add(event("Good"))
     cursor = read(world).cursor
@@ -168,6 +174,7 @@ def test_an_event_that_says_itself_that_it_is_cancelled_is_gone(world: FeedWorld
     assert world.connect_again().get(CALENDAR_ID, gone, window=WINDOW) is None
 
 
+@pytest.mark.pain(19)
 def test_an_override_that_became_unreadable_leaves_its_occurrence_as_it_was_known(world: FeedWorld) -> None:
     series = world.add(weekly())
     world.move(series, MONDAYS[1], timed(at(25, 14)))
