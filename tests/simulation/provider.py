@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from shared.core.errors import TransientError
 from tests.simulation import plain
 
 if TYPE_CHECKING:
@@ -81,9 +82,18 @@ class Account:
     """Seconds since the beginning: until then its quota is used up."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An access token: the generation that it was given out in, and the second at which it ends."""
+
+    generation: int
+    ends: float
+
+
 @dataclass(slots=True)
 class Habits:
-    """What providers do one way or the other, drawn for each history."""
+    """What providers do one way or the other, drawn for each history. `token_lives`: seconds; `channel_lives`: the
+    fewest and most seconds that a channel is granted, whatever was asked for."""
 
     page_size: int
     shows_tombstones: bool
@@ -91,6 +101,8 @@ class Habits:
     honours_if_match: bool
     trims_text: bool
     notifies_own_writes: bool = True
+    token_lives: float = float("inf")
+    channel_lives: tuple[float, float] | None = None
 
 
 class Server:
@@ -106,7 +118,14 @@ class Server:
         self.journal: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
         self.changed: Callable[[Shelf], None] = lambda shelf: None
+        self.away: set[Kind] = set()
+        """Providers that answer 5xx to everything."""
         self._number = 0
+
+    def require_working(self, account: Account) -> None:
+        """Raises TransientError while the account's provider is away."""
+        if account.kind in self.away:
+            raise TransientError("503", code="PROVIDER.UNAVAILABLE")
 
     def new_id(self, shelf: Shelf) -> str:
         """An id that the provider chooses."""

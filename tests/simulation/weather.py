@@ -10,6 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
     from tests.simulation.machine import Machine
 
 RATES = {
@@ -81,17 +84,11 @@ DEAF = 0.04
 
 
 class Weather:
-    """One history's faults. `calm` ends them all."""
+    """One history's faults, at drawn rates or at these. `calm` ends them all."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, rates: Mapping[str, float] | None = None) -> None:
         self._machine = machine
-        chance = machine.random
-        self._rates = {
-            kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
-            for kind, rate in RATES.items()
-        }
-        if chance.random() < DEAF:
-            self._rates["notification dropped"] = 1.0
+        self._rates = dict.fromkeys(RATES, 0.0) | dict(rates) if rates is not None else _drawn(machine.random)
         self._chance = {kind: machine.chance(kind) for kind in RATES}
         self.counts: Counter[str] = Counter()
         self.calm = False
@@ -113,3 +110,13 @@ class Weather:
         """Count a fault that somebody else has decided on."""
         self.counts[kind] += 1
         self._machine.note(f"FAULT {kind}")
+
+
+def _drawn(chance: Random) -> dict[str, float]:
+    rates = {
+        kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
+        for kind, rate in RATES.items()
+    }
+    if chance.random() < DEAF:
+        rates["notification dropped"] = 1.0
+    return rates
