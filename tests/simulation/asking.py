@@ -37,8 +37,10 @@ class Asker:
         free = [(one, other) for one in ids for other in ids if one != other and (one, other) not in taken]
         if not free or len(links) >= MOST_LINKS:
             return
-        source, target = self._chance.choice(free)
-        options = self._options()
+        self.link(*self._chance.choice(free), self._options())
+
+    def link(self, source: UUID, target: UUID, options: dict[str, Any]) -> None:
+        """What happens in one calendar appears in another."""
         self._ask(
             f"links {self._world.names[source]} to {self._world.names[target]} {options}",
             lambda engine, by: requests.create_link(

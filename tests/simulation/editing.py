@@ -129,10 +129,10 @@ class Editor:
         if gone:
             self._put(shelf, {**self._chance.choice(gone), "status": "confirmed"}, "brings back")
 
-    def add_many(self) -> None:
+    def add_many(self, number: int | None = None, shelf: Shelf | None = None) -> None:
         """An import."""
-        shelf = self._shelf()
-        for _ in range(self._chance.randint(8, 16)):
+        shelf = shelf or self._shelf()
+        for _ in range(number or self._chance.randint(8, 16)):
             item = self._inventor.event(self._machine.now(), self._server.new_id(shelf))
             self._put(shelf, item, "imports")
 
