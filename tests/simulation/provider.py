@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.core.errors import TransientError
 from tests.simulation import plain
 
 if TYPE_CHECKING:
@@ -118,14 +117,7 @@ class Server:
         self.journal: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
         self.changed: Callable[[Shelf], None] = lambda shelf: None
-        self.away: set[Kind] = set()
-        """Providers that answer 5xx to everything."""
         self._number = 0
-
-    def require_working(self, account: Account) -> None:
-        """Raises TransientError while the account's provider is away."""
-        if account.kind in self.away:
-            raise TransientError("503", code="PROVIDER.UNAVAILABLE")
 
     def new_id(self, shelf: Shelf) -> str:
         """An id that the provider chooses."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from shared.core.errors import TransientError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
     from tests.simulation.machine import Machine
+    from tests.simulation.provider import Kind
 
 RATES = {
     # queues: per message or delivery
@@ -91,6 +94,8 @@ class Weather:
         self._rates = dict.fromkeys(RATES, 0.0) | dict(rates) if rates is not None else _drawn(machine.random)
         self._chance = {kind: machine.chance(kind) for kind in RATES}
         self.counts: Counter[str] = Counter()
+        self.away: set[Kind] = set()
+        """Providers that answer 5xx to everything."""
         self.calm = False
 
     @property
@@ -105,6 +110,12 @@ class Weather:
             return False
         self.happened(kind)
         return True
+
+    def require_working(self, kind: Kind) -> None:
+        """Raises TransientError while a provider is away."""
+        if kind in self.away and not self.calm:
+            self.happened("provider is away")
+            raise TransientError("503", code="PROVIDER.UNAVAILABLE")
 
     def happened(self, kind: str) -> None:
         """Count a fault that somebody else has decided on."""

@@ -104,7 +104,7 @@ class Wire:
 
     def _refuse(self) -> None:
         weather = self._weather
-        self._server.require_working(self._account)
+        weather.require_working(self._account.kind)
         if weather.strikes("quota spent"):
             self._account.spent_until = self._machine.seconds() + self._chance.uniform(60, 7200)
         if self._machine.seconds() < self._account.spent_until and not weather.calm:

@@ -143,7 +143,6 @@ class Day(History):
         self._move_in()
         self._live_the_day()
         self.world.weather.calm = True
-        self.world.server.away.clear()
         self.fall_quiet("after the day")
         self.judge("before any poll", excused=self.excused())
         self.let_polls_find_the_rest()
@@ -195,7 +194,7 @@ class Day(History):
             one.asks.link(source, target, {"privacy": privacy, "skip_free": chance.random() < 0.8})
 
     def _live_the_day(self) -> None:
-        machine, size = self.machine, self.size
+        world, machine, size = self.world, self.machine, self.size
         self.begins, begin = machine.seconds(), machine.now()
         for number, one in enumerate(self.people):
             actions = self._actions(one, meddles=number % max(1, size.people // size.meddlers) == 0)
@@ -204,7 +203,9 @@ class Day(History):
                 self._plan(one, lambda one=one, actions=actions: self._act(one, actions))
         importer = self._chance.choice(self.people)
         self._plan(importer, lambda: importer.edits.add_many(size.imported, importer.person.shelves[0]))
-        away = self.world.server.away
+        away = world.weather.away
+        for hour in range(int(size.hours)):
+            machine.after(hour * 3600, world.store.tidy, is_schedule=True)
         machine.after(size.hours * 0.4 * 3600, lambda: away.add(self.away))
         machine.after(size.hours * 0.4 * 3600 + AWAY.total_seconds(), lambda: away.discard(self.away))
         machine.run_until(begin + timedelta(hours=size.hours))

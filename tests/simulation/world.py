@@ -253,7 +253,7 @@ class World:
         if refused or known is None or known.ends < self.machine.seconds() + tokens.MARGIN.total_seconds():
             self.machine.pause(0.1)
             self.refreshes += 1
-            self.server.require_working(account)
+            self.weather.require_working(account.kind)
             if account.is_revoked:
                 raise ReauthRequiredError("invalid_grant")
             ends = self.machine.seconds() + self.server.habits.token_lives
