@@ -15,6 +15,8 @@ from tests.simulation.machine import Machine
 from tests.simulation.working import Day, Size, beginning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.simulation.history import Report
     from tests.simulation.spending import Spending
     from tests.simulation.store import Store
@@ -36,10 +38,17 @@ class Outcome:
         return not self.report.findings and all(one.is_kept for one in self.spending.lines)
 
 
-def run(served: Store, size: Size, *, seed: int = SEED, keep_trace: bool = False) -> Outcome:
-    """Live through a day and judge it."""
+def run(
+    served: Store,
+    size: Size,
+    *,
+    seed: int = SEED,
+    keep_trace: bool = False,
+    tell: Callable[[str], None] = lambda what: None,
+) -> Outcome:
+    """Live through a day and judge it; `tell` hears how far it is."""
     started = time.perf_counter()
-    day = Day(served, Machine(seed, begin=beginning(), keep_trace=keep_trace), size)
+    day = Day(served, Machine(seed, begin=beginning(), keep_trace=keep_trace), size, tell=tell)
     report = history.through(day)
     accounts = day.world.server.accounts
     spent = spending.count(
@@ -76,14 +85,21 @@ def main() -> int:
     """0 if every promise and every quota line was kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.day", description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="which day")
-    parser.add_argument("--people", type=int, default=Size.people)
-    parser.add_argument("--hours", type=float, default=Size.hours)
+    parser.add_argument("--people", type=int, default=Size().people)
+    parser.add_argument("--hours", type=float, default=Size().hours)
     parser.add_argument("--trace", action="store_true", help="print it: virtual time, who, what")
     given = parser.parse_args()
     if given.people < 1 or given.hours < 1:
         parser.error("--people and --hours are numbers from 1 on")
+    started = time.perf_counter()
+
+    def tell(what: str) -> None:
+        print(f"{time.perf_counter() - started:4.0f} s  {what}", flush=True)
+
     with store.serve() as served:
-        outcome = run(served, Size(people=given.people, hours=given.hours), seed=given.seed, keep_trace=given.trace)
+        outcome = run(
+            served, Size(people=given.people, hours=given.hours), seed=given.seed, keep_trace=given.trace, tell=tell
+        )
     print(*outcome.report.lines, sep="\n", end="\n" if outcome.report.lines else "")
     print(outcome.spending.table())
     print(*outcome.report.findings[:50], sep="\n", end="\n" if outcome.report.findings else "")

@@ -117,7 +117,9 @@ class WorkInventor(Inventor):
 class Day(History):
     """Many people, and one day."""
 
-    def __init__(self, store: Store, machine: Machine, size: Size) -> None:
+    def __init__(
+        self, store: Store, machine: Machine, size: Size, *, tell: Callable[[str], None] = lambda what: None
+    ) -> None:
         chance = machine.random
         self._habits = Habits(
             page_size=250,
@@ -130,6 +132,7 @@ class Day(History):
         )
         super().__init__(World(store, machine=machine, habits=self._habits, rates=RATES, turns=True, at_once=WORKERS))
         self.size = size
+        self._tell = tell
         self._chance = chance
         self.begins = self.ends = 0.0
         """Seconds: between them lies the day whose requests are counted."""
@@ -141,12 +144,18 @@ class Day(History):
     def live(self) -> None:
         """From the first sign-in to the verdict."""
         self._move_in()
+        self._tell(f"{len(self.people)} people have moved in")
         self._live_the_day()
+        self._tell("the day is over")
         self.world.weather.calm = True
         self.fall_quiet("after the day")
         self.judge("before any poll", excused=self.excused())
         self.let_polls_find_the_rest()
+        self.let_channels_be_found_silent()
         self.judge("in the end", excused=set())
+        self._tell("judged; everything is looked at again")
+        self.look_again()
+        self.judge("after looking again", excused=set())
 
     def _move_in(self) -> None:
         """Everybody connects their accounts, has some events already, and links calendars; nothing goes wrong yet."""
