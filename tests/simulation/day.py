@@ -67,7 +67,7 @@ def run(
         "links": report.links,
         "mirrors": report.mirrors,
         "hours": size.hours,
-        "edits": day.edits,
+        "edits": sum(one["by"] == "person" and day.begins <= one["at"] < day.ends for one in day.world.server.journal),
         "writes": report.writes,
         "faults": sum(report.faults.values()),
         "token_refreshes": day.world.refreshes,

@@ -136,7 +136,6 @@ class Day(History):
         self._chance = chance
         self.begins = self.ends = 0.0
         """Seconds: between them lies the day whose requests are counted."""
-        self.edits = 0
         self.away: Kind = chance.choice(get_args(Kind.__value__))
         """The provider that nobody reaches for an hour."""
         self._zones: dict[UUID, ZoneInfo] = {}
@@ -209,7 +208,7 @@ class Day(History):
             actions = self._actions(one, meddles=number % max(1, size.people // size.meddlers) == 0)
             few, most = size.edits
             for _ in range(round(one.person.chance.randint(few, most) * size.hours / 24) or 1):
-                self._plan(one, lambda one=one, actions=actions: self._act(one, actions))
+                self._plan(one, lambda one=one, actions=actions: _act(one, actions))
         importer = self._chance.choice(self.people)
         self._plan(importer, lambda: importer.edits.add_many(size.imported, importer.person.shelves[0]))
         away = world.weather.away
@@ -228,11 +227,6 @@ class Day(History):
         weights = [BUSINESS[(now + timedelta(hours=after)).astimezone(zone).hour] for after in hours]
         after = chance.choices(hours, weights)[0] + chance.random() / 4
         self.machine.after(after * 3600, action)
-
-    def _act(self, one: People, actions: list[tuple[Callable[[], object], float]]) -> None:
-        choices, weights = zip(*actions, strict=True)
-        self.edits += 1
-        one.person.chance.choices(choices, weights)[0]()
 
     def _actions(self, one: People, *, meddles: bool) -> list[tuple[Callable[[], object], float]]:
         edits, asks = one.edits, one.asks
@@ -253,6 +247,11 @@ class Day(History):
 def beginning() -> datetime:
     """A Monday, in the week in which clocks change in the United States at its end."""
     return datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def _act(one: People, actions: list[tuple[Callable[[], object], float]]) -> None:
+    choices, weights = zip(*actions, strict=True)
+    one.person.chance.choices(choices, weights)[0]()
 
 
 def _accounts(number: int, chance: Random) -> list[Account]:
