@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke simulate test promises check bench synth bootstrap deploy diff destroy clean forget
+.PHONY: help setup run smoke simulate day test promises check bench synth bootstrap deploy diff destroy clean forget
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; F
 
 simulate: setup ## the whole sync on a virtual clock in bad weather: SEEDS=200 histories; one is replayed by ARGS="--seed n --trace"
 	@$(PYTHON) -m tests.simulation --seeds "$(or $(SEEDS),200)" $(ARGS)
+
+day: setup ## a day in the life on a virtual clock: 200 people, 600 calendars, judged, and counted against the quota lines
+	@$(PYTHON) -m tests.simulation.day $(ARGS)
 
 test: setup ## all tests, and what of shared/ they cover (ARGS="-k name" narrows)
 	@$(PYTHON) -m tests.e2e.browser install

@@ -1,5 +1,4 @@
-"""One simulated account behind the product's port: what its two kinds have in common, and everything that can go
-wrong with a request."""
+"""One simulated account behind the product's port: what its two kinds have in common."""
 
 from __future__ import annotations
 
@@ -13,8 +12,6 @@ from shared.core.errors import (
     InvalidError,
     KalendsError,
     NotFoundError,
-    RateLimitedError,
-    ReauthRequiredError,
     TransientError,
 )
 from shared.providers import port
@@ -30,24 +27,23 @@ from shared.providers.port import (
     Written,
 )
 from tests.simulation import plain, translate
+from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
     from datetime import datetime
 
     from shared.calendar.event import Event
     from shared.calendar.mirror import Appearance
     from shared.calendar.span import Window
-    from shared.providers.port import Channel, Skipped, Write
+    from shared.providers.port import Channel, Skipped, Turns, Write
     from tests.simulation.channels import Channels
     from tests.simulation.plain import Item
-    from tests.simulation.provider import Account, Server, Shelf
+    from tests.simulation.provider import Account, Server, Shelf, Token
     from tests.simulation.weather import Weather
 
     type Talk = Generator[None, None, Written]
 
-DEADLINE = 15.0
-"""Seconds after which the product's adapters give a request up."""
 GAPS = {
     Insert: "an insert",
     Update: "an update",
@@ -55,7 +51,6 @@ GAPS = {
     WriteOccurrence: "an occurrence written",
     CancelOccurrence: "an occurrence cancelled",
 }
-RETRY_AFTER = (None, 5, 20, 60, 200, 600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +76,21 @@ class Place:
         return cls(since=since, until=until, offset=offset, left_out=left_out, window=(start, end), began=began)
 
 
-class SimulatedCalendar:
+class SimulatedCalendar(Wire):
     """An account with a token that may have lapsed meanwhile (port.CalendarProvider)."""
 
-    def __init__(self, account: Account, *, token: int, server: Server, weather: Weather, channels: Channels) -> None:
-        self._account = account
-        self._server = server
-        self._machine = server.machine
-        self._chance = server.chance
-        self._weather = weather
+    def __init__(
+        self,
+        account: Account,
+        *,
+        token: Token,
+        server: Server,
+        weather: Weather,
+        channels: Channels,
+        turns: Turns | None = None,
+    ) -> None:
+        super().__init__(account, token=token, server=server, weather=weather, turns=turns)
         self._channels = channels
-        self._token = token
 
     def account(self) -> port.Account:
         """Who this is."""
@@ -169,7 +168,9 @@ class SimulatedCalendar:
         talks = {number: self._talk(shelf, one) for number, one in enumerate(writes)}
         results: dict[int, Written | Failed] = {}
         while talks:
-            for number in list(self._ask(f"writes {len(talks)} to {calendar_id}", lambda: list(talks))):
+            size = sum(self._counts_as(writes[number]) for number in talks)
+            what = f"writes {len(talks)} to {calendar_id}"
+            for number in list(self._ask(what, lambda: list(talks), requests=size)):
                 result = self._say(talks[number], writes[number])
                 if result is not None:
                     results[number] = result
@@ -236,6 +237,10 @@ class SimulatedCalendar:
             case CancelOccurrence():
                 return self._cancel_occurrence(shelf, write)
 
+    def _counts_as(self, write: Write) -> int:
+        """How many requests the provider counts for a step of this."""
+        return 1
+
     def _insert(self, shelf: Shelf, write: Insert) -> Talk:
         raise NotImplementedError
 
@@ -252,66 +257,6 @@ class SimulatedCalendar:
         raise NotImplementedError
 
     # What they share.
-
-    def _ask[Answer](
-        self, what: str, effect: Callable[[], Answer], *, is_write: bool = False, gap: str | None = None
-    ) -> Answer:
-        """One request, with whatever befalls it. `gap` is what has happened when the worker may be killed next."""
-        actor = self._machine.actor
-        self._call: dict[str, Any] = {
-            "at": self._machine.seconds(),
-            "account": self._account.name,
-            "actor": actor.name if actor else "",
-            "actor_began": actor.began if actor else 0.0,
-        }
-        self._server.calls.append(self._call)
-        self._machine.note(f"{self._account.name} {what}")
-        self._travel()
-        self._refuse()
-        answer = effect()
-        if gap is not None and self._weather.strikes(f"killed after {gap}"):
-            self._machine.kill(f"after {gap}")
-        if is_write and self._weather.strikes("commit, then 504"):
-            raise TransientError("504 after the commit", code="PROVIDER.UNAVAILABLE")
-        self._travel()
-        return answer
-
-    def _travel(self) -> None:
-        """The way there, or back."""
-        chance = self._chance
-        seconds = chance.uniform(0.01, 0.3)
-        if self._weather.strikes("slow answer"):
-            seconds = chance.uniform(2.0, DEADLINE * 1.3)
-        self._machine.pause(min(seconds, DEADLINE))
-        if self._weather.strikes("killed at a pause"):
-            self._machine.kill("while the provider was at work")
-        if seconds > DEADLINE:
-            raise TransientError("No answer in time.", code="PROVIDER.TIMEOUT")
-
-    def _refuse(self) -> None:
-        weather = self._weather
-        if weather.strikes("quota spent"):
-            self._account.spent_until = self._machine.seconds() + self._chance.uniform(60, 7200)
-        if self._machine.seconds() < self._account.spent_until and not weather.calm:
-            raise RateLimitedError("403 quotaExceeded", retry_after=None)
-        if weather.strikes("token lapses"):
-            self._account.generation += 1
-        if weather.strikes("grant is revoked"):
-            self._account.is_revoked = True
-            self._account.generation += 1
-        if self._account.is_revoked or self._token != self._account.generation:
-            raise ReauthRequiredError("401")
-        if weather.strikes("429"):
-            raise self._limited(scope=None)
-        if weather.strikes("403 rate"):
-            raise RateLimitedError("403 rateLimitExceeded", retry_after=None)
-        if weather.strikes("5xx"):
-            raise TransientError("500", code="PROVIDER.UNAVAILABLE")
-
-    def _limited(self, *, scope: str | None) -> RateLimitedError:
-        retry_after = self._chance.choice(RETRY_AFTER)
-        self._call.setdefault("limits", []).append((self._machine.seconds(), scope, retry_after or 0))
-        return RateLimitedError("429", retry_after=retry_after)
 
     def _say(self, talk: Talk, write: Write) -> Written | Failed | None:
         """Go on with a conversation; None if it is not over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.errors import ForbiddenError, KalendsError, NotFoundError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tests.simulation.machine import Machine
-    from tests.simulation.provider import Shelf
+    from tests.simulation.provider import Habits, Shelf
     from tests.simulation.weather import Weather
 
     type Post = Callable[[Notification, Callable[[int, BaseException | None], None]], None]
@@ -46,10 +47,11 @@ class Told:
 class Channels:
     """All channels of all calendars. `post` knocks at the product's door and tells how it answered."""
 
-    def __init__(self, machine: Machine, weather: Weather, *, post: Post) -> None:
+    def __init__(self, machine: Machine, weather: Weather, *, habits: Habits, post: Post) -> None:
         self._machine = machine
         self._chance = machine.chance("channels")
         self._weather = weather
+        self._habits = habits
         self._post = post
         self._open: dict[str, _Open] = {}
         self._count = 0
@@ -60,6 +62,9 @@ class Channels:
     def open(self, shelf: Shelf, *, channel_id: str, token: str, expires_at: datetime) -> Channel:
         """A new channel; Graph gives it an id of its own, Google tells at once that it is open."""
         self._count += 1
+        if self._habits.channel_lives is not None:
+            granted = self._chance.uniform(*self._habits.channel_lives)
+            expires_at = min(expires_at, self._machine.now() + timedelta(seconds=granted))
         mine = f"sub-{self._chance.getrandbits(40):x}-{self._count}"
         one = _Open(
             id=channel_id if shelf.kind == "google" else mine,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from tests.simulation.inventing import WORD
 from tests.simulation.oracle.judging import History
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.queues import Letter
     from tests.simulation.world import World
 
 TABLES = (
@@ -24,6 +29,7 @@ TABLES = (
     "audit_log",
     "webhook_channels",
 )
+LISTS = ("links", "link_log", "frozen", "journal", "calls", "told", "dead", "lying", "renewed", "kept")
 OPTIONS = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind", "state")
 
 
@@ -73,6 +79,66 @@ class Facts:
             skewed=world.skewed,
             excused=excused,
         )
+
+    def by_person(self, history: History) -> Iterator[History]:
+        """The same as each person alone knows it. What is nobody's, such as poison, is told of the first."""
+        people = self._world.people
+        calendars = {shelf.name: number for number, one in enumerate(people) for shelf in one.shelves}
+        accounts = {account.name: number for number, one in enumerate(people) for account in one.accounts}
+        users = {one.user_id: number for number, one in enumerate(people)}
+        links = {
+            link["id"]: calendars[link["source"]] for _, was, now in history.link_log for link in (was, now) if link
+        }
+        tags = {tag: links.get(named["link"], 0) for tag, named in history.tags.items()}
+        parts: list[dict[str, Any]] = [
+            {
+                "calendars": {shelf.name: history.calendars[shelf.name] for shelf in one.shelves},
+                "tags": {},
+                "journalled": {},
+                **{name: set() for name in ("discarded", "approved", "unread", "excused")},
+                **{name: [] for name in LISTS},
+            }
+            for one in people
+        ]
+        for link in history.links:
+            parts[links[link["id"]]]["links"].append(link)
+        for entry in history.link_log:
+            parts[links[(entry[1] or entry[2] or {})["id"]]]["link_log"].append(entry)
+        for name in ("tags", "journalled"):
+            for tag, value in getattr(history, name).items():
+                parts[tags.get(tag, 0)][name][tag] = value
+        for name in ("discarded", "approved"):
+            for tag in getattr(history, name):
+                parts[tags.get(tag, 0)][name].add(tag)
+        for at, tag in history.frozen:
+            parts[tags.get(tag, 0)]["frozen"].append((at, tag))
+        for entry in history.journal:
+            parts[calendars[entry["calendar"]]]["journal"].append(entry)
+        for call in history.calls:
+            parts[accounts[call["account"]]]["calls"].append(call)
+        for calendar, at in history.told:
+            parts[calendars[calendar]]["told"].append((calendar, at))
+        for account, at in history.renewed:
+            parts[accounts[account]]["renewed"].append((account, at))
+        for entry in history.kept:
+            parts[calendars.get(self._leased(entry["resource"]), 0)]["kept"].append(entry)
+        for calendar, event_id in history.unread:
+            parts[calendars.get(calendar, 0)]["unread"].add((calendar, event_id))
+        for calendar in history.excused:
+            parts[calendars[calendar]]["excused"].add(calendar)
+        queues = self._world.queues
+        for letter in queues.dead:
+            parts[_addressee(letter, users)]["dead"].append(letter.failures)
+        for letter in queues.dead_letters.lying.values():
+            if letter.message is not None:
+                parts[_addressee(letter, users)]["lying"].append(letter.failures)
+        for part in parts:
+            yield replace(history, **part)
+
+    def _leased(self, resource: str) -> str:
+        """The calendar that a lease is about."""
+        _, _, calendar_id = resource.partition(":")
+        return self._world.calendar_of(calendar_id) if len(calendar_id) == len(str(UUID(int=0))) else ""
 
     def frozen_sources(self) -> list[tuple[str, str]]:
         """Calendar and id of each event whose mirror is frozen now."""
@@ -135,3 +201,7 @@ class Facts:
 
     def _seconds(self, at: datetime) -> float:
         return (at - self._world.machine.begin).total_seconds()
+
+
+def _addressee(letter: Letter, users: dict[UUID, int]) -> int:
+    return users.get(letter.message.user_id, 0) if letter.message else 0

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from shared.calendar.event import Unit
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from shared.providers.port import Removed, Skipped, Upserted, Written
+from shared.providers.port import Delete, Insert, Removed, Skipped, Upserted, Written
 from tests.simulation import plain, translate
 from tests.simulation.account import SimulatedCalendar
 from tests.simulation.provider import EMPTY
 
 if TYPE_CHECKING:
     from shared.calendar.span import Window
-    from shared.providers.port import CancelOccurrence, Delete, Insert, Update, WriteOccurrence
+    from shared.providers.port import CancelOccurrence, Update, Write, WriteOccurrence
     from tests.simulation.account import Place, Talk
     from tests.simulation.plain import Item
     from tests.simulation.provider import Shelf
@@ -66,6 +66,9 @@ class GoogleLike(SimulatedCalendar):
             except InvalidError as error:
                 skipped.append(Skipped(event_id=item_id, reason=error.message))
         return changes, skipped
+
+    def _counts_as(self, write: Write) -> int:
+        return 1 if isinstance(write, Insert | Delete) else 3  # a patch (Events: patch, "three quota units")
 
     def _insert(self, shelf: Shelf, write: Insert) -> Talk:
         if write.key not in shelf.items:

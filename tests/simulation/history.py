@@ -7,18 +7,18 @@ import logging
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest import mock
 from uuid import UUID
 
-from shared.connections import discovery
-from shared.connections import store as connections
 from tests.simulation.facts import Facts
 from tests.simulation.inventing import WORD
 from tests.simulation.machine import Machine
 from tests.simulation.operating import Operator
 from tests.simulation.oracle import conduct, keeping, mirrors
 from tests.simulation.people import People
+from tests.simulation.person import Person, move_in, sign_in
 from tests.simulation.provider import Account, Habits, Kind, Shelf
 from tests.simulation.world import World
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-    from shared.sync.context import Engine
+    from tests.simulation.editing import Editor
     from tests.simulation.oracle.judging import Finding
     from tests.simulation.store import Store
 
@@ -55,10 +55,14 @@ class Report:
 
 def run(store: Store, seed: int, *, keep_trace: bool = False) -> Report:
     """Live through a history and judge it."""
-    report = Report(seed=seed)
     machine = Machine(seed, begin=_beginning(seed), keep_trace=keep_trace)
-    with _determined(machine, seed), _listening(report):
-        history = _History(store, seed, machine, report)
+    return through(Storm(World(store, machine=machine, habits=_habits(machine.random))))
+
+
+def through(history: History) -> Report:
+    """Live through this one; an exception breaks it off and is a finding like any other."""
+    machine, report = history.machine, history.report
+    with _determined(machine), _listening(report):
         try:
             history.live()
         except Exception as error:
@@ -70,128 +74,29 @@ def run(store: Store, seed: int, *, keep_trace: bool = False) -> Report:
     return report
 
 
-class _History:
-    def __init__(self, store: Store, seed: int, machine: Machine, report: Report) -> None:
-        self._machine = machine
-        self._chance = machine.random
-        self._report = report
-        self.world = World(store, seed=seed, begin=machine.begin, machine=machine, habits=_habits(machine.random))
-        self._people = People(self.world)
-        self._facts = Facts(self.world)
+class History:
+    """Some people in a world: how it is healed, falls quiet and is judged, whatever was lived through before."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.machine = world.machine
+        self.report = Report(seed=world.machine.seed)
+        self.people: list[People] = []
+        self._facts = Facts(world)
 
     def live(self) -> None:
         """From the first sign-in to the verdict."""
-        self._move_in()
-        for _ in range(self._chance.randint(35, 90)):
-            self._wait()
-            self._people.act()
-        self._heal()
-        self._fall_quiet("after the storm")
-        self._judge("before any poll", excused=self._excused())
-        self._let_polls_find_the_rest()
-        self._let_channels_be_found_silent()
-        self._judge("in the end", excused=set())
-        self._look_again()
-        self._judge("after looking again", excused=set())
+        raise NotImplementedError
 
-    def _move_in(self) -> None:
-        """Accounts, calendars, a first look at them, events and links; nothing goes wrong yet."""
-        chance, world = self._chance, self.world
-        world.weather.calm = True
-        kinds: list[Kind] = chance.choice(
-            (["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"])
-        )
-        for number, kind in enumerate(kinds):
-            account = Account(name=f"{kind[0]}{number}", kind=kind)
-            for letter in "abc"[: chance.randint(1 if len(kinds) > 1 else 2, 2)]:
-                shelf = Shelf(
-                    name=f"{account.name}{letter}",
-                    account=account.name,
-                    kind=kind,
-                    supports_push=chance.random() < 0.85,
-                )
-                account.shelves.append(shelf)
-                world.server.shelves[shelf.name] = shelf
-            world.server.accounts[account.name] = account
-        world.act("sign-in", self._sign_in)
-        self._machine.run_until(self._machine.now() + timedelta(seconds=20))
-        world.learn_names()
-        for _ in range(chance.choice((0, 4, 8, 25))):
-            self._people.add()
-        for _ in range(chance.randint(1, 4)):
-            self._people.add_link()
-        world.weather.calm = False
-
-    def _sign_in(self, engine: Engine) -> None:
-        """What connecting the accounts leaves in the database, and the first discovery."""
-        world = self.world
-        ids = {}
-        with engine.database.everyone() as conn:
-            conn.execute(
-                "INSERT INTO profiles (id, email) VALUES (%s, %s)", (world.user_id, f"{world.user_id}@people.example")
-            )
-            for account in world.server.accounts.values():
-                row = conn.execute(
-                    "INSERT INTO oauth_apps (provider, client_id) VALUES (%s, %s) RETURNING id",
-                    (account.kind, f"client-{account.name}"),
-                ).fetchone()
-                assert row is not None
-                ids[account.name] = conn.execute(
-                    """
-                    INSERT INTO external_calendar_connections
-                           (provider_id, provider, provider_user_id, provider_email, oauth_app_id, status)
-                    VALUES (%s, %s, %s, %s, %s, 'active') RETURNING id
-                    """,
-                    (world.user_id, account.kind, account.name, f"{account.name}@people.example", row[0]),
-                ).fetchall()[0][0]
-        for connection_id in ids.values():
-            with engine.database.person(world.user_id) as conn:
-                connection = connections.get(conn, connection_id)
-            discovery.discover(
-                engine.database,
-                connection=connection,
-                provider=engine.open_provider(connection),
-                now=self._machine.now(),
-            )
-
-    def _wait(self) -> None:
-        chance = self._chance
-        kind = chance.random()
-        if kind < 0.2:
-            seconds = 0.0
-        elif kind < 0.9:
-            seconds = chance.expovariate(1 / 20)
-        elif kind < 0.97:
-            seconds = chance.uniform(300, 1500)
-        else:
-            seconds = chance.choice((3, 9, 30, 80, 200)) * 3600 * chance.uniform(0.8, 1.2)
-            self.world.sleep(seconds - 120)
-        self._machine.run_until(self._machine.now() + timedelta(seconds=seconds))
-
-    def _heal(self) -> None:
-        """Whatever was wrong is put right; what was lost on the way stays lost."""
-        world = self.world
-        self._machine.note("all is healed")
-        world.weather.calm = True
-        world.around.is_down = False
-        world.sleep(0)
-        Operator(self.world).open_gates()
-        if self._chance.random() < 0.7:
-            self._people.mend_all()
-        for shelf in world.server.shelves.values():
-            if shelf.has_misled:
-                world.server.forget_cursors(shelf)
-
-    def _fall_quiet(self, when: str) -> None:
+    def fall_quiet(self, when: str) -> None:
         """Let time go by until nothing is due any more."""
-        world, machine = self.world, self._machine
+        world, machine = self.world, self.machine
         limit = machine.now() + PATIENCE
         calm = 0
         while calm < 2:
             machine.run_until(machine.now() + timedelta(seconds=61))
             world.around.is_down = False
-            people = self._people
-            if people.resume_all() + people.decide_held(everything=True) + people.reconnect(everything=True):
+            if sum(one.asks.settle() for one in self.people):
                 calm = 0
             calm = calm + 1 if machine.is_idle and not world.queues.running and not self._due() else 0
             if machine.now() > limit:
@@ -213,69 +118,81 @@ class _History:
             """
         )
 
-    def _excused(self) -> set[str]:
+    def excused(self) -> set[str]:
         """Calendars whose changes only a poll can find: a notification was not told, or an old state was listed."""
         lied = self.world.weather.counts["old state listed"] + self.world.weather.counts["calendar not listed"]
         return set(self.world.server.shelves) if lied else self.world.channels.untold
 
-    def _let_polls_find_the_rest(self) -> None:
+    def let_polls_find_the_rest(self) -> None:
         """Hours later every calendar is looked at; what others froze is thawed by a change of its source."""
         world = self.world
         for _ in range(4):
             world.sleep(SURELY_POLLED.total_seconds())
-            self._machine.run_until(world.asleep_until + timedelta(seconds=60))
+            self.machine.run_until(world.asleep_until + timedelta(seconds=60))
             world.tick("windows")
-            self._fall_quiet("after the polls")
+            self.fall_quiet("after the polls")
             frozen = self._facts.frozen_sources()
             for calendar, event_id in frozen:
                 shelf = world.server.shelves[calendar]
                 if event_id in shelf.items:
-                    self._people.touch(shelf, shelf.items[event_id])
+                    self._edits(shelf).touch(shelf, shelf.items[event_id])
             if not frozen:
                 return
 
-    def _let_channels_be_found_silent(self) -> None:
+    def let_channels_be_found_silent(self) -> None:
         """Something happens in every calendar, and an hour later somebody listens to each again."""
         world = self.world
         linked = {name for link in self._facts.gather(excused=set()).links for name in (link["source"], link["target"])}
         watched = [shelf for shelf in world.server.shelves.values() if shelf.supports_push and shelf.name in linked]
         for shelf in watched:
-            self._people.add(shelf)
-        self._machine.run_until(self._machine.now() + FOUND_SILENT)
+            self._edits(shelf).add(shelf)
+        self.machine.run_until(self.machine.now() + FOUND_SILENT)
         for shelf in watched:
             if not world.channels.is_heard(shelf):
                 self._found(f"silent channel: for an hour nobody has listened to {shelf.name}")
-        self._fall_quiet("after an hour")
+        self.fall_quiet("after an hour")
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """When all is quiet, further looks write nothing, whether at what changed or at everything."""
         world = self.world
         length = len(world.server.journal)
-        self._people.sync_now()
-        self._fall_quiet("after a look")
+        self._sync_now()
+        self.fall_quiet("after a look")
         for shelf in world.server.shelves.values():
             world.server.forget_cursors(shelf)
-        self._people.sync_now()
-        self._fall_quiet("after a full look")
+        self._sync_now()
+        self.fall_quiet("after a full look")
         for entry in world.server.journal[length:]:
             if entry["by"] == "kalends" and not self._enters_a_window(entry):
                 self._found(f"write after quiet: {entry['actor']} wrote {entry['id']} in {entry['calendar']}")
 
+    def _sync_now(self) -> None:
+        for one in self.people:
+            one.asks.sync_now()
+
+    def _edits(self, shelf: Shelf) -> Editor:
+        """By whose hand something happens in a calendar."""
+        return next(one.edits for one in self.people if shelf in one.person.shelves)
+
     def _enters_a_window(self, entry: dict) -> bool:  # type: ignore[type-arg]
         """Whether it is about something that came into a link's window just now, as time went on."""
         start = entry["after"]["start"]
-        ahead = datetime.fromisoformat(start).replace(tzinfo=UTC) - self._machine.now()
+        ahead = datetime.fromisoformat(start).replace(tzinfo=UTC) - self.machine.now()
         return any(abs(ahead - timedelta(days=days)) < timedelta(days=2) for days in (60, 365, 730))
 
-    def _judge(self, when: str, *, excused: set[str]) -> None:
-        facts = self._facts.gather(excused=excused)
-        found: list[Finding] = [*mirrors.judge(facts)]
-        if when == "before any poll":
-            found += conduct.notifications_lost(facts)
+    def judge(self, when: str, *, excused: set[str]) -> None:
+        """Let the oracle see what each person sees, and nobody else's."""
+        known = self._facts.gather(excused=excused)
+        found: list[Finding] = []
+        for facts in self._facts.by_person(known):
+            found += mirrors.judge(facts)
+            if when == "before any poll":
+                found += conduct.notifications_lost(facts)
+            if when == "in the end":
+                found += [*conduct.judge(facts), *keeping.judge(facts)]
         if when == "in the end":
-            found += [*conduct.judge(facts), *keeping.judge(facts)]
-            self._report.links = len(facts.links)
-            self._report.mirrors = sum(len(shelf.living("kalends")) for shelf in self.world.server.shelves.values())
+            self.report.links = len(known.links)
+            self.report.mirrors = sum(len(shelf.living("kalends")) for shelf in self.world.server.shelves.values())
             for table in self._facts.words_in_store():
                 self._found(f"leak: {table} holds a word that a person wrote")
             for body in self.world.queues.bodies:
@@ -285,8 +202,90 @@ class _History:
             self._found(f"{one} ({when})")
 
     def _found(self, what: str) -> None:
-        self._machine.note(f"FINDING {what}")
-        self._report.findings.append(what)
+        self.machine.note(f"FINDING {what}")
+        self.report.findings.append(what)
+
+
+class Storm(History):
+    """One person in bad weather."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._chance = self.machine.random
+        self._person = Person(user_id=UUID(int=self.machine.seed << 64 | 1), chance=self._chance)
+        self._somebody = People(world, self._person)
+        self.people = [self._somebody]
+
+    def live(self) -> None:
+        """From the first sign-in to the verdict."""
+        self._move_in()
+        for _ in range(self._chance.randint(35, 90)):
+            self._wait()
+            self._somebody.act()
+        self._heal()
+        self.fall_quiet("after the storm")
+        self.judge("before any poll", excused=self.excused())
+        self.let_polls_find_the_rest()
+        self.let_channels_be_found_silent()
+        self.judge("in the end", excused=set())
+        self.look_again()
+        self.judge("after looking again", excused=set())
+
+    def _move_in(self) -> None:
+        """Accounts, calendars, a first look at them, events and links; nothing goes wrong yet."""
+        chance, world, person = self._chance, self.world, self._person
+        world.weather.calm = True
+        kinds: list[Kind] = chance.choice(
+            (["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"])
+        )
+        for number, kind in enumerate(kinds):
+            account = Account(name=f"{kind[0]}{number}", kind=kind)
+            for letter in "abc"[: chance.randint(1 if len(kinds) > 1 else 2, 2)]:
+                shelf = Shelf(
+                    name=f"{account.name}{letter}",
+                    account=account.name,
+                    kind=kind,
+                    supports_push=chance.random() < 0.85,
+                )
+                account.shelves.append(shelf)
+            person.accounts.append(account)
+        move_in(world, person)
+        world.act("sign-in", sign_in(world, person, client_of=lambda account: f"client-{account.name}"))
+        self.machine.run_until(self.machine.now() + timedelta(seconds=20))
+        world.learn_names()
+        for _ in range(chance.choice((0, 4, 8, 25))):
+            self._somebody.edits.add()
+        for _ in range(chance.randint(1, 4)):
+            self._somebody.asks.add_link()
+        world.weather.calm = False
+
+    def _wait(self) -> None:
+        chance = self._chance
+        kind = chance.random()
+        if kind < 0.2:
+            seconds = 0.0
+        elif kind < 0.9:
+            seconds = chance.expovariate(1 / 20)
+        elif kind < 0.97:
+            seconds = chance.uniform(300, 1500)
+        else:
+            seconds = chance.choice((3, 9, 30, 80, 200)) * 3600 * chance.uniform(0.8, 1.2)
+            self.world.sleep(seconds - 120)
+        self.machine.run_until(self.machine.now() + timedelta(seconds=seconds))
+
+    def _heal(self) -> None:
+        """Whatever was wrong is put right; what was lost on the way stays lost."""
+        world = self.world
+        self.machine.note("all is healed")
+        world.weather.calm = True
+        world.around.is_down = False
+        world.sleep(0)
+        Operator(self.world).open_gates()
+        if self._chance.random() < 0.7:
+            self._somebody.edits.mend_all()
+        for shelf in world.server.shelves.values():
+            if shelf.has_misled:
+                world.server.forget_cursors(shelf)
 
 
 def _beginning(seed: int) -> datetime:
@@ -305,15 +304,18 @@ def _habits(chance: Random) -> Habits:
 
 
 @contextlib.contextmanager
-def _determined(machine: Machine, seed: int) -> Iterator[None]:
+def _determined(machine: Machine) -> Iterator[None]:
     """Chance and clocks that the product reads itself are the history's, too."""
-    chance = random.Random(seed)
+    chance = random.Random(machine.seed)
     state = random.getstate()
-    random.seed(seed)
+    random.seed(machine.seed)
+    virtual = SimpleNamespace(monotonic=machine.seconds, sleep=machine.pause)
     with (
         mock.patch("shared.sync.channels.uuid4", lambda: UUID(int=chance.getrandbits(128), version=4)),
         mock.patch("shared.sync.push.monotonic", machine.seconds),
         mock.patch("shared.connections.discovery.monotonic", machine.seconds),
+        mock.patch("shared.control.budgets.time", virtual),
+        mock.patch("shared.control.quotas.time", virtual),
     ):
         yield
     random.setstate(state)

@@ -31,9 +31,12 @@ UNITS = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31}
 class Inventor:
     """Makes up events around a moment."""
 
-    def __init__(self, chance: Random) -> None:
+    series = 0.35
+    """So many of what is new repeats."""
+
+    def __init__(self, chance: Random, *, first_word: int = 1) -> None:
         self._chance = chance
-        self._words = count(1)
+        self._words = count(first_word)
         self._minutes = count(1)
 
     def text(self) -> dict[str, str]:
@@ -92,7 +95,7 @@ class Inventor:
             item["show"] = "free"
         if chance.random() < 0.2:
             item["visibility"] = chance.choice(("public", "private", "confidential"))
-        if chance.random() < 0.35 and is_near(item):
+        if chance.random() < self.series and is_near(item):
             item["recurrence"] = [self.rule(item)]
         return item
 

@@ -63,7 +63,11 @@ class MicrosoftLike(SimulatedCalendar):
             else:
                 self._tell(shelf, item, changes, skipped)
         if asked:
-            found = self._ask(f"looks up {len(asked)}", lambda: {one: _there(shelf, one) for one in asked})
+            found = self._ask(
+                f"looks up {len(asked)}",
+                lambda: {one: _there(shelf, one) for one in asked},
+                requests=sum(2 if (state.get(one) or EMPTY)["recurrence"] else 1 for one in asked),
+            )
             for item_id, item in found.items():
                 if item is None:
                     changes.insert(0, Removed(event_id=item_id))

@@ -81,9 +81,18 @@ class Account:
     """Seconds since the beginning: until then its quota is used up."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An access token: the generation that it was given out in, and the second at which it ends."""
+
+    generation: int
+    ends: float
+
+
 @dataclass(slots=True)
 class Habits:
-    """What providers do one way or the other, drawn for each history."""
+    """What providers do one way or the other, drawn for each history. `token_lives`: seconds; `channel_lives`: the
+    fewest and most seconds that a channel is granted, whatever was asked for."""
 
     page_size: int
     shows_tombstones: bool
@@ -91,6 +100,8 @@ class Habits:
     honours_if_match: bool
     trims_text: bool
     notifies_own_writes: bool = True
+    token_lives: float = float("inf")
+    channel_lives: tuple[float, float] | None = None
 
 
 class Server:

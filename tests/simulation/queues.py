@@ -24,8 +24,6 @@ TIMEOUTS = {"pull": 60.0, "push": 60.0, "backfill": 120.0}
 """Seconds a worker of each lane has (infra/catalogue.py); a message is hidden for six times as long."""
 HIDDEN = 60.0
 """Seconds for which whoever reads dead letters has them to itself."""
-AT_ONCE = 3
-"""Workers of all lanes together that run side by side."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,10 +35,11 @@ class Letter:
 
 
 class Queues:
-    """The lanes, and those who work them off."""
+    """The lanes, and those who work them off: so many `at_once`, of all lanes together."""
 
-    def __init__(self, machine: Machine, weather: Weather, *, work: Work) -> None:
+    def __init__(self, machine: Machine, weather: Weather, *, work: Work, at_once: int) -> None:
         self.machine = machine
+        self._at_once = at_once
         self.weather = weather
         self.chance = machine.chance("queues")
         self._work = work
@@ -53,7 +52,7 @@ class Queues:
 
     def deliver(self, letter: Letter, timeout: float) -> None:
         """Give a message to a worker, or put it aside for good."""
-        if self.running >= AT_ONCE:
+        if self.running >= self._at_once:
             self.machine.after(1.0, lambda: self.deliver(letter, timeout))
             return
         if len(letter.failures) >= MAX_RECEIVES:

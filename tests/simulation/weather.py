@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from shared.core.errors import TransientError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
     from tests.simulation.machine import Machine
+    from tests.simulation.provider import Kind
 
 RATES = {
     # queues: per message or delivery
@@ -81,19 +87,15 @@ DEAF = 0.04
 
 
 class Weather:
-    """One history's faults. `calm` ends them all."""
+    """One history's faults, at drawn rates or at these. `calm` ends them all."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, rates: Mapping[str, float] | None = None) -> None:
         self._machine = machine
-        chance = machine.random
-        self._rates = {
-            kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
-            for kind, rate in RATES.items()
-        }
-        if chance.random() < DEAF:
-            self._rates["notification dropped"] = 1.0
+        self._rates = dict.fromkeys(RATES, 0.0) | dict(rates) if rates is not None else _drawn(machine.random)
         self._chance = {kind: machine.chance(kind) for kind in RATES}
         self.counts: Counter[str] = Counter()
+        self.away: set[Kind] = set()
+        """Providers that answer 5xx to everything."""
         self.calm = False
 
     @property
@@ -109,7 +111,23 @@ class Weather:
         self.happened(kind)
         return True
 
+    def require_working(self, kind: Kind) -> None:
+        """Raises TransientError while a provider is away."""
+        if kind in self.away and not self.calm:
+            self.happened("provider is away")
+            raise TransientError("503", code="PROVIDER.UNAVAILABLE")
+
     def happened(self, kind: str) -> None:
         """Count a fault that somebody else has decided on."""
         self.counts[kind] += 1
         self._machine.note(f"FAULT {kind}")
+
+
+def _drawn(chance: Random) -> dict[str, float]:
+    rates = {
+        kind: 0.0 if chance.random() < NEVER else min(0.9, rate * chance.uniform(0.4, 2.6))
+        for kind, rate in RATES.items()
+    }
+    if chance.random() < DEAF:
+        rates["notification dropped"] = 1.0
+    return rates

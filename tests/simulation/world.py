@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from shared.connections import discovery
+from shared.connections import discovery, tokens
 from shared.control.gates import Operation
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError
 from shared.crypto.keyring import DataKey
@@ -18,19 +19,21 @@ from tests.simulation.channels import Channels
 from tests.simulation.google import GoogleLike
 from tests.simulation.machine import KilledError, Machine
 from tests.simulation.microsoft import MicrosoftLike
-from tests.simulation.provider import Account, Server
+from tests.simulation.provider import Account, Server, Token
 from tests.simulation.queues import Queues
 from tests.simulation.store import Surroundings
+from tests.simulation.turns import turns_of
 from tests.simulation.weather import Weather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from shared.connections.store import Connection
     from shared.core.messages import SyncMessage
     from shared.providers.port import CalendarProvider
     from shared.sync.notifications import Notification
+    from tests.simulation.person import Person
     from tests.simulation.provider import Habits
     from tests.simulation.store import Store, VirtualDatabase
 
@@ -42,21 +45,33 @@ SCHEDULES = {"dispatch": 60.0, "discover": 600.0, "renew": 900.0, "windows": 86_
 
 
 class World:
-    """One person's accounts, and Kalends around them."""
+    """Some people's accounts, and Kalends around them. `turns`: whether the product's own quotas say when a provider
+    may be called; without them each call is made at once. `at_once`: workers of all lanes together."""
 
-    def __init__(self, store: Store, *, seed: int, begin: datetime, machine: Machine, habits: Habits) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        machine: Machine,
+        habits: Habits,
+        rates: Mapping[str, float] | None = None,
+        turns: bool = False,
+        at_once: int = 3,
+    ) -> None:
         self.store = store
         self.machine = machine
         self._chance = machine.chance("schedules")
-        self.weather = Weather(machine)
-        self.around = Surroundings(seed=seed, machine=machine, weather=self.weather, chance=machine.chance("stalls"))
+        self.weather = Weather(machine, rates)
+        self.around = Surroundings(
+            seed=machine.seed, machine=machine, weather=self.weather, chance=machine.chance("stalls")
+        )
         store.begin(self.around)
         self.server = Server(machine, habits)
-        self.channels = Channels(machine, self.weather, post=self._post)
+        self.channels = Channels(machine, self.weather, habits=habits, post=self._post)
         self.server.changed = self.channels.changed
-        self.queues = Queues(machine, self.weather, work=self._work)
-        self.user_id = UUID(int=seed << 64 | 1)
-        self.asleep_until = begin
+        self.queues = Queues(machine, self.weather, work=self._work, at_once=at_once)
+        self.people: list[Person] = []
+        self.asleep_until = machine.begin
         self.renewed: list[tuple[str, float]] = []
         """When the person signed in again, by account."""
         self.ended: dict[str, float] = {}
@@ -66,7 +81,10 @@ class World:
         self.names: dict[UUID, str] = {}
         self.ids: dict[str, UUID] = {}
         self._key = DataKey(b"k" * 32)
-        self._tokens: dict[UUID, int] = {}
+        self._tokens: dict[UUID, Token] = {}
+        self._has_turns = turns
+        self.refreshes = 0
+        """How often a fresh access token was got."""
         for kind, every in SCHEDULES.items():
             self.machine.after(every * self._chance.random(), self._ticking(kind, every), is_schedule=True)
 
@@ -77,7 +95,7 @@ class World:
             database=database,
             lanes=Lanes(pull=queues.pull, push=queues.push, backfill=queues.backfill),
             flags=dict.fromkeys(Operation, True),
-            open_provider=self._open_provider,
+            open_provider=partial(self._open_provider, database),
             data_key=lambda conn, connection_id: self._key,
             webhook_secrets=lambda: SECRETS,
             webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",
@@ -223,16 +241,23 @@ class World:
         """The simulated account behind a connection."""
         return self.server.accounts[connection.provider_user_id]
 
-    def _open_provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+    def _open_provider(
+        self, database: VirtualDatabase, connection: Connection, *, refused: bool = False, live: bool = True
+    ) -> CalendarProvider:
         """As wiring.App.provider does: the token given out last, or a fresh one when that was refused."""
         account = self.account_of(connection)
         if connection.status == "disconnected":
             raise ConflictError("disconnected")
-        if refused or connection.id not in self._tokens:
+        turns = turns_of(database, connection, live=live, now=self._clock()) if self._has_turns else None
+        known = self._tokens.get(connection.id)
+        if refused or known is None or known.ends < self.machine.seconds() + tokens.MARGIN.total_seconds():
             self.machine.pause(0.1)
+            self.refreshes += 1
+            self.weather.require_working(account.kind)
             if account.is_revoked:
                 raise ReauthRequiredError("invalid_grant")
-            self._tokens[connection.id] = account.generation
+            ends = self.machine.seconds() + self.server.habits.token_lives
+            self._tokens[connection.id] = Token(generation=account.generation, ends=ends)
         kind = GoogleLike if account.kind == "google" else MicrosoftLike
         return kind(
             account,
@@ -240,6 +265,7 @@ class World:
             server=self.server,
             weather=self.weather,
             channels=self.channels,
+            turns=turns,
         )
 
 
