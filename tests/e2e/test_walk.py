@@ -121,8 +121,8 @@ def test_an_event_crosses_from_google_to_microsoft_as_the_preview_said(cloud: Cl
 
     # A link, with what others will see shown before it is made.
     page.goto(f"{cloud.base_url}/links/new")
-    page.get_by_label("From").select_option(label=ROBIN["google"])
-    page.get_by_label("Into").select_option(label="Calendar")
+    page.get_by_role("combobox", name="From", exact=True).select_option(label=ROBIN["google"])
+    page.get_by_role("combobox", name="Into", exact=True).select_option(label="Calendar")
     busy = page.locator("label.choice", has=page.locator("input[value=busy]"))
     busy.locator("input").check()
     expect(busy.locator(".event strong")).to_have_text("Busy")
@@ -141,7 +141,7 @@ def test_an_event_crosses_from_google_to_microsoft_as_the_preview_said(cloud: Cl
     start = (datetime.now() + timedelta(days=1)).replace(hour=14, minute=0)  # noqa: DTZ005 - as the person types it
     page.goto(cloud.google_url)
     page.get_by_role("link", name=ROBIN["google"]).click()
-    page.get_by_label("Title").fill("Dentist")
+    page.get_by_label("Title", exact=True).fill("Dentist")
     page.get_by_label("Start", exact=True).fill(f"{start:%Y-%m-%dT%H:%M}")
     page.get_by_label("End", exact=True).fill(f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M}")
     page.get_by_role("button", name="Add").click()

@@ -288,7 +288,7 @@ def test_linked_calendars_converge_whatever_happens(database, logins, record_pro
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
