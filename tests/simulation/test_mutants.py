@@ -66,7 +66,7 @@ def test_a_listing_whose_gaps_count_as_deletions_is_caught(caught, monkeypatch):
 def test_mass_deletions_that_wait_for_nobody_are_caught(caught, monkeypatch):
     monkeypatch.setattr(guard, "must_hold", lambda deletions, *, mirrors: False)
 
-    assert caught("not held", lately=10)
+    assert caught("not held", lately=14)
 
 
 # 2. Exactly one mirror.
@@ -110,7 +110,7 @@ def test_a_full_read_that_has_everything_written_again_is_caught(caught, monkeyp
 def test_mirrors_that_nobody_recognises_by_their_marker_are_caught(caught, monkeypatch):
     monkeypatch.setattr(marker, "verify", lambda secrets, text, *, calendar_id: None)
 
-    assert caught("mirror of a mirror", lately=32)
+    assert caught("mirror of a mirror", lately=7)
 
 
 # 5. The cursor moves only with what it covers.
@@ -126,7 +126,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(pull, "_save", early)
 
-    assert caught("lost", lately=16)
+    assert caught("lost", lately=34)
 
 
 # 6. One writer.
@@ -135,7 +135,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 def test_a_lease_that_nobody_looks_at_again_is_caught(caught, monkeypatch):
     monkeypatch.setattr(leases, "guard", lambda conn, lease, *, now, duration: None)
 
-    assert caught("two writers", lately=48)
+    assert caught("two writers", lately=18)
 
 
 # 7. No notification is lost.
@@ -152,7 +152,7 @@ def test_a_pull_that_answers_whatever_was_asked_for_meanwhile_is_caught(caught, 
 
     monkeypatch.setattr(calendars, "save_page", cleared)
 
-    assert caught("notification lost", lately=7)
+    assert caught("notification lost", lately=13)
 
 
 def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monkeypatch):
@@ -164,13 +164,13 @@ def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monk
 
     monkeypatch.setattr(calendars, "get", forgetful)
 
-    assert caught("notification lost", lately=90)
+    assert caught("notification lost", lately=14)
 
 
 def test_a_channel_that_may_be_silent_for_ever_is_caught(caught, monkeypatch):
     monkeypatch.setattr(silence, "judge", lambda conn, *, now: 0)
 
-    assert caught("silent channel", lately=6)
+    assert caught("silent channel", lately=3)
 
 
 # 8. Masked text never leaves.
