@@ -222,43 +222,45 @@ def invited(conn: Connection, source_id: UUID, target_id: UUID, root_ids: Sequen
     which a meeting has in the calendar of everybody invited. Mirrors of ours have another."""
     rows = conn.execute(
         """
-        SELECT s.external_event_id FROM external_calendar_events s
-         WHERE s.calendar_id = %s AND s.external_event_id = ANY(%s) AND s.ical_uid IS NOT NULL
-           AND EXISTS (SELECT FROM external_calendar_events t
-                        WHERE t.calendar_id = %s AND t.ical_uid = s.ical_uid AND t.booking_id IS NULL
-                          AND t.series_id IS NULL AND t.sync_status IN ('CREATED', 'UPDATED'))
+        SELECT external_event_id, ical_uid FROM external_calendar_events
+         WHERE calendar_id = %s AND external_event_id = ANY(%s) AND ical_uid IS NOT NULL
         """,
-        (source_id, list(root_ids), target_id),
+        (source_id, list(root_ids)),
     ).fetchall()
-    return {row[0] for row in rows}
+    there = meetings(conn, target_id, [ical_uid for _, ical_uid in rows])
+    return {event_id for event_id, ical_uid in rows if ical_uid in there}
 
 
-def meetings(conn: Connection, calendar_id: UUID, ical_uids: Sequence[str]) -> set[str]:
-    """Those of these iCalUIDs that stand in a calendar itself."""
+def meetings(conn: Connection, calendar_id: UUID, ical_uids: Sequence[str]) -> dict[str, list[str]]:
+    """The roots of a calendar itself that are these meetings, by iCalUID.
+
+    Apart from the statement that finds the iCalUIDs: joined to it, a database without fresh statistics compares each
+    with each.
+    """
     rows = conn.execute(
         """
-        SELECT ical_uid FROM external_calendar_events
+        SELECT ical_uid, external_event_id FROM external_calendar_events
          WHERE calendar_id = %s AND ical_uid = ANY(%s) AND booking_id IS NULL AND series_id IS NULL
            AND sync_status IN ('CREATED', 'UPDATED')
         """,
         (calendar_id, list(ical_uids)),
     ).fetchall()
-    return {row[0] for row in rows}
+    found: dict[str, list[str]] = {}
+    for ical_uid, event_id in rows:
+        found.setdefault(ical_uid, []).append(event_id)
+    return found
 
 
 def same_meetings(conn: Connection, target_id: UUID, event_ids: Sequence[str], source_id: UUID) -> list[str]:
     """The roots in a source calendar that are the same meetings as these events of a target, gone ones included."""
     rows = conn.execute(
         """
-        SELECT DISTINCT s.external_event_id
-          FROM external_calendar_events t JOIN external_calendar_events s ON s.ical_uid = t.ical_uid
-         WHERE t.calendar_id = %s AND t.external_event_id = ANY(%s) AND s.calendar_id = %s AND s.series_id IS NULL
-           AND t.booking_id IS NULL AND s.booking_id IS NULL AND s.sync_status IN ('CREATED', 'UPDATED')
-         ORDER BY 1
+        SELECT DISTINCT ical_uid FROM external_calendar_events
+         WHERE calendar_id = %s AND external_event_id = ANY(%s) AND booking_id IS NULL AND ical_uid IS NOT NULL
         """,
-        (target_id, list(event_ids), source_id),
+        (target_id, list(event_ids)),
     ).fetchall()
-    return [row[0] for row in rows]
+    return sorted({root for roots in meetings(conn, source_id, [row[0] for row in rows]).values() for root in roots})
 
 
 def unseen(conn: Connection, calendar: SyncedCalendar, window: Window, *, limit: int) -> list[str]:
