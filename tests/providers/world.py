@@ -30,6 +30,9 @@ class World(Protocol):
     def add(self, appearance: Appearance, *, guest: str | None = None) -> str:
         """The person adds an event, and perhaps invites somebody; answers its id."""
 
+    def invite(self, appearance: Appearance) -> tuple[str, str]:
+        """Somebody else invites the person; answers the calendar in which that stands, and its id there."""
+
     def retitle(self, event_id: str, title: str) -> None:
         """The person renames an event."""
 

@@ -125,6 +125,18 @@ class GoogleLike(SimulatedCalendar):
         return answer
         yield
 
+    def _of_another(self, shelf: Shelf, event_id: str, occurrence: str | None) -> Item | None:
+        root = shelf.items.get(event_id)
+        if root is None or plain.is_gone(root) or occurrence is None:
+            return None if root is None or plain.is_gone(root) else root
+        if not plain.has_place(root, occurrence):
+            return None
+        item = self._instance(shelf, event_id, occurrence)
+        return None if item["status"] == "cancelled" else item
+
+    def _take_out(self, shelf: Shelf, item: Item) -> None:
+        self._server.put(shelf, {**item, "status": "cancelled"}, by="kalends")
+
     def _there(self, shelf: Shelf, event_id: str) -> Item:
         """A patch with a status brings a deleted event back (behaviours.md, E6)."""
         if event_id not in shelf.items:

@@ -85,6 +85,13 @@ class GoogleWorld(SimulatedWorld):
             **({"attendees": [{"email": guest}]} if guest else {}),
         }
 
+    def invite(self, appearance: Appearance) -> tuple[str, str]:
+        """An invitation stands in the primary calendar of whoever is invited, under the organizer's id."""
+        host = "host@example.com"
+        self.sim("POST", "/accounts", {"email": host, "name": "Host"})
+        made = self.sim("POST", f"/calendars/{host}/events", self.resource(appearance, self.email))
+        return self.email, str(made["id"])
+
     def times(self, span: Span) -> dict[str, Any]:
         """Start and end."""
         if isinstance(span, AllDaySpan):

@@ -96,6 +96,16 @@ class MicrosoftWorld(SimulatedWorld):
             resource["attendees"] = [{"type": "required", "emailAddress": {"address": guest, "name": "Guest"}}]
         return resource
 
+    def invite(self, appearance: Appearance) -> tuple[str, str]:
+        """An event whose organizer is somebody else."""
+        meeting = {
+            "isOrganizer": False,
+            "organizer": {"emailAddress": {"name": "Host", "address": "host@example.com"}},
+            "responseStatus": {"response": "notResponded", "time": "0001-01-01T00:00:00Z"},
+        }
+        made = self.sim("POST", self.events(), {**self.resource(appearance, self.email), **meeting})
+        return self.calendar_id, str(made["id"])
+
     def times(self, span: Span) -> dict[str, Any]:
         """Start, end and whether that is whole days."""
         if isinstance(span, AllDaySpan):
