@@ -113,6 +113,26 @@ def applied(one: Appearance, patch: Patch) -> Appearance:
     )
 
 
+def overlay(one: Appearance, other: Appearance, fields: Collection[Field]) -> Appearance:
+    """`one` with these fields as `other` has them."""
+    text, theirs = one.text, other.text
+    if Field.TITLE in fields:
+        text = replace(text, title=theirs.title)
+    if Field.DESCRIPTION in fields:
+        text = replace(text, description=theirs.description, is_html=theirs.is_html)
+    if Field.LOCATION in fields:
+        text = replace(text, location=theirs.location)
+    with_availability = Field.AVAILABILITY in fields
+    return replace(
+        one,
+        text=text,
+        span=other.span if Field.WHEN in fields else one.span,
+        availability=other.availability if with_availability else one.availability,
+        status=other.status if with_availability else one.status,
+        recurrence=other.recurrence if Field.RECURRENCE in fields else one.recurrence,
+    )
+
+
 def availability(one: Appearance | Event) -> Availability:
     """What it does to its owner's time: providers say that an event is not certain by either of two properties."""
     is_open = one.status is Status.TENTATIVE and one.availability is not Availability.FREE
