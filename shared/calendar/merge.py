@@ -16,11 +16,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shared.calendar import mask, patch, recurrence
+from shared.calendar import mask, patch
 from shared.calendar.mirror import Appearance, Mirror, Privacy
 from shared.calendar.patch import OF_OCCURRENCES, OF_ROOTS, Field, Patch
 from shared.calendar.showing import at, is_cut, may_show
-from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -221,12 +220,10 @@ class _Merge:
         return verdict
 
     def _fits(self, verdict: _Verdict) -> bool:
-        """Whether the start of one side and the rule of the other make a series."""
-        one = patch.overlay(self._source.now.root, self._target.now.root, verdict.to_source)
-        try:
-            return not one.recurrence or bool(recurrence.normalise(one.recurrence, one.span))
-        except InvalidError:
-            return False
+        """Whether the start of one side and the rule of the other go together: a rule for times is none for days."""
+        is_split = all(SHAPE & directed for directed in (verdict.to_source, verdict.to_target))
+        source, target = self._source.now.root, self._target.now.root
+        return not is_split or source.span.is_all_day == target.span.is_all_day
 
     def _give_shape(self, verdict: _Verdict, winner: Winner | None) -> None:
         source, target = self._source.now.root, self._target.now.root
@@ -276,7 +273,7 @@ class _Merge:
         elif here is None and there is None:
             results = (None, None)
         else:
-            results = self._existence(verdict, key, here, there)
+            results = self._existence(verdict, key, here, there, by_rule=mask.as_the_rule_has_it(afterwards[0], key))
         self._hold(key, verdict)
         self._write(0, key, results[0], afterwards[0], root.to_source, verdict.to_source & self._exposed)
         self._write(1, key, results[1], afterwards[1], root.to_target, verdict.to_target)
@@ -300,9 +297,15 @@ class _Merge:
         self._decide(verdict, key, one, edited, here, there, before)
 
     def _existence(
-        self, verdict: _Verdict, key: str, here: Appearance | None, there: Appearance | None
+        self,
+        verdict: _Verdict,
+        key: str,
+        here: Appearance | None,
+        there: Appearance | None,
+        *,
+        by_rule: Appearance | None,
     ) -> tuple[Appearance | None, Appearance | None]:
-        """One side has the occurrence and the other has not."""
+        """One side has the occurrence and the other has not. Of the target's only what is exposed counts."""
         is_edited = [_is_edited(side, key) for side in (self._source, self._target)]
         if is_edited == [False, False]:
             return here, there  # as it was when both last agreed
@@ -313,6 +316,9 @@ class _Merge:
             verdict.held.add(Field.OCCURRENCE)
             return here, there
         chosen = here if winner is Winner.SOURCE else there
+        if chosen is there and there is not None and by_rule is not None:
+            chosen = patch.overlay(by_rule, there, self._exposed & set(OF_OCCURRENCES))
+            verdict.to_target.update(set(OF_OCCURRENCES) - self._exposed)
         return chosen, chosen
 
     def _write(
@@ -337,7 +343,9 @@ class _Merge:
         if standing is None:
             fields = may
         else:
-            named = may if is_anew else [one for one in may if one in decided]
+            # What follows its rule changes with the series, wanted or not.
+            changing = {*decided, *(() if key in now.overrides else of_series)}
+            named = may if is_anew else [one for one in may if one in changing]
             fields = [one for one in named if not patch.same(one, standing, wanted)]
         if fields:
             self._writes[side][key] = patch.of(wanted, fields)
@@ -372,7 +380,7 @@ class _Merge:
         if one not in self._exposed or (one is Field.DESCRIPTION and is_cut(*before)):
             verdict.to_target.add(one)
         elif edited == [True, True]:
-            if not may_show(one, source, target) and not may_show(one, target, source):
+            if not _agree(one, source, target):
                 verdict.give({one}, self._contest(place, one, source, target).winner)
         else:
             verdict.give({one}, Winner.SOURCE if edited[0] else Winner.TARGET)
@@ -407,13 +415,24 @@ class _Merge:
             self._held[place] = frozenset(verdict.held)
 
 
+def _agree(one: Field, source: Appearance, target: Appearance) -> bool:
+    """Whether both changed a field to the same, each in its provider's form."""
+    if one is Field.AVAILABILITY:
+        return patch.same(one, source, target)
+    return may_show(one, source, target) or may_show(one, target, source)
+
+
 def _is_edited(side: Side, key: str) -> bool:
     """Whether a side changed an occurrence of its own accord: not only as its series changed."""
     if key not in side.base.overrides and key not in side.now.overrides:
         return False
     before, now = at(side.base, key), at(side.now, key)
+    if before is None and now is None:
+        return (
+            key in side.now.overrides and key not in side.base.overrides
+        )  # of a series that began, or grew, meanwhile
     if before is None or now is None:
-        return before is not now
+        return True
     return any(not patch.same(one, before, now) for one in OF_OCCURRENCES)
 
 

@@ -349,7 +349,7 @@ def mirrors(draw: st.DrawFn) -> Mirror:
 @st.composite
 def edited(draw: st.DrawFn, mirror: Mirror, fields: frozenset[Field] = EVERYTHING) -> Mirror:
     """What a person makes of it; a series that moves loses what differed."""
-    own = draw(st.sets(st.sampled_from(sorted(fields)), max_size=2))
+    own = draw(st.sets(st.sampled_from(sorted(fields)), max_size=2)) if fields else set()
     change = Patch(**{one.value: draw(CHANGES[one]) for one in own if one in CHANGES})
     root = patch.applied(mirror.root, change)
     if Field.RECURRENCE in own:
@@ -361,10 +361,7 @@ def edited(draw: st.DrawFn, mirror: Mirror, fields: frozenset[Field] = EVERYTHIN
         if standing is None:
             continue
         part = draw(st.sampled_from([*sorted(fields & CHANGES.keys()), None]))
-        if part is None and Field.OCCURRENCE in fields | {Field.OCCURRENCE}:
-            overrides[key] = None
-        elif part is not None:
-            overrides[key] = patch.applied(standing, Patch(**{part.value: draw(CHANGES[part])}))
+        overrides[key] = part and patch.applied(standing, Patch(**{part.value: draw(CHANGES[part])}))
     return Mirror(root=root, overrides=dict(sorted(overrides.items())))
 
 
