@@ -10,12 +10,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.calendar import merge, patch, showing
+from shared.calendar import merge, patch, showing, two_way
 from shared.calendar.event import Availability, Status, Text
-from shared.calendar.merge import ROOT, Conflict, Outcome, Policy, Side, Winner
 from shared.calendar.mirror import Appearance, Mirror, Privacy
 from shared.calendar.patch import OF_OCCURRENCES, OF_ROOTS, Description, Field, Patch
 from shared.calendar.span import AllDaySpan, TimedSpan
+from shared.calendar.two_way import ROOT, Conflict, Outcome, Policy, Side, Winner
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EVERYTHING = frozenset(OF_ROOTS)
@@ -68,7 +68,7 @@ def merged(
 
 
 def after(source: Mirror, target: Mirror, outcome: Outcome) -> tuple[Mirror, Mirror]:
-    return merge.written(source, outcome.source), merge.written(target, outcome.target)
+    return two_way.written(source, outcome.source), two_way.written(target, outcome.target)
 
 
 # Fields
@@ -354,7 +354,7 @@ def edited(draw: st.DrawFn, mirror: Mirror, fields: frozenset[Field] = EVERYTHIN
     root = patch.applied(mirror.root, change)
     if Field.RECURRENCE in own:
         root = replace(root, recurrence=draw(rules))
-    is_same = all(patch.same(one, root, mirror.root) for one in merge.SHAPE)
+    is_same = all(patch.same(one, root, mirror.root) for one in two_way.SHAPE)
     overrides = dict(mirror.overrides) if is_same else {}
     for key in draw(st.sets(places, max_size=2)) if root.recurrence else ():
         standing = showing.at(Mirror(root=root, overrides=overrides), key)
@@ -384,8 +384,8 @@ def test_one_sided_edits_arrive_whole(data: st.DataObject) -> None:
 
     assert forth.source == back.target == {}
     assert forth.conflicts == back.conflicts == ()
-    assert alike(merge.written(base, forth.target), changed)
-    assert alike(merge.written(base, back.source), changed)
+    assert alike(two_way.written(base, forth.target), changed)
+    assert alike(two_way.written(base, back.source), changed)
 
 
 @settings(max_examples=400)
@@ -399,7 +399,7 @@ def test_after_a_merge_a_second_one_is_empty(data: st.DataObject) -> None:
 
     first = merge.merge(source, target, exposed=exposed, policy=policy)
     source_now, target_now = after(source.now, target.now, first)
-    kept = merge.bases(first, source, target, source_now=source_now, target_now=target_now)
+    kept = two_way.bases(first, source, target, source_now=source_now, target_now=target_now)
     sides = (replace(source, base=kept[0], now=source_now), replace(target, base=kept[1], now=target_now))
     second = merge.merge(*sides, exposed=exposed, policy=policy)
 
