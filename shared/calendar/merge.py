@@ -150,11 +150,13 @@ class _Merge:
         source, target = self._source, self._target
         winners: set[Winner | None] = set()
         merged = patch.overlay(source.now.root, target.now.root, verdict.to_source)
+        giving_way = [
+            side for side, fields in ((source, verdict.to_source), (target, verdict.to_target)) if fields & SHAPE
+        ]
         for key in keys:
             if merged.recurrence and mask.as_the_rule_has_it(merged, key) is not None:
                 continue
-            loser = target if verdict.to_target & SHAPE else source
-            if (verdict.to_target | verdict.to_source) & SHAPE and _is_edited(loser, key):
+            if any(_is_edited(side, key) for side in giving_way):
                 here, there = at(source.now, key), at(target.now, key)
                 winners.add(self._contest(key, Field.OCCURRENCE, here, there).winner)
         if winners:
@@ -337,10 +339,8 @@ def _is_edited(side: Side, key: str) -> bool:
     if key not in side.base.overrides and key not in side.now.overrides:
         return False
     before, now = at(side.base, key), at(side.now, key)
-    if before is None and now is None:
-        return (
-            key in side.now.overrides and key not in side.base.overrides
-        )  # of a series that began, or grew, meanwhile
+    if before is None and now is None:  # perhaps taken out of a series that began or grew meanwhile
+        return key in side.now.overrides and key not in side.base.overrides
     if before is None or now is None:
         return True
     return any(not patch.same(one, before, now) for one in OF_OCCURRENCES)
