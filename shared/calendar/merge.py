@@ -206,6 +206,8 @@ class _Merge:
         # What an occurrence takes over from its series goes where the series' field goes, and yields to its own edit.
         edited[0] = edited[0] and (own[0] or (one in root.to_target and not (own[1] and edited[1])))
         edited[1] = edited[1] and (own[1] or (one in root.to_source and not (own[0] and edited[0])))
+        if edited == [False, False] and one in root.to_source and not own[0]:
+            verdict.to_source.add(one)  # it stays as it was although its series changes, as on the side that gives
         self._decide(verdict, key, one, edited, here, there, before)
 
     def _existence(

@@ -277,6 +277,21 @@ def test_a_new_name_of_the_series_yields_to_that_of_an_occurrence() -> None:
     assert outcome.target[ROOT].fields == {Field.TITLE, Field.DESCRIPTION, Field.LOCATION}
 
 
+@pytest.mark.parametrize("policy", [Policy.SOURCE, Policy.TARGET])
+def test_an_occurrence_that_stays_as_it_was_does_so_on_both_sides(policy: Policy) -> None:
+    stays = series({WEEKS[1]: week(1)}, availability=Availability.FREE)
+    moves = series(availability=Availability.TENTATIVE)
+    source, target = (stays, moves) if policy is Policy.SOURCE else (moves, stays)
+
+    outcome = merged(series(), source, target, policy=policy)
+
+    writes = outcome.target if policy is Policy.SOURCE else outcome.source
+    assert writes == {
+        ROOT: Patch(availability=Availability.FREE),
+        WEEKS[1]: Patch(availability=Availability.BUSY),
+    }
+
+
 def test_a_longer_series_keeps_what_differs_on_the_side_that_takes_the_rule() -> None:
     base = series({WEEKS[1]: week(1, later=3)})
     source = series({WEEKS[1]: week(1, later=3), "20260330T110000Z": None}, count=6)
