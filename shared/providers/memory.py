@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.calendar import patch as patches
 from shared.calendar import recurrence
 from shared.calendar.event import Event, Response, Status, Unit
 from shared.calendar.span import occurrence_key, parse_occurrence_key
@@ -21,7 +22,10 @@ from shared.core.errors import (
     PreconditionFailedError,
 )
 from shared.providers.port import (
+    HAS_GUESTS,
+    NOT_ORGANIZER,
     Account,
+    Amend,
     CancelOccurrence,
     Channel,
     Delete,
@@ -32,6 +36,7 @@ from shared.providers.port import (
     Removed,
     Update,
     Upserted,
+    Withdraw,
     WriteOccurrence,
     Written,
 )
@@ -59,6 +64,8 @@ class MemoryServer:
     clock: int = 0
     writes: list[tuple[str, str, str]] = field(default_factory=list)
     channels: dict[str, str] = field(default_factory=dict)
+    invited: set[str] = field(default_factory=set)
+    """Ids of the events and series to which their owners have invited others."""
     page_size: int = 100
     before_write: Callable[[Write], None] = lambda write: None
     after_write: Callable[[Write], None] = lambda write: None
@@ -224,6 +231,63 @@ class MemoryCalendar:
                 )
                 self._put(calendar_id, "cancel_occurrence", self._of_series(calendar, series_id, gone))
                 return Written(event_id=gone.id, event=None)
+            case Amend():
+                return self._amend(calendar_id, write)
+            case Withdraw():
+                return self._withdraw(calendar_id, write)
+
+    def _amend(self, calendar_id: str, write: Amend) -> Written:
+        seen = self._of_another(calendar_id, write.event_id, write.occurrence)
+        if seen is None or seen.is_cancelled:
+            raise NotFoundError(f"There is no event {write.event_id}, or no occurrence {write.occurrence} of it.")
+        if patches.is_shown(write.patch, seen):
+            return Written(event_id=seen.id, event=seen)
+        self._require_amendable(seen, write.etag)
+        wanted = patches.applied(patches.unmasked(seen), write.patch)
+        changed = replace(
+            seen,
+            span=wanted.span,
+            text=wanted.text,
+            availability=wanted.availability,
+            status=wanted.status,
+            recurrence=wanted.recurrence,
+        )
+        return self._put(calendar_id, "amend", changed)
+
+    def _withdraw(self, calendar_id: str, write: Withdraw) -> Written:
+        place = write.event_id if write.occurrence is None else f"{write.event_id}_{write.occurrence}"
+        seen = self._of_another(calendar_id, write.event_id, write.occurrence)
+        if seen is not None and not seen.is_cancelled:
+            self._require_amendable(seen, write.etag)
+            if write.occurrence is None:
+                self._server.remove(calendar_id, seen.id)
+            else:
+                self._server.put(calendar_id, replace(seen, span=None, text=None, status=Status.CANCELLED))
+            self._server.writes.append((calendar_id, "withdraw", seen.id))
+        return Written(event_id=place, event=None)
+
+    def _of_another(self, calendar_id: str, event_id: str, occurrence: str | None) -> Event | None:
+        """An event, or an occurrence, which has no ETag until it differs."""
+        calendar = self._server.calendars.setdefault(calendar_id, _Calendar())
+        event = calendar.events.get(event_id)
+        if event is None or _is_gone(event) or occurrence is None or event.span is None:
+            return None if event is None or _is_gone(event) else event
+        known = calendar.events.get(f"{event_id}_{occurrence}")
+        span = recurrence.occurrence_span(event.span, event.recurrence, occurrence)
+        if known is not None or span is None:
+            return known
+        place = parse_occurrence_key(occurrence)
+        own = replace(event, span=span, recurrence=(), series_id=event_id, original_start=place)
+        return replace(own, id=f"{event_id}_{occurrence}", etag=None, marker=None)
+
+    def _require_amendable(self, event: Event, etag: str | None) -> None:
+        """The stricter of the real ones: as Graph, which mails guests of every change."""
+        if event.response is not Response.NONE:
+            raise ConflictError(f"Somebody else organises event {event.id}.", code=NOT_ORGANIZER)
+        if event.root_id in self._server.invited:
+            raise ConflictError(f"Others are invited to event {event.id}.", code=HAS_GUESTS)
+        if etag is not None and event.etag != etag:
+            raise PreconditionFailedError(f"Event {event.id} has changed.")
 
     def _of_series(self, calendar: _Calendar, series_id: str, override: Event) -> Event:
         series = calendar.events.get(series_id)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Event, Unit
     from shared.calendar.mirror import Appearance
+    from shared.calendar.patch import Patch
     from shared.calendar.span import Window
     from shared.core.errors import KalendsError
 
@@ -168,7 +169,45 @@ class CancelOccurrence:
     key: str
 
 
-type Write = Insert | Update | Delete | WriteOccurrence | CancelOccurrence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amend:
+    """Change named fields of an event that is not ours, or of one occurrence of it (its `occurrence_key`).
+
+    Whatever `patch` does not name stays: guests, reminders, attachments, conference, colour, properties of others.
+    The event is read first. If it shows everything already, nothing is written: repeated after a lost answer, that is
+    success even under an older `etag`. Otherwise, with `etag`, only if it has not changed since (PreconditionFailed);
+    it is the ETag of what is changed, so of an occurrence only where that differs already.
+
+    Guests are never notified. Answers ConflictError with code NOT_ORGANIZER where somebody else organises the event;
+    HAS_GUESTS where the provider mails every change to guests (Graph); CONFERENCE where the description holds the
+    conference and would lose it (Graph). NotFoundError for what is gone: only an occurrence of Google's comes back.
+    A new start or rule of a series may end its occurrences that differ, as when its owner changes it there (Graph).
+    """
+
+    event_id: str
+    patch: Patch
+    occurrence: str | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Delete an event that is not ours, or take one occurrence out of it; already gone is success.
+
+    Only as it was last seen: an event as a whole needs its `etag` (ValueError), and answers PreconditionFailedError
+    if it has changed since. Answers ConflictError with code NOT_ORGANIZER or HAS_GUESTS: a guest would lose it unheard.
+    """
+
+    event_id: str
+    occurrence: str | None = None
+    etag: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.occurrence is None and self.etag is None:
+            raise ValueError("a person's event is only deleted as it was last seen")
+
+
+type Write = Insert | Update | Delete | WriteOccurrence | CancelOccurrence | Amend | Withdraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +234,12 @@ class Channel:
     expires_at: datetime
 
 
+NOT_ORGANIZER = "PROVIDER.NOT_ORGANIZER"
+"""The code of the ConflictError for an event that somebody else organises: it is theirs to change."""
+HAS_GUESTS = "PROVIDER.HAS_GUESTS"
+"""The code of the ConflictError for an event whose guests would be mailed, or would lose it unheard."""
+CONFERENCE = "PROVIDER.CONFERENCE"
+"""The code of the ConflictError for a description that holds an online meeting, which a new one would lose."""
 UNREADABLE = "PROVIDER.UNREADABLE"
 """The code of the TransientError for a success that is none: HTML, half an answer, another shape."""
 ENDLESS_PAGES = "PROVIDER.ENDLESS_PAGES"

@@ -16,6 +16,7 @@ from shared.core.errors import (
 )
 from shared.providers import port
 from shared.providers.port import (
+    Amend,
     CancelOccurrence,
     Delete,
     Failed,
@@ -23,10 +24,12 @@ from shared.providers.port import (
     Page,
     RemoteCalendar,
     Update,
+    Withdraw,
     WriteOccurrence,
     Written,
 )
 from tests.simulation import plain, translate
+from tests.simulation.amending import Amending
 from tests.simulation.wire import Wire
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ GAPS = {
     Delete: "a delete",
     WriteOccurrence: "an occurrence written",
     CancelOccurrence: "an occurrence cancelled",
+    Amend: "an update",
+    Withdraw: "a delete",
 }
 
 
@@ -76,7 +81,7 @@ class Place:
         return cls(since=since, until=until, offset=offset, left_out=left_out, window=(start, end), began=began)
 
 
-class SimulatedCalendar(Wire):
+class SimulatedCalendar(Amending, Wire):
     """An account with a token that may have lapsed meanwhile (port.CalendarProvider)."""
 
     def __init__(
@@ -236,6 +241,10 @@ class SimulatedCalendar(Wire):
                 return self._write_occurrence(shelf, write)
             case CancelOccurrence():
                 return self._cancel_occurrence(shelf, write)
+            case Amend():
+                return self._amend(shelf, write)
+            case Withdraw():
+                return self._withdraw(shelf, write)
 
     def _counts_as(self, write: Write) -> int:
         """How many requests the provider counts for a step of this."""

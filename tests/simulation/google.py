@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.calendar.event import Unit
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from shared.providers.port import Delete, Insert, Removed, Skipped, Upserted, Written
+from shared.providers.port import Delete, Insert, Removed, Skipped, Upserted, Withdraw, Written
 from tests.simulation import plain, translate
 from tests.simulation.account import SimulatedCalendar
 from tests.simulation.provider import EMPTY
@@ -68,7 +68,7 @@ class GoogleLike(SimulatedCalendar):
         return changes, skipped
 
     def _counts_as(self, write: Write) -> int:
-        return 1 if isinstance(write, Insert | Delete) else 3  # a patch (Events: patch, "three quota units")
+        return 1 if isinstance(write, Insert | Delete | Withdraw) else 3  # a patch (Events: patch, "three quota units")
 
     def _insert(self, shelf: Shelf, write: Insert) -> Talk:
         if write.key not in shelf.items:
@@ -127,6 +127,18 @@ class GoogleLike(SimulatedCalendar):
             self._server.put(shelf, {**item, "status": "cancelled"}, by="kalends")
         return answer
         yield
+
+    def _of_another(self, shelf: Shelf, event_id: str, occurrence: str | None) -> Item | None:
+        root = shelf.items.get(event_id)
+        if root is None or plain.is_gone(root) or occurrence is None:
+            return None if root is None or plain.is_gone(root) else root
+        if not plain.has_place(root, occurrence):
+            return None
+        item = self._instance(shelf, event_id, occurrence)
+        return None if item["status"] == "cancelled" else item
+
+    def _take_out(self, shelf: Shelf, item: Item) -> None:
+        self._server.put(shelf, {**item, "status": "cancelled"}, by="kalends")
 
     def _there(self, shelf: Shelf, event_id: str) -> Item:
         """A patch with a status brings a deleted event back (behaviours.md, E6)."""

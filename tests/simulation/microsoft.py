@@ -186,6 +186,12 @@ class MicrosoftLike(SimulatedCalendar):
             cancel(self._server, shelf, item, by="kalends")
         return answer
 
+    def _of_another(self, shelf: Shelf, event_id: str, occurrence: str | None) -> Item | None:
+        return _there(shelf, event_id) if occurrence is None else self._located(shelf, event_id, occurrence)
+
+    def _take_out(self, shelf: Shelf, item: Item) -> None:
+        cancel(self._server, shelf, item, by="kalends")
+
     def _located(self, shelf: Shelf, series_id: str, key: str) -> Item | None:
         master = _there(shelf, series_id)
         if master is None or not plain.has_place(master, key):

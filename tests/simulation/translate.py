@@ -13,6 +13,7 @@ from tests.simulation import plain
 
 if TYPE_CHECKING:
     from shared.calendar.mirror import Appearance
+    from shared.calendar.patch import Patch
     from shared.calendar.span import Span
     from tests.simulation.plain import Item
     from tests.simulation.provider import Kind
@@ -76,6 +77,38 @@ def looks(appearance: Appearance, kind: Kind) -> Item:
         "visibility": appearance.visibility.value,
         "recurrence": list(appearance.recurrence),
     }
+
+
+def named(change: Patch, kind: Kind) -> Item:
+    """What an amendment says about an item: what it names and nothing else."""
+    fields: Item = {}
+    if change.title is not None:
+        fields["title"] = change.title
+    if change.description is not None:
+        fields["description"] = change.description.text
+    if change.location is not None:
+        fields["location"] = change.location
+    if (span := change.when) is not None:
+        fields |= {
+            "all_day": span.is_all_day,
+            "start": plain.text(span.starts_at(), all_day=span.is_all_day),
+            "end": plain.text(span.ends_at(), all_day=span.is_all_day),
+            "zone": span.zone if isinstance(span, TimedSpan) else "UTC",
+        }
+    if change.recurrence is not None:
+        fields["recurrence"] = list(change.recurrence)
+    if change.availability is not None:
+        fields |= _shown_as(change.availability, kind)
+    return fields
+
+
+def _shown_as(availability: Availability, kind: Kind) -> Item:
+    if availability is Availability.FREE:
+        return {"show": "free"}
+    is_open = availability is Availability.TENTATIVE
+    if kind == "google":
+        return {"show": "busy", "status": "tentative" if is_open else "confirmed"}
+    return {"show": "tentative" if is_open else "oof" if availability is Availability.OUT_OF_OFFICE else "busy"}
 
 
 def _span(item: Item) -> Span:

@@ -1,8 +1,8 @@
 """A Google account as a calendar provider.
 
 Requests: one per page of changes; `get` one, two for a series; an insert, update or occurrence one, a deletion one
-with an ETag and two without; up to 50 writes share a round trip, yet count one by one against the quota, and a patch
-counts three times (Events: patch).
+with an ETag and two without, an amendment or withdrawal two; up to 50 writes share a round trip, yet count one by one
+against the quota, and a patch counts three times (Events: patch).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How each kind of write is carried out: as steps that yield a request and are sent its answer.
 
 Steps of many writes advance together, so that a batch takes as many round trips as its longest write: one, two for a
-deletion whose ETag is not known, three for an insert that finds its id taken. A step that raises is a write that
+deletion whose ETag is not known and for what is done to a person's own event, three for an insert that finds its id
+taken. A step that raises is a write that
 failed; only what befalls the connection is raised to the caller.
 """
 
@@ -12,9 +13,23 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from shared.calendar import patch
 from shared.core.errors import ConflictError, InvalidError, KalendsError, NotFoundError, PreconditionFailedError
 from shared.providers.google import errors, reading, writing
-from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, Write, WriteOccurrence, Written
+from shared.providers.port import (
+    HAS_GUESTS,
+    NOT_ORGANIZER,
+    Amend,
+    CancelOccurrence,
+    Delete,
+    Failed,
+    Insert,
+    Update,
+    Withdraw,
+    Write,
+    WriteOccurrence,
+    Written,
+)
 
 if TYPE_CHECKING:
     from googleapiclient.http import HttpRequest
@@ -26,6 +41,8 @@ type Steps = Generator[HttpRequest, Mapping[str, Any], Written]
 SILENT = "none"
 """sendUpdates: no guest hears of it."""
 _OWNERSHIP = "id,status,etag,extendedProperties/private"
+_OF_ANOTHER = f"{reading.FIELDS},organizer(self),attendeesOmitted"
+"""What is read of an event before it is changed although it is not ours."""
 
 
 def carry_out(
@@ -69,6 +86,10 @@ def of(events: Any, calendar_id: str, write: Write) -> Steps:
             return _write_occurrence(calls, write)
         case CancelOccurrence():
             return _cancel_occurrence(calls, write)
+        case Amend():
+            return _amend(calls, write)
+        case Withdraw():
+            return _withdraw(calls, write)
 
 
 class _Calls:
@@ -92,6 +113,9 @@ class _Calls:
 
     def ownership(self, event_id: str) -> HttpRequest:
         return self._request("get", eventId=event_id, fields=_OWNERSHIP)
+
+    def whole(self, event_id: str) -> HttpRequest:
+        return self._request("get", eventId=event_id, fields=_OF_ANOTHER)
 
     def _request(self, method: str, **arguments: Any) -> HttpRequest:
         request: HttpRequest = getattr(self._events, method)(calendarId=self._calendar_id, **arguments)
@@ -144,6 +168,69 @@ def _cancel_occurrence(calls: _Calls, write: CancelOccurrence) -> Steps:
     with suppress(NotFoundError):
         yield calls.delete(instance_id)
     return Written(event_id=instance_id, event=None)
+
+
+def _amend(calls: _Calls, write: Amend) -> Steps:
+    event_id = _place(write.event_id, write.occurrence)
+    existing = yield calls.whole(event_id)
+    body = writing.amendment(write.patch)
+    if existing.get("status") == "cancelled":
+        if write.occurrence is None:
+            raise NotFoundError(f"Event {event_id} was deleted.")
+        # Google says little of a cancelled occurrence: its series tells whose it is.
+        _require_own((yield calls.whole(write.event_id)), write.event_id)
+        body.setdefault("status", "confirmed")
+    else:
+        _require_own(existing, event_id)
+        seen = _written(existing)
+        if seen.event is not None and patch.is_shown(write.patch, seen.event):
+            return seen
+    _require_unchanged(existing, event_id, write.etag)
+    try:
+        return _written((yield calls.patch(event_id, body, existing.get("etag"))))
+    except PreconditionFailedError:
+        # Perhaps by this very patch, sent again after its first answer was lost.
+        now = _written((yield calls.whole(event_id)))
+        if now.event is None or now.event.is_cancelled or not patch.is_shown(write.patch, now.event):
+            raise
+        return now
+
+
+def _withdraw(calls: _Calls, write: Withdraw) -> Steps:
+    event_id = _place(write.event_id, write.occurrence)
+    gone = Written(event_id=event_id, event=None)
+    try:
+        existing = yield calls.whole(event_id)
+        if existing.get("status") == "cancelled":
+            return gone
+        _require_own(existing, event_id)
+        guests = [one for one in existing.get("attendees", ()) if one.get("self") is not True]
+        if guests or existing.get("attendeesOmitted") is True:
+            raise ConflictError(f"Others are invited to event {event_id}: it is left as it is.", code=HAS_GUESTS)
+        _require_unchanged(existing, event_id, write.etag)
+        yield calls.delete(event_id, existing.get("etag"))
+    except NotFoundError:
+        return gone
+    return gone
+
+
+def _place(event_id: str, occurrence: str | None) -> str:
+    return event_id if occurrence is None else f"{event_id}_{occurrence}"
+
+
+def _require_own(resource: Mapping[str, Any], event_id: str) -> None:
+    """Events: "organizer.self: whether the organizer corresponds to the calendar on which this copy appears".
+
+    A guest who may modify the event is no exception: the change would be in everybody's calendar.
+    """
+    organizer = resource.get("organizer")
+    if not isinstance(organizer, dict) or organizer.get("self") is not True:
+        raise ConflictError(f"Somebody else organises event {event_id}: only they change it.", code=NOT_ORGANIZER)
+
+
+def _require_unchanged(resource: Mapping[str, Any], event_id: str, etag: str | None) -> None:
+    if etag is not None and resource.get("etag") != etag:
+        raise PreconditionFailedError(f"Event {event_id} changed meanwhile: read it again.")
 
 
 def _written(answer: Mapping[str, Any]) -> Written:

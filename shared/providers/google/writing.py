@@ -13,6 +13,7 @@ from shared.calendar.span import AllDaySpan
 
 if TYPE_CHECKING:
     from shared.calendar.mirror import Appearance
+    from shared.calendar.patch import Patch
     from shared.calendar.span import Span
 
 MARKER = "kalends"
@@ -60,6 +61,28 @@ def changed_occurrence(appearance: Appearance) -> dict[str, Any]:
         "transparency": "transparent" if appearance.availability in _FREE else "opaque",
         "reminders": {"useDefault": False, "overrides": []},
     }
+
+
+def amendment(patch: Patch) -> dict[str, Any]:
+    """The body of events.patch that changes what the patch names and nothing else. A time names its zone, which a
+    recurring event needs."""
+    body: dict[str, Any] = {}
+    if patch.title is not None:
+        body["summary"] = patch.title
+    if patch.description is not None:
+        body["description"] = _shortened(patch.description.text)
+    if patch.location is not None:
+        body["location"] = patch.location
+    if patch.when is not None:
+        body |= {"start": _time(patch.when, end=False), "end": _time(patch.when, end=True)}
+    if patch.recurrence is not None:
+        body["recurrence"] = list(patch.recurrence) or None
+    if patch.availability in _FREE:
+        body["transparency"] = "transparent"
+    elif patch.availability is not None:
+        is_open = patch.availability is Availability.TENTATIVE
+        body |= {"transparency": "opaque", "status": "tentative" if is_open else "confirmed"}
+    return body
 
 
 def _status(appearance: Appearance) -> str:

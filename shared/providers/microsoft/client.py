@@ -3,7 +3,8 @@
 Requests, as Graph counts them: one per page of changes, and one more for each series that a page touches, each event
 it removed and each that carries our category; `get` one, two for a series. An insert one (repeated: three); an update
 of a single event with its ETag one, any other two, with the rule anew three; a deletion, a written and a cancelled
-occurrence two each. Up to twenty travel in one batch, so many writes take as many round trips as one.
+occurrence two each; an amendment and a withdrawal two, of an occurrence three. Up to twenty travel in one batch, so
+many writes take as many round trips as one.
 """
 
 from __future__ import annotations

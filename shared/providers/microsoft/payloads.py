@@ -101,6 +101,8 @@ class EventPayload(Payload):
     end: Moment | None = None
     is_all_day: bool = False
     is_cancelled: bool = False
+    is_organizer: bool = False
+    is_online_meeting: bool = False
     subject: Words = ""
     body: Body | None = None
     location: Location | None = None

@@ -21,6 +21,7 @@ _FIELDS = (
     "categories,recurrence,seriesMasterId,originalStart,originalStartTimeZone,iCalUId,transactionId,createdDateTime,"
     "lastModifiedDateTime"
 )
+_OF_ANOTHER_FIELDS = f"{_FIELDS},isOrganizer,isOnlineMeeting"
 _MARKER = f"singleValueExtendedProperties($filter=id eq '{MARKER_PROPERTY}')"
 _SERIES_FIELDS = f"{_FIELDS},occurrenceId,exceptionOccurrences,cancelledOccurrences"
 _PLACE_FIELDS = "id,type,start,end,attendees,seriesMasterId,originalStart,occurrenceId"
@@ -43,6 +44,12 @@ def event(calendar_id: str, event_id: str) -> str:
 def get_event(calendar_id: str, event_id: str) -> Request:
     """Ask for one event, whatever it is, with its marker."""
     query = _query({"$select": _FIELDS, "$expand": _MARKER})
+    return Request(method="GET", path=f"{event(calendar_id, event_id)}?{query}", what=f"event {event_id}")
+
+
+def get_of_another(calendar_id: str, event_id: str) -> Request:
+    """Ask for an event that is not ours, and for all that can forbid to change it."""
+    query = _query({"$select": _OF_ANOTHER_FIELDS, "$expand": _MARKER})
     return Request(method="GET", path=f"{event(calendar_id, event_id)}?{query}", what=f"event {event_id}")
 
 

@@ -14,7 +14,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.calendar import zones
+from shared.calendar import patch, zones
+from shared.calendar.patch import Field
 from shared.calendar.span import AllDaySpan, TimedSpan, parse_occurrence_key
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError
 from shared.providers.microsoft import errors, payloads, queries, reading, recurrence, writing
@@ -22,11 +23,26 @@ from shared.providers.microsoft import graph as wire
 from shared.providers.microsoft.graph import Answer, Request
 from shared.providers.microsoft.payloads import EventPayload, Recurrence
 from shared.providers.patience import WRITING_SECONDS, Patience
-from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, Write, WriteOccurrence, Written
+from shared.providers.port import (
+    CONFERENCE,
+    HAS_GUESTS,
+    NOT_ORGANIZER,
+    Amend,
+    CancelOccurrence,
+    Delete,
+    Failed,
+    Insert,
+    Update,
+    Withdraw,
+    Write,
+    WriteOccurrence,
+    Written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from shared.calendar.event import Event
     from shared.calendar.mirror import Appearance
     from shared.calendar.span import Start
     from shared.providers.microsoft.graph import Graph
@@ -110,6 +126,10 @@ def _talk(calendar_id: str, write: Write) -> _Talk[Written]:
             return _write_occurrence(calendar_id, write)
         case CancelOccurrence():
             return _cancel_occurrence(calendar_id, write)
+        case Amend():
+            return _amend(calendar_id, write)
+        case Withdraw():
+            return _withdraw(calendar_id, write)
 
 
 def _insert(calendar_id: str, write: Insert) -> _Talk[Written]:
@@ -242,6 +262,80 @@ def _cancel_occurrence(calendar_id: str, write: CancelOccurrence) -> _Talk[Writt
     return Written(event_id=found.id, event=None)
 
 
+def _amend(calendar_id: str, write: Amend) -> _Talk[Written]:
+    """Read, then change what is named. A new description would take the conference's block along (Update event:
+    "preserve the meeting blob")."""
+    payload, start = yield from _of_another(calendar_id, write.event_id, write.occurrence)
+    if payload is None:
+        raise NotFoundError(f"There is no event {write.event_id}, or no occurrence {write.occurrence} of it any more.")
+    seen = _seen(payload, write.event_id, start)
+    if patch.is_shown(write.patch, seen):
+        return Written(event_id=payload.id, event=seen)
+    _require_amendable(payload, write.etag)
+    if write.patch.description is not None and payload.is_online_meeting:
+        raise ConflictError(
+            f"The description of event {payload.id} holds its online meeting: it is left as it is.", code=CONFERENCE
+        )
+    body = writing.amendment(write.patch)
+    wanted = patch.applied(patch.unmasked(seen), write.patch)
+    if start is not None and write.patch.when is not None:
+        body |= writing.occurrence_times(wanted.span)
+    elif start is None and write.patch.fields & {Field.WHEN, Field.RECURRENCE}:
+        body |= _changed_times(payload, wanted)
+    try:
+        serial = write.event_id if start is not None else None
+        changed = yield from _patch(calendar_id, payload.id, body, etag=payload.etag, serial=serial)
+    except PreconditionFailedError:
+        # Perhaps by this very patch, sent again after its first answer was lost.
+        payload, _ = yield from _of_another(calendar_id, write.event_id, write.occurrence)
+        now = None if payload is None else _seen(payload, write.event_id, start)
+        if now is None or not patch.is_shown(write.patch, now):
+            raise
+        return Written(event_id=now.id, event=now)
+    event = replace(_seen(changed, write.event_id, start), marker=seen.marker, claims_marker=seen.claims_marker)
+    return Written(event_id=event.id, event=event)
+
+
+def _seen(payload: EventPayload, event_id: str, start: Start | None) -> Event:
+    if start is None:
+        return reading.event(payload)
+    return reading.override(payload, series_id=event_id, original_start=start)
+
+
+def _withdraw(calendar_id: str, write: Withdraw) -> _Talk[Written]:
+    payload, start = yield from _of_another(calendar_id, write.event_id, write.occurrence)
+    if payload is None:
+        place = write.event_id if write.occurrence is None else f"{write.event_id}_{write.occurrence}"
+        return Written(event_id=place, event=None)
+    _require_amendable(payload, write.etag)
+    serial = write.event_id if start is not None else None
+    yield from _remove(calendar_id, payload.id, serial=serial, etag=payload.etag)
+    return Written(event_id=payload.id, event=None)
+
+
+def _of_another(
+    calendar_id: str, event_id: str, occurrence: str | None
+) -> _Talk[tuple[EventPayload | None, Start | None]]:
+    """An event that is not ours, or one occurrence of it and its original start, with all that can forbid a change."""
+    start = None
+    if occurrence is not None:
+        start = parse_occurrence_key(occurrence)
+        found = yield from _locate(calendar_id, event_id, start)
+        if found is None:
+            return None, start
+        event_id = found.id
+    answer = yield queries.get_of_another(calendar_id, event_id)
+    return None if answer.is_gone else payloads.parse(EventPayload, answer.result()), start
+
+
+def _require_amendable(payload: EventPayload, etag: str | None) -> None:
+    if not payload.is_organizer:
+        raise ConflictError(f"Somebody else organises event {payload.id}: only they change it.", code=NOT_ORGANIZER)
+    _require_no_guests(payload)
+    if etag is not None and payload.etag != etag:
+        raise PreconditionFailedError(f"Event {payload.id} changed meanwhile: read it again.")
+
+
 def _locate(calendar_id: str, series_id: str, start: Start) -> _Talk[EventPayload | None]:
     """The occurrence with this original start, wherever it was moved to; None if there is none any more."""
     answer = yield queries.get_instances_near(series_id, start)
@@ -265,22 +359,29 @@ def _at(items: Sequence[dict[str, Any]], start: Start) -> EventPayload | None:
     return None
 
 
-def _patch(calendar_id: str, event_id: str, body: dict[str, Any], *, etag: str | None) -> _Talk[EventPayload]:
+def _patch(
+    calendar_id: str, event_id: str, body: dict[str, Any], *, etag: str | None, serial: str | None = None
+) -> _Talk[EventPayload]:
     answer = yield Request(
         method="PATCH",
         path=queries.event(calendar_id, event_id),
         what=f"event {event_id}",
         body=body,
-        headers={"If-Match": etag} if etag is not None else {},
+        headers=_only_if(etag),
+        serial=serial,
     )
     return payloads.parse(EventPayload, answer.result())
 
 
-def _remove(calendar_id: str, event_id: str, *, serial: str | None = None) -> _Talk[None]:
-    path = queries.event(calendar_id, event_id)
-    answer = yield Request(method="DELETE", path=path, what=f"event {event_id}", serial=serial)
+def _remove(calendar_id: str, event_id: str, *, serial: str | None = None, etag: str | None = None) -> _Talk[None]:
+    path, headers = queries.event(calendar_id, event_id), _only_if(etag)
+    answer = yield Request(method="DELETE", path=path, what=f"event {event_id}", headers=headers, serial=serial)
     if not answer.is_gone:
         answer.result()
+
+
+def _only_if(etag: str | None) -> dict[str, str]:
+    return {"If-Match": etag} if etag is not None else {}
 
 
 def _written(payload: EventPayload, marker: str) -> Written:
@@ -290,4 +391,6 @@ def _written(payload: EventPayload, marker: str) -> Written:
 
 def _require_no_guests(payload: EventPayload) -> None:
     if payload.attendees:
-        raise ConflictError(f"Others are invited to event {payload.id} and would be mailed: it is left as it is.")
+        raise ConflictError(
+            f"Others are invited to event {payload.id} and would be mailed: it is left as it is.", code=HAS_GUESTS
+        )

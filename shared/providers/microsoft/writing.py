@@ -16,6 +16,7 @@ from shared.providers.microsoft import recurrence
 
 if TYPE_CHECKING:
     from shared.calendar.mirror import Appearance
+    from shared.calendar.patch import Patch
     from shared.calendar.span import Span, TimedSpan
 
 CATEGORY = "Kalends"
@@ -68,6 +69,20 @@ def looks(appearance: Appearance) -> dict[str, Any]:
         "reminderMinutesBeforeStart": 0,
         "responseRequested": False,
     }
+
+
+def amendment(patch: Patch) -> dict[str, Any]:
+    """What a patch names, but for when it happens; nothing else is touched."""
+    body: dict[str, Any] = {}
+    if patch.title is not None:
+        body["subject"] = patch.title
+    if (description := patch.description) is not None:
+        body["body"] = {"contentType": "html" if description.is_html else "text", "content": description.text}
+    if patch.location is not None:
+        body["location"] = {"displayName": patch.location}
+    if patch.availability is not None:
+        body["showAs"] = _SHOW_AS[patch.availability]
+    return body
 
 
 def times(appearance: Appearance) -> dict[str, Any]:

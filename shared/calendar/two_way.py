@@ -1,0 +1,128 @@
+"""The words of a two-way link: its sides, what a merge writes to each, conflicts, and what both show then. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from shared.calendar import mask, patch
+from shared.calendar.mirror import Mirror
+from shared.calendar.patch import Field, Patch
+from shared.calendar.showing import at
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.calendar.mirror import Appearance
+
+ROOT = ""
+"""The place of the single event or master; an occurrence's place is its `occurrence_key`."""
+SHAPE = frozenset({Field.WHEN, Field.RECURRENCE})
+"""What says where the occurrences of a series are."""
+
+type Writes = dict[str, Patch | None]
+"""What to write to one side, by place; None takes the occurrence out."""
+
+
+class Policy(StrEnum):
+    """Who wins a field that both sides changed. ASK: nobody, and neither side is touched until somebody decides."""
+
+    NEWEST = "newest"
+    SOURCE = "source"
+    TARGET = "target"
+    ASK = "ask"
+
+
+class Winner(StrEnum):
+    """Whose value stays."""
+
+    SOURCE = "source"
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side: what it showed when both last agreed, what it shows now, and when it was last changed (None: unknown).
+
+    The source is as the link's mask renders it. The target is as its provider shows it (`shown`), and so is its base:
+    the answer to the last write. Where only what was written is known, `showing.as_shown` makes the best of it.
+    """
+
+    base: Mirror
+    now: Mirror
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A field that both sides changed, with both values; None: there is no such occurrence on that side.
+
+    `winner` is None where somebody has to decide: pass the decision to the next merge.
+    """
+
+    place: str
+    field: Field
+    source: Patch | None
+    target: Patch | None
+    winner: Winner | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What to write to each side, the conflicts, and the fields by place in which neither is touched.
+
+    `mirror` is the target as it should look, whole, for those who write mirrors whole.
+    """
+
+    source: Writes
+    target: Writes
+    conflicts: tuple[Conflict, ...]
+    held: dict[str, frozenset[Field]]
+    mirror: Mirror
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.source or self.target)
+
+
+def bases(
+    outcome: Outcome, source: Side, target: Side, *, source_now: Mirror, target_now: Mirror
+) -> tuple[Mirror, Mirror]:
+    """The bases of source and target for the next merge: what both show once everything is written, but for what is
+    held, where the old ones stay."""
+    return _kept(source.base, source_now, outcome.held), _kept(target.base, target_now, outcome.held)
+
+
+def written(mirror: Mirror, writes: Writes) -> Mirror:
+    """A side once the writes are carried out, as the strictest provider does it: a series whose start or rule changes
+    loses every occurrence that differs, and those that come with the writes differ anew."""
+    change = writes.get(ROOT) or Patch()
+    root = patch.applied(mirror.root, change)
+    overrides = {} if _is_reshaped(mirror.root, root) else dict(mirror.overrides)
+    for key, one in writes.items():
+        if key != ROOT:
+            standing = overrides.get(key) or mask.as_the_rule_has_it(root, key)
+            overrides[key] = None if one is None or standing is None else patch.applied(standing, one)
+    return Mirror(root=root, overrides=dict(sorted(overrides.items())))
+
+
+def _is_reshaped(one: Appearance, other: Appearance) -> bool:
+    is_series = bool(one.recurrence or other.recurrence)
+    return is_series and any(not patch.same(part, one, other) for part in SHAPE)
+
+
+def _kept(base: Mirror, now: Mirror, held: dict[str, frozenset[Field]]) -> Mirror:
+    root = patch.overlay(now.root, base.root, held.get(ROOT, frozenset()))
+    overrides = dict(now.overrides)
+    for key, fields in held.items():
+        if key == ROOT:
+            continue
+        before, after = at(base, key), at(now, key)
+        if Field.OCCURRENCE in fields or before is None or after is None:
+            overrides.pop(key, None)
+            if key in base.overrides:
+                overrides[key] = base.overrides[key]
+        elif fields:
+            overrides[key] = patch.overlay(after, before, fields)
+    return Mirror(root=root, overrides=dict(sorted(overrides.items())))
