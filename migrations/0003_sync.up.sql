@@ -1,9 +1,19 @@
+CREATE TABLE link_groups (
+  id         uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id    uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  name       text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE link_groups IS 'Calendars that are linked with each other, both ways: one link for each ordered pair, all with the same settings. A two-way link is a group of two.';
+CREATE INDEX link_groups_user ON link_groups (user_id);
+SELECT protect_tenant_table('link_groups', 'user_id');
+
 CREATE TABLE links (
   id                 uuid PRIMARY KEY DEFAULT uuidv7(),
   user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  group_id           uuid REFERENCES link_groups ON DELETE SET NULL,
   source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
-  direction          text NOT NULL DEFAULT 'one_way' CHECK (direction IN ('one_way')),
   privacy            text NOT NULL DEFAULT 'busy' CHECK (privacy IN ('busy', 'title', 'full')),
   busy_title         text NOT NULL DEFAULT 'Busy' CHECK (length(busy_title) BETWEEN 1 AND 200),
   title_template     text CHECK (length(title_template) BETWEEN 1 AND 200),
@@ -11,8 +21,9 @@ CREATE TABLE links (
   skip_all_day       boolean NOT NULL DEFAULT false,
   skip_free          boolean NOT NULL DEFAULT true,
   filters            jsonb NOT NULL DEFAULT '{}',
-  on_edit            text NOT NULL DEFAULT 'restore' CHECK (on_edit IN ('restore', 'leave')),
-  on_delete          text NOT NULL DEFAULT 'restore' CHECK (on_delete IN ('restore', 'ignore', 'decline')),
+  on_edit            text NOT NULL DEFAULT 'restore' CHECK (on_edit IN ('restore', 'leave', 'merge')),
+  on_delete          text NOT NULL DEFAULT 'restore' CHECK (on_delete IN ('restore', 'ignore', 'decline', 'withdraw')),
+  on_conflict        text NOT NULL DEFAULT 'newest' CHECK (on_conflict IN ('newest', 'source', 'target', 'ask')),
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
@@ -25,11 +36,13 @@ CREATE TABLE links (
 );
 COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
 COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.filters.Filters.';
-COMMENT ON COLUMN links.on_edit IS 'What becomes of a mirror that somebody changed by hand; leave: until its source changes.';
-COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again; decline: nor is the invitation kept.';
+COMMENT ON COLUMN links.on_edit IS 'What becomes of a mirror that somebody changed by hand; leave: until its source changes; merge: the edit goes back to the source, as far as the link shows the source''s own text.';
+COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again; decline: nor is the invitation kept; withdraw: the source event is deleted, too.';
+COMMENT ON COLUMN links.on_conflict IS 'Who wins what both sides changed, where edits are merged; ask: it waits in conflicts.';
 COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
 CREATE INDEX links_target ON links (target_calendar_id);
+CREATE INDEX links_group ON links (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX links_user ON links (user_id);
 SELECT protect_tenant_table('links', 'user_id');
 
@@ -94,6 +107,7 @@ CREATE TABLE external_calendar_events (
   details           jsonb NOT NULL,
   raw_payload       bytea,
   etag              text,
+  changed_at        timestamptz,
   seen_generation   bigint NOT NULL DEFAULT 0,
   created_at        timestamptz NOT NULL DEFAULT now(),
   updated_at        timestamptz NOT NULL DEFAULT now(),
@@ -102,6 +116,7 @@ CREATE TABLE external_calendar_events (
 );
 COMMENT ON TABLE external_calendar_events IS
   'What we know of the providers'' calendars. Rows with a booking_id are mirrors (it names the mapping); setting a FAILED one to CREATED pushes it again.';
+COMMENT ON COLUMN external_calendar_events.changed_at IS 'When the provider says that it was last changed.';
 COMMENT ON COLUMN external_calendar_events.raw_payload IS 'The event''s text, sealed under the connection''s data key; null where no link needs it.';
 COMMENT ON COLUMN external_calendar_events.checksum IS 'Keyed SHA-256 over the whole event, text included, so that it tells nothing about it.';
 CREATE UNIQUE INDEX external_calendar_events_calendar ON external_calendar_events (calendar_id, external_event_id);
@@ -157,9 +172,12 @@ CREATE TABLE event_mappings (
   observed           jsonb,
   mirror_etag        text,
   ignored            text[] NOT NULL DEFAULT '{}',
+  edit               bytea,
+  edit_due           boolean NOT NULL DEFAULT false,
+  shown              bytea,
   rendering          integer NOT NULL DEFAULT 0,
   remask             boolean NOT NULL DEFAULT false,
-  waits              boolean NOT NULL GENERATED ALWAYS AS ((requested > done AND state IN ('open', 'undone')) OR remask) STORED,
+  waits              boolean NOT NULL GENERATED ALWAYS AS ((requested > done AND state IN ('open', 'undone') AND NOT edit_due) OR remask) STORED,
   rewrites           integer NOT NULL DEFAULT 0,
   rewrites_since     timestamptz,
   due_since          timestamptz NOT NULL DEFAULT now(),
@@ -172,6 +190,9 @@ COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {
 COMMENT ON COLUMN event_mappings.id IS 'Made of the link and the source event: the markers of its mirrors stay true though the row is lost.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
 COMMENT ON COLUMN event_mappings.ignored IS 'Occurrences of the mirror that somebody deleted by hand, to be left out; state ignored: all of it.';
+COMMENT ON COLUMN event_mappings.edit IS 'The mirror as somebody left it and it is not merged yet, or as it stays while a conflict waits; sealed like base.';
+COMMENT ON COLUMN event_mappings.edit_due IS 'The edit is to be merged at the next look at the source; until then the mirror is not written.';
+COMMENT ON COLUMN event_mappings.shown IS 'What the target showed after the last merge, where that is not just what was written; sealed like base.';
 COMMENT ON COLUMN event_mappings.remask IS 'The link''s settings changed while the mirror stands although its deletion is held or was discarded: what it shows follows them all the same.';
 COMMENT ON COLUMN event_mappings.waits IS 'Something is to be written, as soon as next_attempt_at allows.';
 COMMENT ON COLUMN event_mappings.rendering IS 'The rendering of the link under which the mirror was last brought in line.';
@@ -185,6 +206,7 @@ CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, nex
   WHERE waits;
 CREATE INDEX event_mappings_mirror ON event_mappings (target_calendar_id, mirror_event_id);
 CREATE INDEX event_mappings_source ON event_mappings (source_calendar_id, source_event_id);
+CREATE INDEX event_mappings_edit ON event_mappings (source_calendar_id) WHERE edit_due;
 CREATE INDEX event_mappings_hold ON event_mappings (hold_id) WHERE hold_id IS NOT NULL;
 SELECT protect_tenant_table('event_mappings', 'user_id');
 -- When it may be tried, whoever asks says: next_attempt_at.
@@ -194,22 +216,49 @@ CREATE VIEW mirrors_due WITH (security_invoker = true) AS
    WHERE m.waits;
 GRANT SELECT ON mirrors_due TO kalends_runtime, kalends_operator;
 
-CREATE TABLE source_declines (
+CREATE TABLE source_writes (
   id          uuid PRIMARY KEY DEFAULT uuidv7(),
   user_id     uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
   mapping_id  uuid NOT NULL REFERENCES event_mappings ON DELETE CASCADE,
   calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   event_id    text NOT NULL,
   occurrence  text NOT NULL DEFAULT '',
+  operation   text NOT NULL CHECK (operation IN ('decline', 'withdraw', 'amend')),
+  patches     bytea,
+  undo_run    uuid REFERENCES sync_runs ON DELETE SET NULL,
   asked_at    timestamptz NOT NULL DEFAULT now(),
   done_at     timestamptz,
   last_error  text,
   UNIQUE (mapping_id, occurrence)
 );
-COMMENT ON TABLE source_declines IS 'Invitations to decline because their mirrors were deleted by hand; carried out with the next look at the source.';
-CREATE INDEX source_declines_due ON source_declines (calendar_id) WHERE done_at IS NULL;
-CREATE INDEX source_declines_user ON source_declines (user_id);
-SELECT protect_tenant_table('source_declines', 'user_id');
+COMMENT ON TABLE source_writes IS 'Source events to decline or to delete because their mirrors were deleted by hand, or to put back because a run is undone; carried out with the next look at the source.';
+COMMENT ON COLUMN source_writes.undo_run IS 'The run of kind undo that asks for it.';
+COMMENT ON COLUMN source_writes.patches IS 'What an amendment replaces and what it brings, sealed under the calendar connection''s data key.';
+CREATE INDEX source_writes_due ON source_writes (calendar_id) WHERE done_at IS NULL;
+CREATE INDEX source_writes_user ON source_writes (user_id);
+SELECT protect_tenant_table('source_writes', 'user_id');
+
+CREATE TABLE conflicts (
+  id           uuid PRIMARY KEY DEFAULT uuidv7(),
+  user_id      uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
+  link_id      uuid NOT NULL REFERENCES links ON DELETE CASCADE,
+  mapping_id   uuid NOT NULL REFERENCES event_mappings ON DELETE CASCADE,
+  occurrence   text NOT NULL,
+  field        text NOT NULL CHECK (field IN ('title', 'description', 'location', 'when', 'availability', 'recurrence', 'occurrence')),
+  source_value bytea,
+  target_value bytea,
+  winner       text CHECK (winner IN ('source', 'target')),
+  decided_by   text,
+  detected_at  timestamptz NOT NULL,
+  resolved_at  timestamptz
+);
+COMMENT ON TABLE conflicts IS 'What both sides of a link changed, with both values, sealed under the source connection''s data key; null: there was no such occurrence.';
+COMMENT ON COLUMN conflicts.decided_by IS 'A person, or the policy of the link; null while it waits. A decision is carried out with the next look at the source, and resolved then.';
+CREATE UNIQUE INDEX conflicts_open ON conflicts (mapping_id, occurrence, field) WHERE resolved_at IS NULL;
+CREATE INDEX conflicts_user ON conflicts (user_id, id DESC);
+CREATE INDEX conflicts_link ON conflicts (link_id);
+CREATE INDEX conflicts_mapping ON conflicts (mapping_id);
+SELECT protect_tenant_table('conflicts', 'user_id');
 
 -- Runbook 004, "Clear failed events": FAILED set back to CREATED means "push it again", not "trust that it is there".
 CREATE FUNCTION push_cleared_event() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -251,13 +300,13 @@ CREATE TABLE sync_journal (
   mapping_id         uuid NOT NULL,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   mirror_event_id    text NOT NULL,
-  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence', 'decline')),
+  operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence', 'decline', 'amend', 'withdraw')),
   occurrence         text,
   inverse            bytea,
   outcome            text NOT NULL CHECK (outcome IN ('intended', 'accepted')),
   written_at         timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE sync_journal IS 'Every write to a provider, noted before it is sent, with its inverse: the mirror as it was before, sealed; null where there was none. A decline is written to the source.';
+COMMENT ON TABLE sync_journal IS 'Every write to a provider, noted before it is sent, with its inverse: the mirror as it was before, sealed; null where there was none. Declines, amendments and withdrawals are written to the source; the inverse of an amendment holds the fields before and after, sealed under the source connection''s data key.';
 COMMENT ON COLUMN sync_journal.outcome IS 'Intended: perhaps accepted, nobody heard the answer. What was refused leaves the journal.';
 COMMENT ON COLUMN sync_journal.mirror_event_id IS 'Of an intended insert the mirror key, until the provider names the event.';
 CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);
@@ -273,12 +322,14 @@ CREATE TABLE undo_items (
   user_id    uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
   outcome    text NOT NULL CHECK (outcome IN ('waiting', 'done', 'refused')),
   parks      boolean NOT NULL DEFAULT false,
+  at_source  boolean NOT NULL DEFAULT false,
   checked    boolean NOT NULL DEFAULT false,
   reason     text,
   PRIMARY KEY (run_id, mapping_id)
 );
 COMMENT ON TABLE undo_items IS 'What became of each mirror that a run of kind undo was to take back.';
 COMMENT ON COLUMN undo_items.checked IS 'Nobody else had changed the mirror when writing began: what differs from then on may be our own write.';
+COMMENT ON COLUMN undo_items.at_source IS 'An edit that had flowed back is taken back at the source, by source_writes; the mirror follows.';
 COMMENT ON COLUMN undo_items.parks IS 'The mirror is to rest at what it is put back to: once its mapping is not undone any more, this was overtaken.';
 CREATE INDEX undo_items_waiting ON undo_items (mapping_id) WHERE outcome = 'waiting';
 SELECT protect_tenant_table('undo_items', 'user_id');

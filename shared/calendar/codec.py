@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.calendar.event import Availability, Event, EventType, Response, Status, Text, Visibility
 from shared.calendar.mirror import Appearance, Mirror
+from shared.calendar.patch import Description, Patch
 from shared.calendar.span import AllDaySpan, Span, TimedSpan, parse_occurrence_key
 
 
@@ -88,6 +89,47 @@ def mirror_from_json(data: bytes) -> Mirror:
         root=_appearance_from_json(value["root"]),
         overrides={key: one and _appearance_from_json(one) for key, one in value["overrides"].items()},
     )
+
+
+def patch_to_json(patch: Patch) -> bytes:
+    """Changed fields, ready to be sealed."""
+    about = patch.description
+    return json.dumps(
+        {
+            "title": patch.title,
+            "description": about and [about.text, about.is_html],
+            "location": patch.location,
+            "when": span_to_json(patch.when),
+            "availability": patch.availability and patch.availability.value,
+            "recurrence": None if patch.recurrence is None else list(patch.recurrence),
+        },
+        ensure_ascii=False,
+    ).encode()
+
+
+def patch_from_json(data: bytes) -> Patch:
+    """The inverse of `patch_to_json`."""
+    value = json.loads(data)
+    about, availability, rules = value["description"], value["availability"], value["recurrence"]
+    return Patch(
+        title=value["title"],
+        description=about and Description(text=about[0], is_html=about[1]),
+        location=value["location"],
+        when=span_from_json(value["when"]),
+        availability=availability and Availability(availability),
+        recurrence=None if rules is None else tuple(rules),
+    )
+
+
+def patches_to_json(before: Patch, after: Patch) -> bytes:
+    """The inverse of an amendment: the fields as they were, and as they are made. Ready to be sealed."""
+    return json.dumps([patch_to_json(one).decode() for one in (before, after)]).encode()
+
+
+def patches_from_json(data: bytes) -> tuple[Patch, Patch]:
+    """The inverse of `patches_to_json`."""
+    before, after = json.loads(data)
+    return patch_from_json(before.encode()), patch_from_json(after.encode())
 
 
 def span_to_json(span: Span | None) -> dict[str, str] | None:

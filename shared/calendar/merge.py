@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from shared.calendar.event import Unit
+    from shared.calendar.mask import Mask
     from shared.calendar.mirror import Appearance
 
 _UNMASKED = mask.Mask(privacy=Privacy.FULL, busy_title="")
@@ -43,13 +44,17 @@ def merge(
     return _Merge(source, target, frozenset(exposed), policy, decided or {}).outcome()
 
 
-def exposed_by(privacy: Privacy) -> frozenset[Field]:
-    """The fields whose mirror shows the source's own value, so that an edit of it means the source."""
+def exposed_by(how: Mask) -> frozenset[Field]:
+    """The fields whose mirror shows the source's own value, so that an edit of it means the source. A title with words
+    of ours around it does not."""
+    shows = how.fields
     fields = {Field.WHEN, Field.AVAILABILITY, Field.RECURRENCE}
-    if privacy is not Privacy.BUSY:
+    if shows.title and how.title_template is None:
         fields.add(Field.TITLE)
-    if privacy is Privacy.FULL:
-        fields |= {Field.DESCRIPTION, Field.LOCATION}
+    if shows.description:
+        fields.add(Field.DESCRIPTION)
+    if shows.location:
+        fields.add(Field.LOCATION)
     return frozenset(fields)
 
 

@@ -9,7 +9,7 @@ from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
 from shared.sync import feeds, guard, held, links, marker, overlaps, plan, sightings
 from shared.sync.plan import Verdict
-from shared.sync.sightings import Sight
+from shared.sync.sight import Sight
 from shared.sync.store import calendars, events, mappings
 from shared.sync.store.mappings import Wish
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.sync.links import Link
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.store.mappings import Mapping
+    from shared.sync.two_way.edits import Looks
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,12 +42,13 @@ class Sorted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a page led to: items seen, items that could not be read, whether an event of somebody's is not what it was,
-    and calendars that now have something due."""
+    calendars that now have something due, and sources to be looked at for what was done to their mirrors."""
 
     items: int
     skipped: int
     changed: bool
     targets: tuple[UUID, ...]
+    sources: tuple[UUID, ...]
 
 
 def page(
@@ -61,11 +63,12 @@ def page(
     tally: Counter[UUID],
     lane: int,
     now: datetime,
+    looks: Looks | None = None,
 ) -> Outcome:
     """Apply a page. The caller saves the cursor in the same transaction, so that both happen or neither.
 
     `tally` counts the deletions of this run by link, over all its pages. `source_key` gives the data key of a calendar
-    that is mirrored into this one.
+    that is mirrored into this one. `looks` are mirrors on the page that were looked at (`edits.look`).
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = feeds.need_text(conn, calendar.id, calendar_links)
@@ -101,7 +104,10 @@ def page(
     if lane == mappings.BACKFILL:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
-    if sightings.observe(conn, list(found.mirrors.values()), is_full=lane == mappings.BACKFILL, now=now):
+    seen = sightings.observe(
+        conn, list(found.mirrors.values()), looks=looks or {}, key=key, is_full=lane == mappings.BACKFILL, now=now
+    )
+    if seen.again:
         targets.add(calendar.id)
     if lane == mappings.LIVE:
         overlaps.follow(conn, calendar, sorted(touched), now=now)
@@ -110,6 +116,7 @@ def page(
         skipped=len(page.skipped),
         changed=any(row.changed for row in changed),
         targets=tuple(sorted(targets)),
+        sources=tuple(sorted(seen.sources)),
     )
 
 
@@ -167,6 +174,8 @@ def plan_roots(
             mirrors = mappings.count_mirrors(conn, link.id)
             if guard.must_hold(tally[link.id], mirrors=mirrors):
                 hold_id = held.hold(conn, link, deletions=len(deletions), mirrors=mirrors, run_id=run_id)
+        if any(known[wish.source_event_id].edit for wish in wishes if wish.source_event_id in known):
+            calendars.request(conn, [calendar.id])  # merged anew with what the source is by now
         due = _want(conn, link, wishes, lane=lane, hold_id=None)
         asked = _want(conn, link, deletions, lane=lane, hold_id=hold_id)
         if due or (asked and hold_id is None):

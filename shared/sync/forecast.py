@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.calendar import codec
 from shared.core.errors import InvalidError
 from shared.sync import apply, by_hand, differences, guard, links, plan, writes
 from shared.sync.differences import Applied
@@ -270,11 +269,11 @@ class _Before:
     def mirror(self, mapping: Mapping) -> Mirror | None:
         if mapping.base is None:
             return None
-        return codec.mirror_from_json(self._key.open(mapping.base, aad=str(mapping.id)))
+        return writes.earlier(mapping.base, mapping, key=self._key)
 
     def put_back(self, mapping: Mapping, stays: bytes, unit: Unit | None) -> Mirror:
         """What one that rests at an earlier look looks like under the link's mask."""
-        return writes.put_back(stays, mapping, unit, self.how, key=self._key)
+        return writes.put_back(writes.earlier(stays, mapping, key=self._key), mapping, unit, self.how)
 
     def root(self, mapping: Mapping) -> Appearance | None:
         mirror = self.mirror(mapping)

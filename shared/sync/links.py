@@ -13,7 +13,7 @@ from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 from shared.sync.filters import Filters, parse, to_json
-from shared.sync.store import mappings, orphans
+from shared.sync.store import edits, mappings, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from shared.store.database import Connection
 
-COLUMNS = """id, user_id, source_calendar_id, target_calendar_id, direction, privacy, busy_title, title_template,
-             show, skip_all_day, skip_free, filters, on_edit, on_delete, days_ahead, days_behind, state, rendering,
-             version, created_at, updated_at"""
+COLUMNS = """id, user_id, group_id, source_calendar_id, target_calendar_id, privacy, busy_title, title_template, show,
+             skip_all_day, skip_free, filters, on_edit, on_delete, on_conflict, days_ahead, days_behind, state,
+             rendering, version, created_at, updated_at"""
 
 LONGEST_AHEAD = 730
 """Days: what a window without bound reads where a provider needs bounds."""
@@ -39,6 +39,7 @@ EDITABLE = (
     "filters",
     "on_edit",
     "on_delete",
+    "on_conflict",
     "days_ahead",
     "days_behind",
 )
@@ -46,18 +47,20 @@ EDITABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A one-way link. `days_ahead` None means without bound; `state` is active, paused or deleting.
+    """What happens in the source appears in the target. `days_ahead` None means without bound; `state` is active,
+    paused or deleting. One of a group (`group_id`) is part of links both ways, all with the same settings.
 
-    `show` holds the fields that show or not whatever `privacy` says. `on_edit` (restore, leave) and `on_delete`
-    (restore, ignore, decline) say what follows when somebody changes or deletes a mirror by hand. `rendering` rises
-    with every change of settings.
+    `show` holds the fields that show or not whatever `privacy` says. `on_edit` (restore, leave, merge) and `on_delete`
+    (restore, ignore, decline, withdraw) say what follows when somebody changes or deletes a mirror by hand,
+    `on_conflict` (newest, source, target, ask) who wins what both sides changed, where edits are merged. `rendering`
+    rises with every change of settings.
     """
 
     id: UUID
     user_id: UUID
+    group_id: UUID | None
     source_calendar_id: UUID
     target_calendar_id: UUID
-    direction: str
     privacy: str
     busy_title: str
     title_template: str | None
@@ -67,6 +70,7 @@ class Link:
     filters: Filters
     on_edit: str
     on_delete: str
+    on_conflict: str
     days_ahead: int | None
     days_behind: int
     state: str
@@ -74,6 +78,11 @@ class Link:
     version: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def direction(self) -> str:
+        """two_way: another link of its group leads back."""
+        return "one_way" if self.group_id is None else "two_way"
 
     @property
     def mask(self) -> Mask:
@@ -149,6 +158,18 @@ def touching(conn: Connection, calendar_id: UUID) -> list[Link]:
         ).fetchall()
 
 
+def of_group(conn: Connection, group_id: UUID) -> list[Link]:
+    """The links of a group."""
+    with conn.cursor(row_factory=_ROW) as cursor:
+        return cursor.execute(f"SELECT {COLUMNS} FROM links WHERE group_id = %s", (group_id,)).fetchall()  # noqa: S608
+
+
+def settings_of(link: Link) -> dict[str, Any]:
+    """The settings of a link, as `create` takes them."""
+    settings = {name: getattr(link, name) for name in EDITABLE}
+    return settings | {"filters": to_json(link.filters)}
+
+
 def by_ids(conn: Connection, link_ids: Sequence[UUID]) -> dict[UUID, Link]:
     """Several links by id."""
     with conn.cursor(row_factory=_ROW) as cursor:
@@ -162,6 +183,7 @@ def create(
     user_id: UUID,
     source_calendar_id: UUID,
     target_calendar_id: UUID,
+    group_id: UUID | None = None,
     privacy: str | None = None,
     busy_title: str = "Busy",
     title_template: str | None = None,
@@ -171,6 +193,7 @@ def create(
     filters: dict[str, Any] | None = None,
     on_edit: str = "restore",
     on_delete: str = "restore",
+    on_conflict: str = "newest",
     days_ahead: int | None = 365,
     days_behind: int = 1,
 ) -> Link:
@@ -203,14 +226,16 @@ def create(
     with conn.cursor(row_factory=_ROW) as cursor:
         link = cursor.execute(
             f"""
-            INSERT INTO links (user_id, source_calendar_id, target_calendar_id, privacy, busy_title, title_template,
-                               show, skip_all_day, skip_free, filters, on_edit, on_delete, days_ahead, days_behind)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            INSERT INTO links (user_id, group_id, source_calendar_id, target_calendar_id, privacy, busy_title,
+                               title_template, show, skip_all_day, skip_free, filters, on_edit, on_delete, on_conflict,
+                               days_ahead, days_behind)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (source_calendar_id, target_calendar_id) DO NOTHING
             RETURNING {COLUMNS}
             """,  # noqa: S608
             (
                 user_id,
+                group_id,
                 source_calendar_id,
                 target_calendar_id,
                 privacy or Privacy.BUSY.value,
@@ -222,6 +247,7 @@ def create(
                 Jsonb(to_json(left_out)),
                 on_edit,
                 on_delete,
+                on_conflict,
                 days_ahead,
                 days_behind,
             ),
@@ -267,6 +293,8 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
         {name: Jsonb(value) if isinstance(value, dict) else value for name, value in columns.items()} | {"id": link_id},
     )
     render_anew(conn, link)
+    if link.on_edit == "merge" and changes.get("on_edit", "merge") != "merge":
+        edits.drop_all(conn, link_id)
     if changes.get("on_delete") == "restore":
         mappings.heed_no_deletions(conn, link_id)
     _forget_text_unless_needed(conn, link.source_calendar_id)

@@ -16,9 +16,10 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, silence
+from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, silence, undo
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
+from shared.sync.two_way import edits, flow_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.providers.port import CalendarProvider, Page
-    from shared.sync.by_hand import Decline
+    from shared.sync.by_hand import SourceWrite
     from shared.sync.context import Engine
     from shared.sync.plan import Scope
+    from shared.sync.two_way.edits import Looks
 
 PAGES_PER_CALL = 20
 """A live pull that finds more pages than this leaves the rest to the next message."""
@@ -65,9 +67,9 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
-        declines = by_hand.due(conn, calendar_id)
+        by_mirrors = by_hand.due(conn, calendar_id)
     tally: Counter[UUID] = Counter()
-    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally, declines)))
+    outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally, by_mirrors)))
     if outcome is Outcome.DONE and calendar.lacks_channel:
         channels.ensure(engine, calendar_id, user_id=user_id, now=engine.now())
     if outcome is Outcome.DONE and not calendar.needs_full_sync and calendar.times_until is None:
@@ -83,11 +85,16 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     return outcome
 
 
-def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], declines: Sequence[Decline]) -> Outcome:
-    """`tally` counts the deletions of this run by link, over all its pages; `declines` come first, so that what they
-    change is read at once."""
+def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors: Sequence[SourceWrite]) -> Outcome:
+    """`tally` counts the deletions of this run by link, over all its pages. What was done `by_mirrors` comes first, so
+    that what it changes is read at once."""
     full = run.calendar.needs_full_sync
-    by_hand.decline_all(run, provider, declines)
+    by_hand.carry_out(run, provider, by_mirrors)
+    undoing = {one.undo_run for one in by_mirrors if one.undo_run is not None}
+    if undoing:
+        with run.transaction(run.engine.now()) as conn:
+            undo.finish(conn, undoing, now=run.engine.now())
+    flow_back.merge_due(run, provider, tally)
     asked = run.engine.now()
     window = _window(run, now=asked)
     for _ in range(1 if full else PAGES_PER_CALL):
@@ -99,13 +106,13 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], declines: 
         )
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
-        _save(run, page, window, tally, asked=asked)
+        _save(run, page, window, tally, looks=edits.look(run, provider, page), asked=asked)
         if page.cursor is not None:
             return Outcome.DONE
     return Outcome.MORE
 
 
-def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: datetime) -> None:
+def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, looks: Looks, asked: datetime) -> None:
     """Everything that follows from a page, and the cursor that stands behind it, in one transaction. The calendar is
     proved current as of when it was `asked` for."""
     now = run.engine.now()
@@ -123,6 +130,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
             tally=tally,
             lane=run.lane,
             now=now,
+            looks=looks,
         )
         if applied.changed and not full and calendar.last_synced_at is not None:
             silence.expect(conn, calendar.id, since=calendar.last_synced_at, now=now)
@@ -143,6 +151,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
     run.calendar = replace(calendar, page_token=page.next_page)
     # At once: after the last page there may be a channel to open.
     lanes.ask_push(run.engine, calendar.user_id, applied.targets, correlation_id=run.correlation_id, now=now)
+    lanes.ask_pull(run.engine, calendar.user_id, applied.sources, correlation_id=run.correlation_id)
 
 
 def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Window) -> Page:

@@ -16,6 +16,7 @@ from shared.store import leases
 from shared.sync import lanes, links, reconciliation, settle, silence, undo, writes
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, journal, mappings, undo_items, written
+from shared.sync.two_way import edits
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -94,6 +95,7 @@ def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
     """Bring some mirrors up to date; returns the lane of what is due next, None if nothing is."""
     work = _claim(run)
     _check_undone(run, provider, [one for one in work if one.undo_run is not None])
+    edits.check(run, provider, work)
     began = run.engine.now()
     _write(provider, run.calendar, work)
     now = run.engine.now()

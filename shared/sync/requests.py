@@ -75,7 +75,7 @@ def creating(
 ) -> Link:
     """`create_link`, inside the caller's transaction; afterwards it calls `ask`."""
     for calendar_id in (source_calendar_id, target_calendar_id):
-        _must_be_connected(conn, calendar_id)
+        must_be_connected(conn, calendar_id)
     if not others_may_read:
         options = readers.guarded(conn, target_calendar_id, options)
     link = links.create(
@@ -100,6 +100,7 @@ def change_link(engine: Engine, by: By, link_id: UUID, *, version: int | None, c
 
 def changing(conn: Connection, by: By, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
     """`change_link`, inside the caller's transaction; afterwards it calls `ask`."""
+    _must_stand_alone(links.get(conn, link_id))
     link = links.change(conn, link_id, version=version, changes=changes)
     if changes:
         _record(conn, by, "link.changed", link, fields=sorted(changes))
@@ -142,7 +143,7 @@ def create_feed(engine: Engine, by: By, *, name: str, calendar_ids: Sequence[UUI
     """
     with engine.database.person(by.user_id) as conn:
         for calendar_id in calendar_ids:
-            _must_be_connected(conn, calendar_id)
+            must_be_connected(conn, calendar_id)
         feed, token = feeds.create(
             conn, user_id=by.user_id, name=name, calendar_ids=calendar_ids, now=by.now, **options
         )
@@ -194,6 +195,7 @@ def deleting(
     link = links.get(conn, link_id)
     if version is not None and link.version != version:
         raise PreconditionFailedError(f"Link {link_id} has changed since you read it: read it again.")
+    _must_stand_alone(link)
     count = links.delete(conn, link_id, delete_mirrors=delete_mirrors, now=by.now)
     _record(conn, by, "link.deleted", link, delete_mirrors=delete_mirrors, mirrors=count)
     return link, count
@@ -266,7 +268,8 @@ def _linked(conn: Connection, *, calendar_id: UUID | None, link_id: UUID | None)
     return [row[0] for row in rows]
 
 
-def _must_be_connected(conn: Connection, calendar_id: UUID) -> None:
+def must_be_connected(conn: Connection, calendar_id: UUID) -> None:
+    """Raises ConflictError for a calendar of a disconnected account, which nobody could read or write."""
     connection = connections.get(conn, calendars.get(conn, calendar_id).connection_id)
     if connection.status == "disconnected":
         raise ConflictError(
@@ -275,11 +278,20 @@ def _must_be_connected(conn: Connection, calendar_id: UUID) -> None:
         )
 
 
+def _must_stand_alone(link: Link) -> None:
+    if link.group_id is not None:
+        raise ConflictError(
+            f"Link {link.id} is one direction of group {link.group_id}: change, pause or delete the group.",
+            code="LINK.IN_GROUP",
+        )
+
+
 def _set_state(engine: Engine, by: By, link_id: UUID, state: str) -> Link:
     with engine.database.person(by.user_id) as conn:
         link = links.get(conn, link_id)
         if link.state == state:
             return link
+        _must_stand_alone(link)
         link = links.set_state(conn, link_id, state)
         _record(conn, by, "link.paused" if state == "paused" else "link.resumed", link)
     return link

@@ -18,16 +18,18 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import Failed, Written
-from shared.sync import by_hand, sightings, writes
+from shared.sync import by_hand, sight, writes
 from shared.sync.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
 from shared.sync.store import calendars, journal, mirrors, undo_items, written
+from shared.sync.two_way.edits import EDITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
+    from shared.calendar.mirror import Mirror
     from shared.crypto.keyring import DataKey
     from shared.store.database import Connection
     from shared.sync.store.calendars import SyncedCalendar
@@ -70,6 +72,8 @@ def _settled(
     if work.undo_run is not None and _is_changed(work, error):
         written.keep(conn, work.mapping, rendering=work.rendering)
         return False
+    if error is not None and error.error_code == EDITED:
+        return False  # nothing was written: the edit is merged first
     if error is not None and error.error_code == writes.SOURCE_UNKNOWN:
         written.save_failed(conn, work.mapping, code=error.error_code, message=error.message, retry_at=None)
         return False
@@ -121,7 +125,7 @@ def _written(
     observed = dict(mapping.observed or {})
     etag = mapping.mirror_etag
     if isinstance(work.root_answer, Written) and work.root_answer.event is not None:
-        observed = ({} if rewritten else observed) | sightings.observed(work.root_answer.event, key=key)
+        observed = ({} if rewritten else observed) | sight.observed(work.root_answer.event, key=key)
         etag = work.root_answer.event.etag
     errors: list[KalendsError] = []
     for write, answer in work.occurrence_answers:
@@ -131,7 +135,7 @@ def _written(
         etag = None  # a series' own ETag may have moved with its occurrence
         observed[write.key] = CANCELLED
         if answer.event is not None:
-            observed |= sightings.observed(answer.event, key=key)
+            observed |= sight.observed(answer.event, key=key)
         overrides.pop(write.key, None)
         if write.key in work.differences.applied.overrides:
             overrides[write.key] = work.differences.applied.overrides[write.key]
@@ -147,6 +151,7 @@ def _written(
         marker=marker,
         applied=applied.to_json(),
         base=key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id)),
+        shown=_shown(work, work.mirror, key=key),
         observed=observed,
         etag=etag,
         finished=not errors,
@@ -159,6 +164,16 @@ def _written(
         created = mapping.base is None
         mirrors.save(conn, calendar, mapping, work.mirror.root, event_id=event_id, created=created)
     return False
+
+
+def _shown(work: Work, mirror: Mirror, *, key: DataKey) -> bytes | None:
+    """What the target still shows in its own way since the last merge: nothing of what was written just now."""
+    if work.mapping.shown is None or work.root_answer is not None:
+        return None
+    shown = codec.mirror_from_json(key.open(work.mapping.shown, aad=str(work.mapping.id)))
+    written_now = {write.key: mirror.overrides.get(write.key) for write, _ in work.occurrence_answers}
+    overrides = {key_: one for key_, one in {**shown.overrides, **written_now}.items() if key_ in mirror.overrides}
+    return key.seal(codec.mirror_to_json(replace(shown, overrides=overrides)), aad=str(work.mapping.id))
 
 
 def _undone(applied: Applied, work: Work, standing: Mapping) -> Applied:
@@ -200,15 +215,19 @@ def _failed(
     retry_at: datetime | None = None
     counted, forget_etag = True, False
     match error:
-        case PreconditionFailedError() if work.heeds_deletion and mapping.attempts < LOOKS:
-            # Perhaps it was deleted, and an unconditional write would revive it: let a pull look first.
+        case PreconditionFailedError() if (work.heeds_deletion or work.merges) and mapping.attempts < LOOKS:
+            # Perhaps it was deleted or edited, and an unconditional write would undo that: let a pull look first.
             calendars.request(conn, [calendar.id])
             retry_at, forget_etag = now + wait_after(mapping.attempts + 1), False
         case PreconditionFailedError():
             retry_at, forget_etag = now, True
         case NotFoundError() if work.heeds_deletion and applied is None and mapping.mirror_event_id:
-            by_hand.let_go(conn, mapping, decline=work.on_delete == by_hand.DECLINE)
-            return False
+            if work.on_delete == by_hand.IGNORE or mapping.attempts >= LOOKS:
+                by_hand.let_go(conn, mapping, on_delete=by_hand.IGNORE)
+                return False
+            # What it means for the source is for a pull to say: it sees how many were deleted at once.
+            calendars.request(conn, [calendar.id])
+            retry_at = now + wait_after(mapping.attempts + 1)
         case NotFoundError() if applied is None and mapping.mirror_event_id is not None:
             written.save_gone(conn, mapping, done=mapping.is_removal)
             return True
@@ -253,18 +272,10 @@ def _failed(
 
 
 def journalled(conn: Connection, work: Iterable[Work]) -> None:
-    """Say in the journal what became of what was intended; where no answer was heard nobody knows."""
-    accepted: dict[UUID, str] = {}
-    refused: list[UUID] = []
+    """Say in the journal what became of what was intended."""
+    found: list[tuple[UUID, Written | Failed | None]] = []
     for one in work:
         answers: dict[str | None, Written | Failed | None] = {None: one.root_answer}
         answers |= {write.key: answer for write, answer in one.occurrence_answers}
-        for occurrence, entry_id in one.entries.items():
-            match answers.get(occurrence):
-                case Written(event_id=event_id):
-                    accepted[entry_id] = event_id
-                case Failed(error=TransientError() as error) if not isinstance(error, RateLimitedError):
-                    pass
-                case _:
-                    refused.append(entry_id)
-    journal.settle(conn, accepted=accepted, refused=refused)
+        found += [(entry_id, answers.get(occurrence)) for occurrence, entry_id in one.entries.items()]
+    journal.answered(conn, found)

@@ -3,60 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from shared.calendar import codec
-from shared.calendar.span import occurrence_key
+from shared.core.errors import InvalidError
 from shared.store import outbox
 from shared.sync import by_hand, guard, links
 from shared.sync.differences import CANCELLED, SEEN_CANCELLED, Applied
 from shared.sync.store import journal, seen, written
+from shared.sync.two_way import edits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from shared.calendar.event import Event
     from shared.crypto.keyring import DataKey
-    from shared.providers.port import Upserted
     from shared.store.database import Connection
     from shared.sync.links import Link
+    from shared.sync.sight import Sight
     from shared.sync.store.mappings import Mapping
+    from shared.sync.two_way.edits import Looks
 
 REWRITE_LIMIT = 3
 """A mirror rewritten so often within REWRITE_PERIOD without a change of its source is frozen."""
 REWRITE_PERIOD = timedelta(hours=1)
 
 
-@dataclass(slots=True, kw_only=True)
-class Sight:
-    """All that a page shows of one mirror: checksums by place, the root's ETag, or that it is gone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What follows from a page of mirrors: whether one must be written again, and the calendars of sources that are to
+    be looked at, because what was done to their mirrors concerns them."""
 
-    Together, because Google tells of a series and of each occurrence that differs apart.
-    """
-
-    mapping: Mapping
-    seen: dict[str, str] = field(default_factory=dict)
-    etag: str | None = None
-    is_gone: bool = False
-
-    def add(self, change: Upserted, *, key: DataKey) -> None:
-        """Note what one item says."""
-        if not change.event.is_override:
-            self.is_gone = change.event.is_cancelled
-            self.etag = change.event.etag
-        # Also of a series that is gone: what differs in it is still there when it is revived.
-        for one in (change.event, *(change.overrides or ())):
-            self.seen |= observed(one, key=key)
+    again: bool
+    sources: frozenset[UUID]
 
 
-def observe(conn: Connection, sights: Sequence[Sight], *, is_full: bool, now: datetime) -> bool:
-    """Compare our mirrors with what was left of them; returns whether one must be written again.
+def observe(
+    conn: Connection, sights: Sequence[Sight], *, looks: Looks, key: DataKey, is_full: bool, now: datetime
+) -> Seen:
+    """Compare our mirrors with what was left of them.
 
-    What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`).
+    What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`), or kept
+    until it is merged; `looks` are the mirrors of such links as they look now.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
@@ -64,7 +55,7 @@ def observe(conn: Connection, sights: Sequence[Sight], *, is_full: bool, now: da
     The pages of a full read show what was when the first of them began, again and again if it begins anew: what they
     show is put right, and does not count as somebody's rewriting.
     """
-    again = False
+    again, sources = False, set[UUID]()
     by_somebody = (one.mapping for one in sights if one.is_gone and not one.mapping.is_removal)
     gone = Counter(mapping.link_id for mapping in by_somebody)
     of_links = links.by_ids(conn, sorted({sight.mapping.link_id for sight in sights})) if sights else {}
@@ -79,13 +70,17 @@ def observe(conn: Connection, sights: Sequence[Sight], *, is_full: bool, now: da
         if mapping.state == "ignored":
             continue
         if sight.is_gone and link.on_delete != by_hand.RESTORE:
-            # Whoever empties a calendar does not mean to decline every meeting.
+            # Whoever empties a calendar does not mean to decline every meeting, or to delete every source.
             many = guard.must_hold(gone[link.id], mirrors=0)
-            by_hand.let_go(conn, mapping, decline=link.on_delete == by_hand.DECLINE and not many)
+            by_hand.let_go(conn, mapping, on_delete=by_hand.IGNORE if many else link.on_delete)
+            sources.add(mapping.source_calendar_id)
             continue
-        known = mapping.observed or {}
-        differing = {place: checksum for place, checksum in sight.seen.items() if known.get(place) != checksum}
-        if not sight.is_gone and not mapping.is_due and mapping.state == "open":
+        differing = sight.differing
+        if differing and not sight.is_gone and edits.may_be_merged(mapping, link):
+            differing = _leave(conn, mapping, link, differing)
+            if differing and _note_edit(conn, mapping, looks, sources, key=key):
+                continue
+        elif not sight.is_gone and not mapping.is_due and mapping.state == "open":
             differing = _leave(conn, mapping, link, differing)
         if not differing and not sight.is_gone:
             continue
@@ -95,8 +90,8 @@ def observe(conn: Connection, sights: Sequence[Sight], *, is_full: bool, now: da
             seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=None if sight.is_gone else sight.etag)
             again = again or mapping.state == "open"
         else:
-            again = _restore(conn, mapping, applied, now=now) or again
-    return again
+            again = restore(conn, mapping, applied, now=now) or again
+    return Seen(again=again, sources=frozenset(sources))
 
 
 def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
@@ -106,16 +101,33 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
         seen.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
 
 
+def _note_edit(conn: Connection, mapping: Mapping, looks: Looks, sources: set[UUID], *, key: DataKey) -> bool:
+    """Keep an edit until it is merged, or see that there is none: without a look, the page was behind our own write.
+    Returns False for one that nobody can understand: it is put right."""
+    if mapping.id not in looks:
+        return True
+    look = looks[mapping.id]
+    if look.unit is None:
+        return False
+    try:
+        source = edits.note(conn, mapping, look.mapping, look.unit, key=key)
+    except InvalidError:
+        return False
+    if source is not None:
+        sources.add(source)
+    return True
+
+
 def _leave(conn: Connection, mapping: Mapping, link: Link, differing: dict[str, str]) -> dict[str, str]:
-    """Leave what the link leaves of these places; what remains is to be put right."""
+    """Leave what the link leaves of these places; what remains is to be put right, or merged."""
     deleted = {place for place, checksum in differing.items() if place and checksum == CANCELLED}
-    ignored = deleted if link.on_delete != by_hand.RESTORE else set()
+    ignored = deleted if link.on_delete in (by_hand.IGNORE, by_hand.DECLINE) else set()
     left = ignored | (differing.keys() - deleted if link.on_edit == "leave" else set())
     if left:
         observed = {place: differing[place] for place in left}
         seen.leave(conn, mapping.id, observed=observed, ignored=sorted(ignored))
         for occurrence in sorted(ignored) if link.on_delete == by_hand.DECLINE else ():
-            by_hand.ask(conn, mapping, occurrence=occurrence)
+            by_hand.ask(conn, mapping, by_hand.DECLINE, occurrence=occurrence)
     return {place: checksum for place, checksum in differing.items() if place not in left}
 
 
@@ -127,14 +139,6 @@ def forget(applied: Applied, differing: dict[str, str], *, everything: bool = Fa
     return replace(applied, root=None if everything or "" in differing else applied.root, overrides={**kept, **places})
 
 
-def observed(event: Event, *, key: DataKey) -> dict[str, str]:
-    """The checksum of a mirror, or of one of its occurrences, as the provider shows it, by place ("" is the root)."""
-    place = occurrence_key(event.original_start) if event.original_start is not None else ""
-    # In which colour somebody likes to see a mirror is their own affair.
-    plain = event if event.text is None else replace(event, text=replace(event.text, categories=()))
-    return {place: CANCELLED if event.is_cancelled else key.checksum(codec.content(plain))}
-
-
 def _note_creation(conn: Connection, mapping_id: UUID, event_id: str) -> bool:
     """Whoever made the mirror may never come to say so: it was killed, or its deletion was held and discarded."""
     if not seen.adopt(conn, mapping_id, mirror_event_id=event_id):
@@ -143,7 +147,7 @@ def _note_creation(conn: Connection, mapping_id: UUID, event_id: str) -> bool:
     return True
 
 
-def _restore(conn: Connection, mapping: Mapping, applied: Applied, *, now: datetime) -> bool:
+def restore(conn: Connection, mapping: Mapping, applied: Applied, *, now: datetime) -> bool:
     thawed = seen.restore(
         conn,
         mapping,
@@ -153,12 +157,17 @@ def _restore(conn: Connection, mapping: Mapping, applied: Applied, *, now: datet
         period_start=now - REWRITE_PERIOD,
     )
     if not thawed:
-        outbox.publish(
-            conn,
-            "mapping.frozen",
-            user_id=mapping.user_id,
-            aggregate_type="mapping",
-            aggregate_id=mapping.id,
-            payload={"link_id": str(mapping.link_id), "calendar_id": str(mapping.target_calendar_id)},
-        )
+        tell_frozen(conn, mapping)
     return thawed
+
+
+def tell_frozen(conn: Connection, mapping: Mapping) -> None:
+    """A mirror is not written any more until its source changes: somebody should look why (promise 3)."""
+    outbox.publish(
+        conn,
+        "mapping.frozen",
+        user_id=mapping.user_id,
+        aggregate_type="mapping",
+        aggregate_id=mapping.id,
+        payload={"link_id": str(mapping.link_id), "calendar_id": str(mapping.target_calendar_id)},
+    )

@@ -17,8 +17,10 @@ from shared.audit import record
 from shared.calendar import codec
 from shared.calendar.span import Window
 from shared.core.errors import ConflictError, NotFoundError
-from shared.sync import links, requests, sightings, writes
+from shared.sync import links, requests, writes
+from shared.sync.sight import differing, of_unit
 from shared.sync.store import calendars, events, journal, mappings, runs, undo_items
+from shared.sync.two_way import conflicts, undoing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,11 +121,27 @@ def undo(engine: Engine, by: By, run_id: UUID) -> RunLine:
         for one in wrote:
             mapping = standing.get(one.mapping_id)
             reason = _refused(conn, one, mapping)
-            parks = mapping is not None and reason is None and _put_back(conn, engine, mapping, one, key=key)
-            undo_items.add(conn, undone_by, one.mapping_id, user_id=by.user_id, parks=parks, reason=reason)
+            if mapping is not None and reason is None and one.at_source:
+                reason = undoing.ask(conn, engine, mapping, run_id=run_id, undone_by=undone_by)
+            parks = (
+                mapping is not None
+                and reason is None
+                and not one.at_source
+                and _put_back(conn, engine, mapping, one, key=key)
+            )
+            undo_items.add(
+                conn,
+                undone_by,
+                one.mapping_id,
+                user_id=by.user_id,
+                parks=parks,
+                at_source=one.at_source,
+                reason=reason,
+            )
         finish(conn, {undone_by}, now=by.now)
         _record(conn, by, "run.undone", undone_by, undoes=str(run_id))
         made = get(conn, undone_by)
+    requests.ask_pull(engine, by, [run.calendar_id])
     requests.ask_push(engine, by, [run.calendar_id])
     return made
 
@@ -162,11 +180,7 @@ def check(
             if not one.is_removal:
                 one.refused = _changed("was deleted")
             continue
-        known = one.mapping.observed or {}
-        seen: dict[str, str] = {}
-        for event in (unit.root, *unit.overrides):
-            seen |= sightings.observed(event, key=key)
-        if any(known.get(place) != checksum for place, checksum in seen.items()):
+        if differing(one.mapping, of_unit(unit, key=key)):
             one.refused = _changed("was changed")
 
 
@@ -191,6 +205,7 @@ def expire(database: Database, *, now: datetime) -> dict[str, int]:
     """Forget the journal, and with it the sealed inverses, after KEPT; and plans that nobody can apply any more."""
     with database.everyone() as conn:
         entries = conn.execute("DELETE FROM sync_journal WHERE written_at < %s", (now - KEPT,)).rowcount
+        conflicts.expire(conn, before=now - KEPT)
         finish(conn, set(undo_items.unfinished(conn)), now=now)
         plans = conn.execute("DELETE FROM sync_plans WHERE expires_at < %s", (now - KEPT,)).rowcount
     return {"entries": entries, "plans": plans}
@@ -201,14 +216,16 @@ def _refused(conn: Connection, one: Before, mapping: Mapping | None) -> str | No
         return "UNDO.LINK_GONE: Its link was deleted, and with it what is known of the mirror."
     if links.get(conn, mapping.link_id).state == "deleting":
         return "UNDO.LINK_GONE: Its link is being deleted."
-    if one.is_decline:
-        return "UNDO.DECLINED: An invitation that was declined is not accepted again: answer it yourself."
+    if one.at_source:
+        return None  # the source decides
     if not one.is_known:
         return "UNDO.NOT_KEPT: How the mirror looked before was not kept."
     if mapping.state == "held":
         return "UNDO.HELD: Its deletion is held: decide about that first."
     if mapping.state == "ignored":
         return f"{undo_items.CHANGED}: The mirror was deleted by somebody else since: it is left alone."
+    if mapping.edit is not None:
+        return f"{undo_items.CHANGED}: The mirror was edited by somebody since: it is left alone."
     if mapping.is_due:
         return "UNDO.SOURCE_CHANGED: Its source has changed since, and that waits to be written."
     if journal.written_since(conn, one):
@@ -231,7 +248,7 @@ def _put_back(conn: Connection, engine: Engine, mapping: Mapping, one: Before, *
         with_text=link.needs_text,
     ).get(mapping.source_event_id)
     how = links.with_names(conn, [link])[link.id]
-    mirror = writes.put_back(one.inverse, mapping, unit, how, key=key)
+    mirror = writes.put_back(writes.earlier(one.inverse, mapping, key=key), mapping, unit, how)
     follows = (
         unit is not None
         and mapping.wanted == "present"

@@ -13,6 +13,7 @@ from shared.sync import links as of_links
 from shared.sync.differences import Applied, Differences
 from shared.sync.store import events, undo_items
 from shared.sync.store.journal import Intent
+from shared.sync.two_way.edits import may_be_merged, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,17 +39,18 @@ class Work:
     """One mirror to bring up to date: what it should look like (None: gone), what must be written for that, answers.
 
     `rendering` is that of the link under which it was rendered, `on_delete` the link's answer to a mirror that somebody
-    deleted by hand. `looks_first`: a creation may have been made before, by whom nobody knows. `refused` says why this
-    one cannot be rendered, or put back; then nothing is written. `undo_run` is the run of kind undo that this is done
-    for; `was_checked` says that an earlier attempt may have written already. `entries` are the journal's, by occurrence
-    (None: the root). One that only `remasks` brings what stands in line with the link's mask, and settles nothing of
-    what is wanted of the mirror.
+    deleted by hand, `merges` whether edits of it flow back. `looks_first`: a creation may have been made before, by
+    whom nobody knows. `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run`
+    is the run of kind undo that this is done for; `was_checked` says that an earlier attempt may have written already.
+    `entries` are the journal's, by occurrence (None: the root). One that only `remasks` brings what stands in line with
+    the link's mask, and settles nothing of what is wanted of the mirror.
     """
 
     mapping: mappings.Mapping
     marker: str
     rendering: int
     on_delete: str
+    merges: bool
     looks_first: bool
     mirror: Mirror | None = None
     differences: Differences | None = None
@@ -182,6 +184,7 @@ def prepare(
             marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id),
             rendering=link.rendering,
             on_delete=link.on_delete,
+            merges=may_be_merged(mapping, link),
             looks_first=mapping.tried or calendar.reconcile_since is not None,
             undo_run=undo_run,
             was_checked=was_checked,
@@ -189,23 +192,27 @@ def prepare(
         )
         if not one.is_removal:
             unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)
-            stays = mapping.base if mapping.remask else mapping.undo_to
+            stays = _stays(mapping, key=key)
             if stays is not None:
-                _put_back(one, stays, unit, masks[link.id], key=key)
+                _put_back(one, stays, unit, masks[link.id])
             else:
                 _render(one, unit, link, masks[link.id])
             if one.refused is not None and mapping.base is not None and mapping.rendering < link.rendering:
                 # Whatever hinders it, what stands at the target must not show what the link hides by now.
                 one.refused, one.remasks = None, True
-                _put_back(one, mapping.base, unit, masks[link.id], key=key)
+                _put_back(one, earlier(mapping.base, mapping, key=key), unit, masks[link.id])
         work.append(one)
     return work
 
 
-def put_back(undo_to: bytes, mapping: mappings.Mapping, unit: Unit | None, how: Mask, *, key: DataKey) -> Mirror:
+def earlier(sealed: bytes, mapping: mappings.Mapping, *, key: DataKey) -> Mirror:
+    """A mirror as a mapping or the journal keeps it."""
+    return codec.mirror_from_json(key.open(sealed, aad=str(mapping.id)))
+
+
+def put_back(mirror: Mirror, mapping: mappings.Mapping, unit: Unit | None, how: Mask) -> Mirror:
     """An earlier mirror as today's mask of the link allows it (promise 12: masked text is never restored)."""
-    earlier = codec.mirror_from_json(key.open(undo_to, aad=str(mapping.id)))
-    return _without_ignored(exposure.under(earlier, how, source=unit.root if unit else None), mapping.ignored)
+    return _without_ignored(exposure.under(mirror, how, source=unit.root if unit else None), mapping.ignored)
 
 
 def mirror_of(unit: Unit, link: Link, how: Mask, *, ignored: Sequence[str] = ()) -> Mirror:
@@ -216,8 +223,18 @@ def mirror_of(unit: Unit, link: Link, how: Mask, *, ignored: Sequence[str] = ())
     return _without_ignored(mask.mirror(unit, how, shows=lambda event: plan.shows(event, link)), ignored)
 
 
-def _put_back(work: Work, undo_to: bytes, unit: Unit | None, how: Mask, *, key: DataKey) -> None:
-    work.mirror = put_back(undo_to, work.mapping, unit, how, key=key)
+def _stays(mapping: mappings.Mapping, *, key: DataKey) -> Mirror | None:
+    """What the mirror is to look like whatever its source says: where only the mask counts, where a conflict waits and
+    neither side's value is touched, and where a run was undone. None: its source decides."""
+    if mapping.remask:
+        return earlier(mapping.base, mapping, key=key) if mapping.base is not None else None
+    if mapping.edit is not None:
+        return opened(mapping.edit, mapping, key=key).mirror
+    return earlier(mapping.undo_to, mapping, key=key) if mapping.undo_to is not None else None
+
+
+def _put_back(work: Work, mirror: Mirror, unit: Unit | None, how: Mask) -> None:
+    work.mirror = put_back(mirror, work.mapping, unit, how)
     work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.calendar import merge, patch, showing, two_way
 from shared.calendar.event import Availability, Status, Text
+from shared.calendar.mask import Mask
 from shared.calendar.mirror import Appearance, Mirror, Privacy
 from shared.calendar.patch import OF_OCCURRENCES, OF_ROOTS, Description, Field, Patch
 from shared.calendar.span import AllDaySpan, TimedSpan
@@ -138,7 +139,7 @@ def test_hidden_fields_never_flow_back_and_are_put_right(privacy: Privacy) -> No
     base = single("Busy", text=Text(title="Busy"))
     target = single("Busy", text=Text(title="Busy", description="Mine", location="There"), span=hours(1))
 
-    outcome = merged(base, base, target, exposed=merge.exposed_by(privacy), policy=Policy.TARGET)
+    outcome = merged(base, base, target, exposed=merge.exposed_by(Mask(privacy=privacy)), policy=Policy.TARGET)
 
     assert outcome.source == {ROOT: Patch(when=hours(1))}
     assert outcome.target == {ROOT: Patch(description=Description(text=""), location="")}
@@ -149,7 +150,7 @@ def test_the_title_of_a_busy_link_never_flows_back() -> None:
     base = single(text=Text(title="Busy"))
     target = single(text=Text(title="Dentist"))
 
-    outcome = merged(base, base, target, exposed=merge.exposed_by(Privacy.BUSY), policy=Policy.TARGET)
+    outcome = merged(base, base, target, exposed=merge.exposed_by(Mask(privacy=Privacy.BUSY)), policy=Policy.TARGET)
 
     assert outcome.source == {}
     assert outcome.target == {ROOT: Patch(title="Busy")}
@@ -409,7 +410,7 @@ def test_after_a_merge_a_second_one_is_empty(data: st.DataObject) -> None:
     base = data.draw(mirrors())
     source = Side(base=base, now=data.draw(edited(base)), changed_at=data.draw(moments))
     target = Side(base=base, now=data.draw(edited(base)), changed_at=data.draw(moments))
-    exposed = frozenset(data.draw(st.sampled_from([merge.exposed_by(one) for one in Privacy])))
+    exposed = frozenset(data.draw(st.sampled_from([merge.exposed_by(Mask(privacy=one)) for one in Privacy])))
     policy = data.draw(policies)
 
     first = merge.merge(source, target, exposed=exposed, policy=policy)
@@ -480,7 +481,9 @@ def test_hidden_text_never_flows_back(data: st.DataObject) -> None:
     base = data.draw(mirrors())
     source, target = data.draw(edited(base)), data.draw(edited(base))
 
-    outcome = merged(base, source, target, exposed=merge.exposed_by(Privacy.BUSY), policy=data.draw(policies))
+    outcome = merged(
+        base, source, target, exposed=merge.exposed_by(Mask(privacy=Privacy.BUSY)), policy=data.draw(policies)
+    )
 
     named = {field for write in outcome.source.values() if write is not None for field in write.fields}
     assert named.isdisjoint({Field.TITLE, Field.DESCRIPTION, Field.LOCATION})

@@ -220,10 +220,9 @@ class TestDeclined:
         world.put(a, event("e1", response=Response.ACCEPTED))
         world.link(a, b, on_delete="decline")
         world.server.remove("b", world.mirrors(b)[0].id)
-        look(world, b)
         with monkeypatch.context() as killing, pytest.raises(KilledError):
             killing.setattr(world.provider, "decline", kill)
-            look(world, a)
+            look(world, b)
         with world.database.everyone() as conn:
             conn.execute("UPDATE leases SET until = '-infinity'")
 
@@ -250,7 +249,7 @@ class TestDeclined:
         look(world, a)
 
         assert world.rows("SELECT count(*) FROM sync_journal WHERE operation = 'decline'") == [(0,)]
-        assert world.rows("SELECT done_at IS NOT NULL, last_error IS NOT NULL FROM source_declines") == [(True, True)]
+        assert world.rows("SELECT done_at IS NOT NULL, last_error IS NOT NULL FROM source_writes") == [(True, True)]
 
     def test_a_run_that_declined_cannot_be_undone_and_says_so(self, world):
         a, b = world.calendar("a"), world.calendar("b")
@@ -295,7 +294,7 @@ class TestDeclined:
         look(world, b)
         look(world, a, b)
 
-        assert world.rows("SELECT count(*) FROM source_declines") == [(0,)]
+        assert world.rows("SELECT count(*) FROM source_writes") == [(0,)]
         assert world.mirrors(b) == []
 
     def test_one_occurrence_is_declined_alone(self, world):
@@ -325,5 +324,5 @@ class TestDeclined:
         look(world, b)
         look(world, a, b)
 
-        assert world.rows("SELECT count(*) FROM source_declines") == [(0,)]
+        assert world.rows("SELECT count(*) FROM source_writes") == [(0,)]
         assert world.mirrors(b) == []

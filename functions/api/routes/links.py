@@ -40,16 +40,23 @@ TAGS = ["links"]
 
 PrivacyName = Literal["busy", "title", "full"]
 OnEdit = Annotated[
-    Literal["restore", "leave"],
-    Field(description="What becomes of a mirror that somebody changed by hand; leave: until its source changes."),
+    Literal["restore", "leave", "merge"],
+    Field(
+        description="What becomes of a mirror that somebody changed by hand; leave: until its source changes; merge: the "
+        "change goes back to the source, as far as the link shows the source's own text, and the rest is put right."
+    ),
 ]
 OnDelete = Annotated[
-    Literal["restore", "ignore", "decline"],
+    Literal["restore", "ignore", "decline", "withdraw"],
     Field(
         description="What follows when somebody deletes a mirror, or one of its occurrences, by hand; ignore: it is "
         "not made again, until this is set to restore; decline: the invitation behind it is declined as well, and "
-        "nobody is mailed."
+        "nobody is mailed; withdraw: the source event is deleted as well, where nobody else is invited."
     ),
+]
+OnConflict = Annotated[
+    Literal["newest", "source", "target", "ask"],
+    Field(description="Who wins what both sides changed, where edits are merged; ask: it waits in GET /api/conflicts."),
 ]
 Title = Annotated[str, OneLine]
 DaysAhead = Annotated[int, Field(ge=1, le=links.LONGEST_AHEAD)]
@@ -96,6 +103,7 @@ class NewLink(In):
     filters: Filters = Filters()
     on_edit: OnEdit = "restore"
     on_delete: OnDelete = "restore"
+    on_conflict: OnConflict = "newest"
     days_ahead: DaysAhead | None = 365
     days_behind: DaysBehind = 1
     others_may_read: Annotated[
@@ -122,6 +130,7 @@ class LinkChanges(In):
     filters: Filters | None = None
     on_edit: OnEdit | None = None
     on_delete: OnDelete | None = None
+    on_conflict: OnConflict | None = None
     days_ahead: DaysAhead | None = None
     days_behind: DaysBehind | None = None
 
@@ -138,9 +147,10 @@ class Link(Out):
     """A link. `version` rises with each change and is its ETag."""
 
     id: UUID
+    group_id: UUID | None
     source_calendar_id: UUID
     target_calendar_id: UUID
-    direction: Literal["one_way"]
+    direction: Literal["one_way", "two_way"]
     privacy: PrivacyName
     busy_title: str
     title_template: str | None
@@ -150,6 +160,7 @@ class Link(Out):
     filters: Filters
     on_edit: OnEdit
     on_delete: OnDelete
+    on_conflict: OnConflict
     days_ahead: int | None
     days_behind: int
     state: Literal["active", "paused", "deleting"]

@@ -72,23 +72,27 @@ def upsert(
             """
             INSERT INTO external_calendar_events AS e
                    (provider_id, calendar_provider, calendar_id, external_event_id, ical_uid, series_id, occurrence,
-                    start_time, end_time, is_busy, checksum, sync_status, details, raw_payload, etag, seen_generation)
+                    start_time, end_time, is_busy, checksum, sync_status, details, raw_payload, etag, changed_at,
+                    seen_generation)
             SELECT %(user)s, %(provider)s, %(calendar)s, u.id, u.uid, u.series, u.occurrence, u.starts, u.ends, u.busy,
                    u.checksum, CASE WHEN u.cancelled THEN 'CANCELLED' ELSE 'CREATED' END, u.details::jsonb, u.sealed,
-                   u.etag, %(generation)s
+                   u.etag, u.changed_at, %(generation)s
               FROM unnest(%(ids)b::text[], %(uids)b::text[], %(series)b::text[], %(occurrences)b::text[],
                           %(starts)b::timestamptz[], %(ends)b::timestamptz[], %(busy)b::bool[], %(checksums)b::text[],
-                          %(cancelled)b::bool[], %(details)b::text[], %(sealed)b::bytea[], %(etags)b::text[])
-                AS u(id, uid, series, occurrence, starts, ends, busy, checksum, cancelled, details, sealed, etag)
+                          %(cancelled)b::bool[], %(details)b::text[], %(sealed)b::bytea[], %(etags)b::text[],
+                          %(changed)b::timestamptz[])
+                AS u(id, uid, series, occurrence, starts, ends, busy, checksum, cancelled, details, sealed, etag,
+                     changed_at)
             ON CONFLICT (calendar_id, external_event_id) DO UPDATE
                SET ical_uid = excluded.ical_uid, series_id = excluded.series_id, occurrence = excluded.occurrence,
                    start_time = excluded.start_time, end_time = excluded.end_time, is_busy = excluded.is_busy,
                    checksum = excluded.checksum,
                    sync_status = CASE WHEN excluded.sync_status = 'CANCELLED' THEN 'CANCELLED' ELSE 'UPDATED' END,
                    last_error = NULL, details = excluded.details, raw_payload = excluded.raw_payload,
-                   etag = excluded.etag, seen_generation = excluded.seen_generation, updated_at = now()
+                   etag = excluded.etag, changed_at = excluded.changed_at,
+                   seen_generation = excluded.seen_generation, updated_at = now()
              WHERE e.checksum <> excluded.checksum OR e.seen_generation <> excluded.seen_generation
-                OR e.sync_status IN ('CANCELLED', 'FAILED')
+                OR e.sync_status IN ('CANCELLED', 'FAILED') OR e.etag IS DISTINCT FROM excluded.etag
                 OR (e.raw_payload IS NULL) <> (excluded.raw_payload IS NULL)
             RETURNING new.external_event_id, new.series_id,
                       (old.checksum IS DISTINCT FROM new.checksum
@@ -118,6 +122,7 @@ def upsert(
                 "details": details,
                 "sealed": sealed,
                 "etags": [event.etag for event in rows],
+                "changed": [event.updated_at for event in rows],
             },
         ).fetchall()
 
@@ -215,6 +220,28 @@ def units(
         root_id: Unit(root=root, overrides=tuple(overrides.get(root_id, ())) if root.is_series else ())
         for root_id, root in roots.items()
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """The ETag under which a part of an event was last read, and when its provider says that it was changed."""
+
+    etag: str | None
+    changed_at: datetime | None
+
+
+def versions(conn: Connection, calendar_id: UUID, root_id: str) -> dict[str, Version]:
+    """The versions of an event by place: "" is the single event or master, else the key of an occurrence that differs.
+    An occurrence that is gone has none."""
+    rows = conn.execute(
+        """
+        SELECT coalesce(occurrence, ''), etag, changed_at FROM external_calendar_events
+         WHERE calendar_id = %(calendar)s AND booking_id IS NULL AND sync_status <> 'CANCELLED'
+           AND (external_event_id = %(id)s OR series_id = %(id)s)
+        """,
+        {"calendar": calendar_id, "id": root_id},
+    ).fetchall()
+    return {place: Version(etag=etag, changed_at=changed_at) for place, etag, changed_at in rows}
 
 
 def invited(conn: Connection, source_id: UUID, target_id: UUID, root_ids: Sequence[str]) -> set[str]:

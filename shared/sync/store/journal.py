@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
 
+from shared.core.errors import RateLimitedError, TransientError
+from shared.providers.port import Failed, Written
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from shared.store.database import Connection
@@ -66,6 +69,48 @@ def intend(conn: Connection, intents: Sequence[Intent]) -> dict[UUID, dict[str |
     return entries
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtSource:
+    """One write about to be sent to the source of a mapping: `operation` on its event, or on its `occurrence` (None:
+    the event as a whole). `inverse` holds the fields before and after, sealed under the source connection's data key;
+    None where a write cannot be taken back."""
+
+    run_id: UUID
+    mapping_id: UUID
+    calendar_id: UUID
+    event_id: str
+    operation: str
+    occurrence: str | None
+    inverse: bytes | None
+
+
+def intend_at_source(conn: Connection, intents: Sequence[AtSource]) -> list[UUID]:
+    """Note what is about to be written to sources, in this order; returns the entries' ids."""
+    return [
+        row[0]
+        for one in intents
+        for row in conn.execute(
+            """
+            INSERT INTO sync_journal (user_id, run_id, link_id, mapping_id, target_calendar_id, mirror_event_id,
+                                      operation, occurrence, inverse, outcome)
+            SELECT user_id, %(run)s, link_id, id, %(calendar)s, %(event)s, %(operation)s, %(occurrence)s, %(inverse)s,
+                   'intended'
+              FROM event_mappings WHERE id = %(mapping)s
+            RETURNING id
+            """,
+            {
+                "run": one.run_id,
+                "mapping": one.mapping_id,
+                "calendar": one.calendar_id,
+                "event": one.event_id,
+                "operation": one.operation,
+                "occurrence": one.occurrence,
+                "inverse": one.inverse,
+            },
+        )
+    ]
+
+
 def intend_orphan(conn: Connection, calendar: SyncedCalendar, orphan: Orphan, *, run_id: UUID) -> UUID:
     """Note that a mirror which no mapping knows is about to be removed; only its calendar knows how it looks."""
     row = conn.execute(
@@ -96,6 +141,22 @@ def settle(conn: Connection, *, accepted: Mapping[UUID, str], refused: Sequence[
         conn.execute("DELETE FROM sync_journal WHERE id = ANY(%s) AND outcome = 'intended'", (list(refused),))
 
 
+def answered(conn: Connection, answers: Iterable[tuple[UUID, Written | Failed | None]]) -> None:
+    """Say what became of entries by the providers' answers; None was never sent. Where no answer was heard nobody
+    knows."""
+    accepted: dict[UUID, str] = {}
+    refused: list[UUID] = []
+    for entry_id, answer in answers:
+        match answer:
+            case Written(event_id=event_id):
+                accepted[entry_id] = event_id
+            case Failed(error=TransientError() as error) if not isinstance(error, RateLimitedError):
+                pass
+            case _:
+                refused.append(entry_id)
+    settle(conn, accepted=accepted, refused=refused)
+
+
 def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> None:
     """A mirror turned up whose creation was intended, so it was accepted: by all that is known the first attempt at it,
     and another may be under way."""
@@ -114,13 +175,13 @@ def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
     """How a mirror was before a run wrote it: `inverse`, sealed, or None where there was none. `is_known`: or else it
-    was there, and its look was not kept. `is_decline`: not the mirror was written, but the answer to an invitation.
-    `last_id` is the run's last entry about it."""
+    was there, and its look was not kept. `at_source`: not the mirror was written, but its source. `last_id` is the
+    run's last entry about it."""
 
     mapping_id: UUID
     inverse: bytes | None
     is_known: bool
-    is_decline: bool
+    at_source: bool
     last_id: UUID
 
 
@@ -131,7 +192,8 @@ def before_run(conn: Connection, run_id: UUID) -> list[Before]:
             """
             SELECT DISTINCT ON (mapping_id) mapping_id,
                    CASE WHEN operation <> 'insert' THEN inverse END AS inverse,
-                   operation = 'insert' OR inverse IS NOT NULL AS is_known, operation = 'decline' AS is_decline,
+                   operation = 'insert' OR inverse IS NOT NULL AS is_known,
+                   operation IN ('decline', 'amend', 'withdraw') AS at_source,
                    last_value(id) OVER (PARTITION BY mapping_id ORDER BY id
                                         ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS last_id
               FROM sync_journal WHERE run_id = %s ORDER BY mapping_id, id
@@ -140,10 +202,34 @@ def before_run(conn: Connection, run_id: UUID) -> list[Before]:
         ).fetchall()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenAtSource:
+    """What a run wrote to a source: see AtSource."""
+
+    operation: str
+    occurrence: str | None
+    inverse: bytes | None
+
+
+def at_source(conn: Connection, run_id: UUID, mapping_id: UUID) -> list[WrittenAtSource]:
+    """What a run wrote to the source of a mapping, the latest first."""
+    with conn.cursor(row_factory=class_row(WrittenAtSource)) as cursor:
+        return cursor.execute(
+            """
+            SELECT operation, occurrence, inverse FROM sync_journal
+             WHERE run_id = %s AND mapping_id = %s AND operation IN ('decline', 'amend', 'withdraw') ORDER BY id DESC
+            """,
+            (run_id, mapping_id),
+        ).fetchall()
+
+
 def written_since(conn: Connection, before: Before) -> bool:
     """Whether a mirror was written again after the run, or may have been."""
     row = conn.execute(
-        "SELECT EXISTS (SELECT FROM sync_journal WHERE mapping_id = %s AND id > %s AND operation <> 'decline')",
+        """
+        SELECT EXISTS (SELECT FROM sync_journal WHERE mapping_id = %s AND id > %s
+                          AND operation NOT IN ('decline', 'amend', 'withdraw'))
+        """,
         (before.mapping_id, before.last_id),
     ).fetchone()
     return row is not None and bool(row[0])

@@ -25,7 +25,8 @@ class Mapping:
 
     One that is undone rests at `undo_to` (None: without a mirror) until its source changes, whatever is `wanted`. With
     `remask` the mirror of one that is held or discarded shows more, or other things, than its link does by now: it was
-    last brought in line with the link's `rendering` of this number.
+    last brought in line with the link's `rendering` of this number. With `edit` somebody changed the mirror by hand and
+    that is not merged yet: while it is `edit_due` nothing is written, afterwards a conflict waits.
     """
 
     id: UUID
@@ -52,6 +53,9 @@ class Mapping:
     observed: dict[str, str] | None
     mirror_etag: str | None
     ignored: list[str]
+    edit: bytes | None
+    edit_due: bool
+    shown: bytes | None
     rendering: int
     remask: bool
     rewrites: int
@@ -142,6 +146,8 @@ def want(
         ON CONFLICT (link_id, source_event_id) DO UPDATE
            SET wanted = excluded.wanted, state = excluded.state, reason = excluded.reason, hold_id = excluded.hold_id,
                undo_to = NULL,
+               edit = CASE excluded.wanted WHEN 'present' THEN m.edit END,
+               edit_due = m.edit IS NOT NULL AND excluded.wanted = 'present',
                remask = excluded.state = 'held' AND m.mirror_event_id IS NOT NULL
                         AND m.rendering < (SELECT rendering FROM links WHERE id = m.link_id),
                lane = CASE WHEN m.requested > m.done THEN least(m.lane, excluded.lane) ELSE excluded.lane END,
@@ -231,7 +237,8 @@ def render_anew(conn: Connection, link_id: UUID) -> None:
         """
         UPDATE event_mappings
            SET requested = requested + CASE WHEN state IN ('held', 'discarded') THEN 0 ELSE 1 END,
-               remask = state IN ('held', 'discarded'), lane = 1, attempts = 0, next_attempt_at = NULL, rewrites = 0,
+               remask = state IN ('held', 'discarded') OR edit_due, lane = 1, attempts = 0, next_attempt_at = NULL,
+               rewrites = 0,
                state = CASE state WHEN 'frozen' THEN 'open' ELSE state END
          WHERE link_id = %s
            AND (state IN ('open', 'frozen', 'undone')
@@ -260,7 +267,8 @@ def undo(conn: Connection, mapping_id: UUID, *, undo_to: bytes | None, is_parked
         """
         UPDATE event_mappings
            SET state = %s, undo_to = %s, reason = CASE WHEN %s THEN 'undone' END, requested = requested + 1, lane = 0,
-               remask = false, attempts = 0, next_attempt_at = NULL, last_error = NULL, rewrites = 0, updated_at = now()
+               remask = false, edit = NULL, edit_due = false, attempts = 0, next_attempt_at = NULL, last_error = NULL,
+               rewrites = 0, updated_at = now()
          WHERE id = %s
         """,
         ("undone" if is_parked else "open", undo_to if is_parked else None, is_parked, mapping_id),

@@ -30,15 +30,23 @@ class Item:
 
 
 def add(
-    conn: Connection, run_id: UUID, mapping_id: UUID, *, user_id: UUID, parks: bool = False, reason: str | None = None
+    conn: Connection,
+    run_id: UUID,
+    mapping_id: UUID,
+    *,
+    user_id: UUID,
+    parks: bool = False,
+    at_source: bool = False,
+    reason: str | None = None,
 ) -> None:
     """Note what a run is to take back, or the `reason` why it does not. One that `parks` rests at what it is put back
-    to."""
+    to; what is taken back `at_source` is no write to the mirror."""
     conn.execute(
         """
-        INSERT INTO undo_items (run_id, mapping_id, user_id, outcome, parks, reason) VALUES (%s, %s, %s, %s, %s, %s)
+        INSERT INTO undo_items (run_id, mapping_id, user_id, outcome, parks, at_source, reason)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
         """,
-        (run_id, mapping_id, user_id, "refused" if reason else "waiting", parks, reason),
+        (run_id, mapping_id, user_id, "refused" if reason else "waiting", parks, at_source, reason),
     )
 
 
@@ -52,6 +60,19 @@ def settle(
     )
 
 
+def settle_at_source(conn: Connection, run_id: UUID, mapping_id: UUID) -> None:
+    """Something was written to the source: it is over with the last of it, and refused if any of it was."""
+    conn.execute(
+        """
+        UPDATE undo_items i SET outcome = CASE WHEN w.errors IS NULL THEN 'done' ELSE 'refused' END, reason = w.errors
+          FROM (SELECT bool_and(done_at IS NOT NULL) AS is_over, max(last_error) AS errors FROM source_writes
+                 WHERE undo_run = %(run)s AND mapping_id = %(mapping)s) w
+         WHERE i.run_id = %(run)s AND i.mapping_id = %(mapping)s AND w.is_over
+        """,
+        {"run": run_id, "mapping": mapping_id},
+    )
+
+
 def waiting(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, tuple[UUID, bool]]:
     """The run that waits for each of these mappings, where one does, and whether the mirror was checked already."""
     return {
@@ -59,7 +80,8 @@ def waiting(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, tuple[U
         for row in conn.execute(
             """
             SELECT i.mapping_id, i.run_id, i.checked FROM undo_items i JOIN event_mappings m ON m.id = i.mapping_id
-             WHERE i.mapping_id = ANY(%s) AND i.outcome = 'waiting' AND (m.state = 'undone' OR NOT i.parks)
+             WHERE i.mapping_id = ANY(%s) AND i.outcome = 'waiting' AND NOT i.at_source
+               AND (m.state = 'undone' OR NOT i.parks)
             """,
             (list(mapping_ids),),
         )

@@ -30,6 +30,7 @@ def save_written(
     marker: str,
     applied: dict[str, Any],
     base: bytes,
+    shown: bytes | None,
     observed: dict[str, str],
     etag: str | None,
     finished: bool,
@@ -42,7 +43,8 @@ def save_written(
         """
         UPDATE event_mappings m
            SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
-               observed = %(observed)s, undo_to = CASE WHEN undo_to IS NOT NULL THEN %(base)s ELSE undo_to END,
+               shown = %(shown)s, observed = %(observed)s,
+               undo_to = CASE WHEN undo_to IS NOT NULL THEN %(base)s ELSE undo_to END,
                rendering = CASE WHEN %(finished)s THEN greatest(rendering, %(rendering)s) ELSE rendering END,
                mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
@@ -59,6 +61,7 @@ def save_written(
             "marker": marker,
             "applied": Jsonb(applied),
             "base": base,
+            "shown": shown,
             "observed": Jsonb(observed),
             "etag": etag,
             "finished": finished,
@@ -80,7 +83,8 @@ def save_gone(conn: Connection, mapping: Mapping, *, done: bool) -> None:
         """
         UPDATE event_mappings
            SET mirror_event_id = NULL, marker = NULL, applied = NULL, base = NULL, observed = NULL, mirror_etag = NULL,
-               tried = false, remask = false, incarnation = %(incarnation)s, mirror_key = %(key)s,
+               shown = NULL, edit = NULL, edit_due = false, tried = false, remask = false,
+               incarnation = %(incarnation)s, mirror_key = %(key)s,
                done = CASE WHEN %(is_done)s THEN greatest(done, %(done)s) ELSE done END,
                attempts = CASE WHEN %(is_done)s THEN 0 ELSE attempts END, next_attempt_at = NULL, last_error = NULL,
                updated_at = now()

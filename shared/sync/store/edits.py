@@ -1,0 +1,127 @@
+"""Edits of mirrors on their way to the source, as mappings keep them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import Jsonb
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from shared.store.database import Connection
+    from shared.sync.store.mappings import Mapping
+
+
+def save(conn: Connection, mapping_id: UUID, *, edit: bytes, etag: str | None) -> None:
+    """An edit was seen, under this ETag of the mirror: it waits for the next look at the source."""
+    conn.execute(
+        """
+        UPDATE event_mappings SET edit = %s, edit_due = true, mirror_etag = %s, lane = 0, updated_at = now()
+         WHERE id = %s
+        """,
+        (edit, etag, mapping_id),
+    )
+
+
+def due(conn: Connection, source_calendar_id: UUID, *, limit: int) -> list[UUID]:
+    """The mappings of a source calendar with an edit to merge, the oldest first."""
+    rows = conn.execute(
+        """
+        SELECT m.id FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state = 'active'
+         WHERE m.source_calendar_id = %s AND m.edit_due AND m.state = 'open' AND m.wanted = 'present'
+         ORDER BY m.updated_at, m.id LIMIT %s
+        """,
+        (source_calendar_id, limit),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def ask(conn: Connection, mapping_id: UUID) -> None:
+    """Merge the edit that waits once more: something was decided, or the source has changed."""
+    conn.execute("UPDATE event_mappings SET edit_due = true WHERE id = %s AND edit IS NOT NULL", (mapping_id,))
+
+
+def drop(conn: Connection, mapping: Mapping) -> None:
+    """Forget an edit, unless another came meanwhile."""
+    conn.execute(
+        "UPDATE event_mappings SET edit = NULL, edit_due = false WHERE id = %s AND edit = %s",
+        (mapping.id, mapping.edit),
+    )
+
+
+def drop_all(conn: Connection, link_id: UUID) -> None:
+    """Merge nothing more in a link: what was edited is written anew."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET applied = jsonb_set(applied, '{root}', 'null'), edit = NULL, edit_due = false,
+               requested = greatest(requested, done + 1), updated_at = now()
+         WHERE link_id = %s AND edit IS NOT NULL
+        """,
+        (link_id,),
+    )
+    conn.execute("UPDATE event_mappings SET shown = NULL WHERE link_id = %s AND shown IS NOT NULL", (link_id,))
+    conn.execute(
+        """
+        UPDATE conflicts SET winner = 'source', decided_by = 'settings', resolved_at = now()
+         WHERE link_id = %s AND resolved_at IS NULL
+        """,
+        (link_id,),
+    )
+
+
+def save_merged(
+    conn: Connection,
+    mapping: Mapping,
+    *,
+    base: bytes,
+    shown: bytes,
+    applied: dict[str, Any],
+    observed: dict[str, str],
+    stays: bytes | None,
+    is_due: bool,
+    now: datetime,
+    period_start: datetime,
+    limit: int,
+) -> bool:
+    """The edit of `mapping` is merged: `base` and `shown` are what both sides are now. `stays` is the mirror that
+    stands while a conflict waits, None where none does. With `is_due` something is still to be written to the target.
+
+    Returns False, freezing the mirror, at the `limit`th time since `period_start` (promise 3).
+    """
+    row = conn.execute(
+        """
+        UPDATE event_mappings
+           SET base = %(base)s, shown = %(shown)s, applied = %(applied)s, observed = %(observed)s,
+               edit = CASE WHEN edit = %(edit)s THEN %(stays)s ELSE edit END,
+               edit_due = edit_due AND edit <> %(edit)s,
+               requested = requested + %(is_due)s::int, lane = 0, attempts = 0, next_attempt_at = NULL,
+               rewrites = CASE WHEN %(since)s > %(period_start)s THEN %(before)s + 1 ELSE 1 END,
+               rewrites_since = CASE WHEN %(since)s > %(period_start)s THEN %(since)s ELSE %(now)s END,
+               state = CASE WHEN %(since)s > %(period_start)s AND %(before)s + 1 >= %(limit)s
+                            THEN 'frozen' ELSE state END,
+               reason = CASE WHEN %(since)s > %(period_start)s AND %(before)s + 1 >= %(limit)s
+                             THEN 'rewritten again and again' ELSE reason END,
+               updated_at = now()
+         WHERE id = %(id)s
+        RETURNING state
+        """,
+        {
+            "base": base,
+            "shown": shown,
+            "applied": Jsonb(applied),
+            "observed": Jsonb(observed),
+            "edit": mapping.edit,
+            "stays": stays,
+            "is_due": is_due,
+            "since": mapping.rewrites_since,
+            "before": mapping.rewrites,
+            "now": now,
+            "period_start": period_start,
+            "limit": limit,
+            "id": mapping.id,
+        },
+    ).fetchone()
+    return row is None or row[0] != "frozen"

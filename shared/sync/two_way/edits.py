@@ -1,0 +1,178 @@
+"""Edits: mirrors that somebody changed by hand, in links that merge that. Seen by the pull of the target.
+
+A page is a hint only: it may show what was before our own last write. So the mirror is asked for by name, and kept,
+sealed, as it looks, with what both sides were when they last agreed; the pull of the source merges it (`flow_back`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.calendar import codec, merge
+from shared.calendar.span import Window
+from shared.core.errors import ConflictError, InvalidError
+from shared.providers.port import Upserted
+from shared.sync import links
+from shared.sync.sight import Sight, differing, of_unit
+from shared.sync.store import calendars, edits, mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from shared.calendar.event import Unit
+    from shared.calendar.mirror import Mirror
+    from shared.crypto.keyring import DataKey
+    from shared.providers.port import CalendarProvider, Page
+    from shared.store.database import Connection
+    from shared.sync.links import Link
+    from shared.sync.run import Run
+    from shared.sync.store.calendars import SyncedCalendar
+    from shared.sync.store.mappings import Mapping
+    from shared.sync.writes import Work
+
+MERGE, WITHDRAW = "merge", "withdraw"
+EDITED = "SYNC.MIRROR_EDITED"
+"""The code of the ConflictError for a mirror that was found edited just before it was to be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A mirror as somebody left it, and as both sides were when they last agreed: the source as rendered (`base`), the
+    target as it showed that (`shown`). `observed` are its checksums, `rendering` the mapping's at that time."""
+
+    mirror: Mirror
+    base: Mirror
+    shown: Mirror
+    observed: dict[str, str]
+    changed_at: datetime | None
+    rendering: int
+
+    def seal(self, mapping: Mapping, *, key: DataKey) -> bytes:
+        """For the mapping's `edit` column."""
+        value = {
+            "mirror": codec.mirror_to_json(self.mirror).decode(),
+            "base": codec.mirror_to_json(self.base).decode(),
+            "shown": codec.mirror_to_json(self.shown).decode(),
+            "observed": self.observed,
+            "changed_at": self.changed_at and self.changed_at.isoformat(),
+            "rendering": self.rendering,
+        }
+        return key.seal(json.dumps(value).encode(), aad=str(mapping.id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A mirror as it looks now, None if nobody can understand it, and its mapping as it was before that was asked: a
+    push may have written it since."""
+
+    mapping: Mapping
+    unit: Unit | None
+
+
+type Looks = dict[UUID, Look]
+"""By mapping."""
+
+
+def opened(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Edit:
+    """The inverse of `Edit.seal`."""
+    value = json.loads(key.open(sealed, aad=str(mapping.id)))
+    return Edit(
+        mirror=codec.mirror_from_json(value["mirror"]),
+        base=codec.mirror_from_json(value["base"]),
+        shown=codec.mirror_from_json(value["shown"]),
+        observed=value["observed"],
+        changed_at=value["changed_at"] and datetime.fromisoformat(value["changed_at"]),
+        rendering=value["rendering"],
+    )
+
+
+def may_be_merged(mapping: Mapping, link: Link) -> bool:
+    """Whether an edit of this mirror is merged: it stands, and what it was written as is known."""
+    is_whole = mapping.mirror_event_id is not None and mapping.base is not None
+    return link.on_edit == MERGE and is_whole and mapping.state == "open" and not mapping.is_removal
+
+
+def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
+    """What a page shows as edited, asked for by name before the page is applied."""
+    with run.engine.database.person(run.calendar.user_id) as conn:
+        suspects = _suspects(conn, run.calendar, page, key=run.key)
+    reach = _reach(run.engine.now())
+    looks: Looks = {}
+    for mapping in suspects:
+        try:
+            unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or "", window=reach)
+        except InvalidError:
+            looks[mapping.id] = Look(mapping=mapping, unit=None)
+            continue
+        if unit is not None:
+            looks[mapping.id] = Look(mapping=mapping, unit=unit)
+    return looks
+
+
+def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, key: DataKey) -> UUID | None:
+    """Keep an edit until it is merged; answers the source calendar that is to be looked at for that, None if the mirror
+    looks as it was left, or as it is noted already. `mapping` is as it was before the `unit` was read, `standing` as it
+    is now. Raises InvalidError for a rule that nobody can expand."""
+    seen = of_unit(unit, key=key)
+    known = None if standing.edit is None else opened(standing.edit, mapping, key=key)
+    if (known is not None and known.observed == seen) or (known is None and not differing(mapping, seen)):
+        return None
+    if known is None:
+        base = codec.mirror_from_json(key.open(mapping.base or b"", aad=str(mapping.id)))
+        shown = base if mapping.shown is None else codec.mirror_from_json(key.open(mapping.shown, aad=str(mapping.id)))
+    else:
+        base, shown = known.base, known.shown  # both agreed last before the earlier edit
+    moments = [one.updated_at for one in (unit.root, *unit.overrides) if one.updated_at is not None]
+    edit = Edit(
+        mirror=merge.shown(unit),
+        base=base,
+        shown=shown,
+        observed=seen,
+        changed_at=max(moments, default=None),
+        rendering=mapping.rendering,
+    )
+    edits.save(conn, mapping.id, edit=edit.seal(mapping, key=key), etag=unit.root.etag)
+    calendars.request(conn, [mapping.source_calendar_id])
+    return mapping.source_calendar_id
+
+
+def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
+    """Before a mirror is overwritten without a precondition: an edit that no pull has seen yet is noted, not lost."""
+    reach = _reach(run.engine.now())
+    for one in work:
+        mapping = one.mapping
+        if not one.merges or mapping.mirror_event_id is None or mapping.mirror_etag or one.root_write is None:
+            continue
+        unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id, window=reach)
+        if unit is None or not differing(mapping, of_unit(unit, key=run.key)):
+            continue
+        with run.transaction(run.engine.now()) as conn:
+            standing = mappings.lock(conn, [mapping.id]).get(mapping.id)
+            if standing is not None and note(conn, standing, mapping, unit, key=run.key):
+                one.refused = ConflictError(f"The mirror of mapping {mapping.id} was edited.", code=EDITED)
+
+
+def _suspects(conn: Connection, calendar: SyncedCalendar, page: Page, *, key: DataKey) -> list[Mapping]:
+    upserts = [change for change in page.changes if isinstance(change, Upserted)]
+    ours = mappings.of_mirrors(conn, calendar.id, sorted({change.event.root_id for change in upserts}))
+    if not ours:
+        return []
+    of_links = links.by_ids(conn, sorted({mapping.link_id for mapping in ours.values()}))
+    sights = {
+        event_id: Sight(mapping=mapping)
+        for event_id, mapping in ours.items()
+        if may_be_merged(mapping, of_links[mapping.link_id])
+    }
+    for change in upserts:
+        sight = sights.get(change.event.root_id)
+        if sight is not None:
+            sight.add(change, key=key)
+    return [sight.mapping for sight in sights.values() if sight.differing and not sight.is_gone]
+
+
+def _reach(now: datetime) -> Window:
+    return Window(start=now - timedelta(days=1), end=now + timedelta(days=links.LONGEST_AHEAD))

@@ -1,0 +1,339 @@
+"""Edits of mirrors flow back: merged three ways, field by field, and written by the pull of the source.
+
+Everything is decided anew with every attempt, from what both sides are by then. A worker that is killed between the
+provider's accept and our commit finds the source as the mirror has it, and both agree (promise 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.calendar import codec, merge, patch, showing, two_way
+from shared.calendar.patch import OF_OCCURRENCES, OF_ROOTS, Field
+from shared.calendar.span import Window
+from shared.calendar.two_way import ROOT, Conflict, Policy, Side, Winner
+from shared.core.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    PreconditionFailedError,
+    RateLimitedError,
+    ReauthRequiredError,
+    TransientError,
+)
+from shared.providers.port import Amend, Failed, Page, Upserted, Withdraw, Written
+from shared.sync import apply, differences, lanes, links, sightings, writes
+from shared.sync.differences import Applied
+from shared.sync.sight import differing
+from shared.sync.store import edits, events, journal, mappings, seen
+from shared.sync.store.journal import AtSource
+from shared.sync.two_way import conflicts
+from shared.sync.two_way.edits import WITHDRAW, Edit, opened
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping as Dictionary
+    from uuid import UUID
+
+    from shared.calendar.event import Unit
+    from shared.calendar.mask import Mask
+    from shared.calendar.mirror import Appearance, Mirror
+    from shared.calendar.two_way import Outcome
+    from shared.core.errors import KalendsError
+    from shared.crypto.keyring import DataKey
+    from shared.providers.port import CalendarProvider, Write
+    from shared.store.database import Connection
+    from shared.sync.links import Link
+    from shared.sync.run import Run
+    from shared.sync.store.mappings import Mapping
+
+AT_ONCE = 50
+"""Edits merged in one pull; the rest has the next."""
+TRIES = 3
+"""So often an edit is merged anew in one pull because its source has changed in between."""
+EDITS_LIMIT = 30
+"""A mirror edited so often within EDITS_PERIOD is frozen: no person does that, but two programs that fight."""
+EDITS_PERIOD = timedelta(hours=1)
+_FOR_GOOD = (ConflictError, InvalidError, ForbiddenError, NotFoundError)
+"""Errors after which the same edit is not tried again."""
+_NOT_NOW = (RateLimitedError, TransientError, ReauthRequiredError)
+"""Errors after which the provider need not be asked anything more."""
+_WHOLE = Window(start=None, end=None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Merging:
+    """One edit, merged: what is to be written to the source, and the ids of the journal's entries for it."""
+
+    mapping: Mapping
+    link: Link
+    how: Mask
+    edit: Edit
+    source: Side
+    target: Side
+    outcome: Outcome
+    writes: dict[str, Amend | Withdraw]
+    entries: dict[str, UUID]
+    target_key: DataKey
+
+
+def merge_due(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> None:
+    """Merge what is due in the calendar of a pull. What the source's provider refuses for good is recorded, and the
+    mirror put right; any other error is raised, and what is left is merged with the next look."""
+    with run.engine.database.person(run.calendar.user_id) as conn:
+        due = edits.due(conn, run.calendar.id, limit=AT_ONCE)
+    for mapping_id in due:
+        for tried in range(1, TRIES + 1):
+            if _merge(run, provider, mapping_id, tally):
+                break
+            if tried == TRIES:
+                raise TransientError(
+                    f"The source event of mapping {mapping_id} changes all the time: its edit is merged later.",
+                    code="SYNC.SOURCE_CHANGES",
+                )
+
+
+def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counter[UUID]) -> bool:
+    """Returns False if the source has changed meanwhile; it is read anew by then."""
+    with run.transaction(run.engine.now()) as conn:
+        merging = _begin(conn, run, mapping_id)
+    if merging is None:
+        return True
+    answers = _write(run, provider, merging)
+    errors = {place: answer.error for place, answer in answers.items() if isinstance(answer, Failed)}
+    unsettled = next((error for error in errors.values() if not isinstance(error, _FOR_GOOD)), None)
+    fresh = None
+    if answers and not isinstance(unsettled, _NOT_NOW):
+        fresh = provider.get(run.calendar.remote_id, merging.mapping.source_event_id, window=_WHOLE)
+    targets: set[UUID] = set()
+    with run.transaction(run.engine.now()) as conn:
+        journal.answered(conn, [(entry_id, answers.get(place)) for place, entry_id in merging.entries.items()])
+        if fresh is not None:
+            targets |= _take_over(conn, run, fresh, tally)
+        if unsettled is None:
+            targets |= _settle(conn, run, merging, errors)
+    lanes.ask_push(
+        run.engine, run.calendar.user_id, sorted(targets), correlation_id=run.correlation_id, now=run.engine.now()
+    )
+    if unsettled is not None and not isinstance(unsettled, PreconditionFailedError):
+        raise unsettled
+    return unsettled is None
+
+
+def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
+    """Decide, and note in the journal what is about to be written; None if there is nothing to merge any more."""
+    mapping = mappings.lock(conn, [mapping_id]).get(mapping_id)
+    if mapping is None or mapping.edit is None:
+        return None
+    link = links.get(conn, mapping.link_id)
+    unit = _source(conn, run, mapping, link)
+    if unit is None:
+        edits.drop(conn, mapping)  # gone, or on its way: its own plan says what becomes of the mirror
+        return None
+    target_key = run.source_keys(conn)(mapping.target_calendar_id)
+    edit = opened(mapping.edit, mapping, key=target_key)
+    how = links.with_names(conn, [link])[link.id]
+    standing = events.versions(conn, run.calendar.id, mapping.source_event_id)
+    try:
+        source = Side(
+            base=edit.base,
+            now=writes.mirror_of(unit, link, how, ignored=mapping.ignored),
+            changed_at=max((one.changed_at for one in standing.values() if one.changed_at), default=None),
+        )
+        left = edit.mirror if link.on_delete == WITHDRAW else _with_deleted(edit.mirror, edit.shown)
+        target = Side(base=showing.as_shown(edit.shown, left), now=left, changed_at=edit.changed_at)
+        outcome = merge.merge(
+            source,
+            target,
+            exposed=merge.exposed_by(how),
+            policy=Policy(link.on_conflict),
+            decided=conflicts.decisions(conn, mapping.id),
+        )
+        whole = merge.shown(unit)
+    except InvalidError:
+        edits.drop(conn, mapping)  # a rule that nobody can expand: the push records why (promise 10)
+        return None
+    to_write = _to_write(mapping, outcome, {place: one.etag for place, one in standing.items()})
+    intents = [
+        AtSource(
+            run_id=run.id,
+            mapping_id=mapping.id,
+            calendar_id=run.calendar.id,
+            event_id=mapping.source_event_id,
+            operation="withdraw" if isinstance(write, Withdraw) else "amend",
+            occurrence=write.occurrence,
+            inverse=_inverse(whole, write, mapping, key=run.key),
+        )
+        for write in to_write.values()
+    ]
+    return Merging(
+        mapping=mapping,
+        link=link,
+        how=how,
+        edit=edit,
+        source=source,
+        target=target,
+        outcome=outcome,
+        writes=to_write,
+        entries=dict(zip(to_write, journal.intend_at_source(conn, intents), strict=True)),
+        target_key=target_key,
+    )
+
+
+def _source(conn: Connection, run: Run, mapping: Mapping, link: Link) -> Unit | None:
+    ids = [mapping.source_event_id]
+    return events.units(conn, run.calendar.id, ids, key=run.key, with_text=link.needs_text).get(ids[0])
+
+
+def _with_deleted(now: Mirror, shown: Mirror) -> Mirror:
+    """An edited mirror with the occurrences that were deleted in it: what follows from that the link says apart."""
+    deleted = [key for key, one in now.overrides.items() if one is None and showing.at(shown, key) is not None]
+    back = {key: shown.overrides.get(key) for key in deleted}
+    kept = {key: one for key, one in {**now.overrides, **back}.items() if key not in back or one is not None}
+    return replace(now, overrides=dict(sorted(kept.items())))
+
+
+def _to_write(mapping: Mapping, outcome: Outcome, etags: Dictionary[str, str | None]) -> dict[str, Amend | Withdraw]:
+    """By place. One write changes the ETag that the next would need: only a single one is bound to what we know."""
+    is_single = len(outcome.source) == 1
+    event_id = mapping.source_event_id
+    found: dict[str, Amend | Withdraw] = {}
+    for place, change in outcome.source.items():
+        etag, occurrence = etags.get(place) if is_single or place == ROOT else None, place or None
+        if change is None:
+            found[place] = Withdraw(event_id=event_id, occurrence=occurrence, etag=etag)
+        else:
+            found[place] = Amend(event_id=event_id, patch=change, occurrence=occurrence, etag=etag)
+    return dict(sorted(found.items()))
+
+
+def _inverse(whole: Mirror, write: Amend | Withdraw, mapping: Mapping, *, key: DataKey) -> bytes | None:
+    """None: what is deleted does not come back by a change."""
+    before = showing.at(whole, write.occurrence) if write.occurrence else whole.root
+    if isinstance(write, Withdraw) or before is None:
+        return None
+    both = codec.patches_to_json(patch.of(before, write.patch.fields), write.patch)
+    return key.seal(both, aad=str(mapping.id))
+
+
+def _write(run: Run, provider: CalendarProvider, merging: Merging) -> dict[str, Written | Failed]:
+    """The event or series first: what befalls it befalls its occurrences."""
+    answers: dict[str, Written | Failed] = {}
+    rest: list[tuple[str, Write]] = [(place, write) for place, write in merging.writes.items() if place != ROOT]
+    if ROOT in merging.writes:
+        (answer,) = provider.write(run.calendar.remote_id, [merging.writes[ROOT]])
+        answers[ROOT] = answer
+        if isinstance(answer, Failed):
+            return answers | {place: answer for place, _ in rest}
+    if rest:
+        found = provider.write(run.calendar.remote_id, [write for _, write in rest])
+        answers |= dict(zip([place for place, _ in rest], found, strict=True))
+    return answers
+
+
+def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> set[UUID]:
+    """The source as it is by now: for this link and every other, and known before any page shows it."""
+    applied = apply.page(
+        conn,
+        run.calendar,
+        Page(changes=(Upserted(event=unit.root, overrides=unit.overrides),)),
+        key=run.key,
+        source_key=run.source_keys(conn),
+        secrets=run.engine.webhook_secrets(),
+        run_id=run.id,
+        tally=tally,
+        lane=mappings.LIVE,
+        now=run.engine.now(),
+    )
+    return set(applied.targets)
+
+
+def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str, KalendsError]) -> set[UUID]:
+    """Record what both sides are now; answers the target if something is still to be written to it."""
+    mapping, outcome, edit, now = merging.mapping, merging.outcome, merging.edit, run.engine.now()
+    standing = mappings.lock(conn, [mapping.id]).get(mapping.id)
+    unit = _source(conn, run, mapping, merging.link)
+    if standing is None or unit is None:
+        edits.drop(conn, mapping)
+        return set()
+    refused = {place: error.error_code for place, error in errors.items()}
+    found = [*outcome.conflicts, *_refused(merging, refused)]
+    conflicts.settle(conn, mapping, found, refused=refused, key=run.key, now=now)
+    if not outcome.source and not found:
+        # Nothing of it means the source: it is put right as in a one-way link, and frozen where that never ends.
+        edits.drop(conn, mapping)
+        left = differing(standing, edit.observed)
+        if left:
+            seen.leave(conn, mapping.id, observed=left, ignored=())
+            sightings.restore(conn, standing, sightings.forget(Applied.from_json(standing.applied), left), now=now)
+        return {mapping.target_calendar_id}
+    wanted = writes.mirror_of(unit, merging.link, merging.how, ignored=mapping.ignored)
+    final = outcome.mirror if outcome.held else wanted
+    places = _unlike(final, edit.mirror)
+    is_anew = edit.rendering != merging.link.rendering  # brought in line meanwhile, and the edit overwritten by that
+    applied = sightings.forget(
+        differences.compare(final, Applied.from_json(standing.applied)).applied,
+        {place: edit.observed.get(place, "") for place in places},
+        everything=is_anew,
+    )
+    stays = None
+    if outcome.held:
+        base, shown = two_way.bases(outcome, merging.source, merging.target, source_now=wanted, target_now=final)
+        stays = replace(edit, mirror=final, base=base, shown=shown, rendering=merging.link.rendering)
+    thawed = edits.save_merged(
+        conn,
+        mapping,
+        base=_seal(wanted, mapping, key=merging.target_key),
+        shown=_seal(edit.mirror, mapping, key=merging.target_key),
+        applied=applied.to_json(),
+        observed=edit.observed,
+        stays=None if stays is None else stays.seal(mapping, key=merging.target_key),
+        is_due=bool(places) or is_anew,
+        now=now,
+        period_start=now - EDITS_PERIOD,
+        limit=EDITS_LIMIT,
+    )
+    if not thawed:
+        sightings.tell_frozen(conn, mapping)
+    return {mapping.target_calendar_id}
+
+
+def _refused(merging: Merging, refused: Dictionary[str, str]) -> list[Conflict]:
+    """What the source's provider did not take, with both values, so that nothing is lost."""
+    whole, found = merging.source.now, []
+    for place in refused:
+        write = merging.writes[place]
+        before = showing.at(whole, place) if place else whole.root
+        change = write.patch if isinstance(write, Amend) else None
+        for one in (Field.OCCURRENCE,) if change is None else change.fields:
+            found.append(
+                Conflict(
+                    place=place,
+                    field=one,
+                    source=None if before is None else patch.of(before, (one,)),
+                    target=change,
+                    winner=Winner.SOURCE,
+                )
+            )
+    return found
+
+
+def _unlike(wanted: Mirror, now: Mirror) -> list[str]:
+    """The places where a mirror does not look as it should."""
+    places = [] if _may_show(wanted.root, now.root, is_root=True) else [ROOT]
+    for key in sorted({**wanted.overrides, **now.overrides}):
+        here, there = showing.at(wanted, key), showing.at(now, key)
+        if (here is None) != (there is None) or (here and there and not _may_show(here, there, is_root=False)):
+            places.append(key)
+    return places
+
+
+def _may_show(written: Appearance, now: Appearance, *, is_root: bool) -> bool:
+    return all(showing.may_show(one, written, now) for one in (OF_ROOTS if is_root else OF_OCCURRENCES))
+
+
+def _seal(mirror: Mirror, mapping: Mapping, *, key: DataKey) -> bytes:
+    return key.seal(codec.mirror_to_json(mirror), aad=str(mapping.id))

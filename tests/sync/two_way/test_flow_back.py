@@ -1,0 +1,344 @@
+"""Edits of mirrors flow back to their sources, once, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.calendar.event import Response, Status, Text
+from shared.calendar.span import TimedSpan
+from tests.sync.two_way.pair import Pair
+from tests.sync.world import event, occurrence
+
+if TYPE_CHECKING:
+    from shared.calendar.event import Event
+    from tests.sync.world import World
+
+
+def weekly(event_id: str = "series") -> Event:
+    return event(event_id, recurrence=("RRULE:FREQ=WEEKLY;COUNT=6",))
+
+
+def test_an_edit_of_a_mirror_changes_its_source_and_then_all_is_quiet(pair: Pair):
+    pair.put("a", event("e1"))
+
+    pair.edit("b", title="Dentist, with Kim", hours=2)
+    pair.sync("b")
+
+    assert pair.titles() == {"a": ["Dentist, with Kim"], "b": ["Dentist, with Kim"]}
+    assert pair.one("a").span == pair.one("b").span == replace(event("e1", hours=26).span)
+    assert [write[:2] for write in pair.writes()] == [("b", "insert"), ("a", "amend")]
+    pair.quiet()
+
+
+def test_events_go_both_ways_and_mirrors_are_not_mirrored(pair: Pair):
+    pair.put("a", event("e1", title="of a"))
+    pair.put("b", event("e2", title="of b"))
+
+    assert pair.titles() == {"a": ["of a", "of b"], "b": ["of a", "of b"]}
+    pair.quiet()
+
+
+def test_edits_of_different_fields_on_both_sides_merge(pair: Pair):
+    pair.put("a", event("e1"))
+
+    pair.edit("a", location="Side Street 2")
+    pair.edit("b", title="Dentist, at last")
+    pair.sync()
+
+    for name in ("a", "b"):
+        text = pair.one(name).text
+        assert text is not None
+        assert (text.title, text.location) == ("Dentist, at last", "Side Street 2")
+    assert pair.world.rows("SELECT count(*) FROM conflicts") == [(0,)]
+    pair.quiet()
+
+
+@pytest.mark.parametrize(
+    ("policy", "last", "expected"),
+    [
+        ("source", "b", "by a"),
+        ("target", "a", "by b"),
+        ("newest", "a", "by a"),
+        ("newest", "b", "by b"),
+    ],
+)
+def test_what_both_sides_changed_goes_by_the_policy_and_both_values_are_kept(
+    world: World, policy: str, last: str, expected: str
+):
+    pair = Pair(world, privacy="full", on_conflict=policy)
+    pair.put("a", event("e1"))
+
+    for name in ("b", "a") if last == "a" else ("a", "b"):
+        pair.edit(name, title=f"by {name}")
+    pair.sync()
+
+    assert pair.titles() == {"a": [expected], "b": [expected]}
+    winner = "source" if expected == "by a" else "target"
+    assert world.rows("SELECT field, winner, decided_by, resolved_at IS NOT NULL FROM conflicts") == [
+        ("title", winner, "policy", True)
+    ]
+    pair.quiet()
+
+
+@pytest.mark.pain(18)
+def test_in_a_masked_link_only_what_it_shows_flows_back(world: World):
+    pair = Pair(world, privacy="busy")
+    pair.put("a", event("e1", title="Therapy"))
+
+    pair.edit("b", title="Lunch?", location="Cafe", hours=1)
+    pair.sync()
+
+    mine, theirs = pair.one("a"), pair.one("b")
+    assert mine.text is not None
+    assert theirs.text is not None
+    assert (mine.text.title, mine.text.location) == ("Therapy", "Main Street 1")
+    assert mine.span == theirs.span == event("e1", hours=25).span
+    assert (theirs.text.title, theirs.text.location) == ("Busy", "")
+    pair.quiet()
+
+
+@pytest.mark.pain(18)
+def test_an_edit_of_hidden_text_alone_is_put_right_and_reaches_nobody(world: World):
+    pair = Pair(world, privacy="busy")
+    pair.put("a", event("e1", title="Therapy"))
+
+    pair.edit("b", title="Lunch?")
+    pair.sync()
+
+    assert pair.titles() == {"a": ["Therapy"], "b": ["Busy"]}
+    assert not [write for write in pair.writes() if write[0] == "a"]
+    pair.quiet()
+
+
+def test_a_title_with_words_of_ours_around_it_does_not_flow_back(world: World):
+    pair = Pair(world, privacy="full", title_template="Blocked: {title}")
+    pair.put("a", event("e1"))
+
+    pair.edit("b", title="Blocked: something else", location="Side Street 2")
+    pair.sync()
+
+    assert pair.titles() == {"a": ["Dentist"], "b": ["Blocked: Dentist"]}
+    text = pair.one("a").text
+    assert text is not None
+    assert text.location == "Side Street 2"
+    pair.quiet()
+
+
+class TestSeries:
+    def test_an_occurrence_moved_in_the_mirror_moves_in_the_source(self, pair: Pair):
+        pair.put("a", weekly())
+        mirror = pair.one("b")
+        moved = occurrence(mirror, 2, text=Text(title="Dentist, later"))
+        assert isinstance(moved.span, TimedSpan)
+        later = replace(
+            moved.span, start=moved.span.start + timedelta(hours=3), end=moved.span.end + timedelta(hours=3)
+        )
+
+        pair.world.server.put("b", replace(moved, span=later))
+        pair.sync()
+
+        (of_source,) = [one for one in pair.all("a") if one.is_override]
+        assert of_source.span == later
+        assert of_source.text is not None
+        assert of_source.text.title == "Dentist, later"
+        pair.quiet()
+
+    def test_an_occurrence_deleted_in_the_mirror_comes_back_unless_the_link_says_otherwise(self, pair: Pair):
+        pair.put("a", weekly())
+        gone = occurrence(pair.one("b"), 2, status=Status.CANCELLED)
+
+        pair.world.server.put("b", gone)
+        pair.sync()
+
+        assert not [one for one in pair.all("b") if one.is_cancelled]
+        assert not [one for one in pair.all("a") if one.is_override]
+        pair.quiet()
+
+    def test_an_occurrence_deleted_in_the_mirror_is_taken_out_of_the_source_where_deletions_flow_back(
+        self, world: World
+    ):
+        pair = Pair(world, privacy="full", on_delete="withdraw")
+        pair.put("a", weekly())
+        gone = occurrence(pair.one("b"), 2, status=Status.CANCELLED)
+
+        world.server.put("b", gone)
+        pair.sync()
+
+        (of_source,) = [one for one in pair.all("a") if one.is_override]
+        assert of_source.is_cancelled
+        assert of_source.original_start == gone.original_start
+        pair.quiet()
+
+    def test_a_rule_shortened_in_the_mirror_is_shortened_in_the_source(self, pair: Pair):
+        pair.put("a", weekly())
+
+        pair.world.server.put("b", replace(pair.one("b"), recurrence=("RRULE:FREQ=WEEKLY;COUNT=3",)))
+        pair.sync()
+
+        assert pair.one("a").recurrence == ("RRULE:FREQ=WEEKLY;COUNT=3",)
+        pair.quiet()
+
+
+class TestDeleted:
+    def test_a_mirror_that_is_deleted_is_made_again(self, pair: Pair):
+        pair.put("a", event("e1"))
+
+        pair.world.server.remove("b", pair.one("b").id)
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist"]}
+        pair.quiet()
+
+    def test_a_mirror_that_is_deleted_takes_its_source_along_where_deletions_flow_back(self, world: World):
+        pair = Pair(world, privacy="full", on_delete="withdraw")
+        pair.put("a", event("e1"))
+        pair.put("a", event("e2", title="stays"))
+        (mirror,) = [one for one in pair.roots("b") if one.text and one.text.title == "Dentist"]
+
+        world.server.remove("b", mirror.id)
+        pair.sync()
+
+        assert pair.titles() == {"a": ["stays"], "b": ["stays"]}
+        pair.quiet()
+
+    @pytest.mark.promise(1)
+    def test_emptying_a_calendar_takes_no_source_along(self, world: World):
+        pair = Pair(world, privacy="full", on_delete="withdraw")
+        for number in range(8):
+            world.put(pair.ids["a"], event(f"e{number}", hours=24 + number))
+        pair.sync()
+
+        for mirror in pair.roots("b"):
+            world.server.remove("b", mirror.id)
+        pair.sync()
+
+        assert len(pair.roots("a")) == 8
+        assert pair.roots("b") == []
+        pair.quiet()
+
+
+class TestRefused:
+    def test_an_edit_of_what_somebody_else_organises_is_put_right_and_kept_to_be_read(self, pair: Pair):
+        pair.put("a", event("e1", response=Response.ACCEPTED))
+
+        pair.edit("b", title="Mine now")
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist"]}
+        assert pair.world.rows("SELECT field, winner, decided_by, resolved_at IS NOT NULL FROM conflicts") == [
+            ("title", "source", "PROVIDER.NOT_ORGANIZER", True)
+        ]
+        assert pair.world.rows("SELECT count(*) FROM sync_journal WHERE operation = 'amend'") == [(0,)]
+        pair.quiet()
+
+    def test_a_source_that_changed_unseen_is_read_first(self, pair: Pair):
+        pair.put("a", event("e1"))
+
+        pair.edit("a", title="by a, unseen")
+        pair.edit("b", location="Side Street 2")
+        pair.sync("b")
+
+        text = pair.one("a").text
+        assert text is not None
+        assert (text.title, text.location) == ("by a, unseen", "Side Street 2")
+        pair.quiet()
+
+
+class TestNothingIsLost:
+    @pytest.mark.promise(2)
+    def test_a_worker_killed_after_the_source_took_the_edit_leaves_one_that_agrees(self, pair: Pair):
+        class KilledError(BaseException):
+            pass
+
+        def kill(write: object) -> None:
+            raise KilledError
+
+        pair.put("a", event("e1"))
+        pair.edit("b", title="Dentist, with Kim")
+        pair.world.server.after_write = kill
+        with pytest.raises(KilledError):
+            pair.sync()
+        pair.world.server.after_write = lambda write: None
+        with pair.world.database.everyone() as conn:
+            conn.execute("UPDATE leases SET until = '-infinity'")
+
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Dentist, with Kim"], "b": ["Dentist, with Kim"]}
+        assert pair.world.rows("SELECT count(*) FROM conflicts") == [(0,)]
+        pair.quiet()
+
+    def test_a_page_that_is_behind_our_own_write_reverts_nothing(self, pair: Pair):
+        pair.put("a", event("e1"))
+        behind = pair.one("b")
+        pair.edit("a", title="Newer")
+        pair.sync()
+        newer = pair.one("b")
+
+        events = pair.world.server.calendars["b"].events
+        real = pair.world.provider.get
+
+        def listing_is_behind(calendar_id, event_id, *, window):
+            events[newer.id] = newer
+            return real(calendar_id, event_id, window=window)
+
+        pair.world.server.put("b", newer)
+        events[behind.id] = behind
+        pair.world.provider.get = listing_is_behind  # type: ignore[method-assign]
+        pair.sync("b")
+
+        assert pair.titles() == {"a": ["Newer"], "b": ["Newer"]}
+
+    def test_an_edit_that_comes_while_the_source_is_written_to_the_mirror_is_not_overwritten(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.edit("a", location="Side Street 2")
+
+        edits = iter([True])
+
+        def edit(write: object) -> None:
+            if next(edits, False):
+                pair.edit("b", title="In between")
+
+        pair.world.server.before_write = edit
+        pair.sync("a")
+        pair.world.server.before_write = lambda write: None
+        with pair.world.database.everyone() as conn:
+            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
+        pair.sync()
+
+        for name in ("a", "b"):
+            text = pair.one(name).text
+            assert text is not None
+            assert (text.title, text.location) == ("In between", "Side Street 2")
+        pair.quiet()
+
+    def test_a_full_read_of_both_sides_loses_and_doubles_nothing(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.put("b", event("e2", title="of b"))
+        mirror = next(one for one in pair.roots("b") if one.marker)
+        pair.world.server.put("b", replace(mirror, text=Text(title="edited")))
+
+        pair.world.server.expire_cursors()
+        pair.sync()
+
+        assert pair.titles() == {"a": ["edited", "of b"], "b": ["edited", "of b"]}
+        pair.quiet()
+
+    @pytest.mark.promise(8)
+    def test_tightening_a_link_while_an_edit_waits_lets_nothing_hidden_out(self, pair: Pair):
+        from shared.sync.two_way import groups
+        from tests.sync.world import by
+
+        pair.put("a", event("e1", title="Therapy"))
+        pair.edit("b", title="Therapy, later", hours=1)
+        groups.change(pair.world.engine, by(pair.world), pair.group.id, version=None, changes={"privacy": "busy"})
+
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Therapy"], "b": ["Busy"]}
+        assert pair.one("a").span == pair.one("b").span
+        pair.quiet()
