@@ -10,12 +10,15 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from shared.core.errors import ForbiddenError, KalendsError, RateLimitedError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
 
 REPEATS, FORBIDDEN_REPEATS = 4, 2
 FIRST_WAIT = 0.25
@@ -25,6 +28,21 @@ SECONDS = 8.0
 one after the other still fit into a worker's minute."""
 WRITING_SECONDS = 20.0
 """For fifty writes, which take many round trips; well inside a lease."""
+LONGEST_WAIT = 86_400.0
+"""Seconds: whoever asks for more than a day has made a mistake, and an account would sleep for good."""
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to wait (RFC 9110, 10.2.3), LONGEST_WAIT at most: a number, or a date, counted
+    from the answer's own Date because clocks differ. None if it asks for nothing, or for what is neither."""
+    found = {name.lower(): value.strip() for name, value in headers.items()}
+    asked = found.get("retry-after", "")
+    if asked.isascii() and asked.isdigit():
+        return min(float(asked), LONGEST_WAIT)
+    until, sent = _date(asked), _date(found.get("date", ""))
+    if until is None or sent is None:
+        return None
+    return min(max((until - sent).total_seconds(), 0.0), LONGEST_WAIT)
 
 
 def may_pass(answer: object, *, repeats: int) -> bool:
@@ -53,3 +71,11 @@ class Patience:
             return False
         time.sleep(wait)
         return True
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

@@ -102,10 +102,12 @@ def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
     with run.transaction(now) as conn:
         standing = mappings.lock(conn, [one.mapping.id for one in work])
         settle.journalled(conn, work)
+        saved = settle.Saved()
         for one in work:
-            failed = settle.settle(conn, run.calendar, one, standing.get(one.mapping.id), key=run.key, now=now)
+            failed = settle.settle(conn, run.calendar, one, standing.get(one.mapping.id), saved, key=run.key, now=now)
             run.failed += failed
             run.processed += not failed
+        saved.flush(conn, run.calendar)
         undo.finish(conn, {one.undo_run for one in work if one.undo_run is not None}, now=now)
         if any(one.changed_the_mirror for one in work):
             silence.expect(conn, run.calendar.id, since=began, now=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -44,29 +44,54 @@ OCCURRENCE_ATTEMPTS = 4
 """So often a series is written anew because one of its occurrences was not found; then it is left until it changes."""
 
 
+@dataclass(slots=True)
+class Saved:
+    """Mirrors that were written and whose rows are yet to say so: those of a batch are saved together."""
+
+    standing: list[written.Standing] = field(default_factory=list)
+    rows: list[mirrors.Row] = field(default_factory=list)
+
+    def flush(self, conn: Connection, calendar: SyncedCalendar) -> None:
+        """Save what was collected."""
+        if self.standing:
+            written.save_written(conn, self.standing)
+        if self.rows:
+            mirrors.save(conn, calendar, self.rows)
+        self.standing, self.rows = [], []
+
+
 def settle(
     conn: Connection,
     calendar: SyncedCalendar,
     work: Work,
     standing: Mapping | None,
+    saved: Saved,
     *,
     key: DataKey,
     now: datetime,
 ) -> bool:
-    """Record the answers to one mirror's writes; returns whether something failed.
+    """Record the answers to one mirror's writes, a plain success in `saved`; returns whether something failed.
 
     `standing` is the mapping as it is now: a pull may have looked at the mirror while it was written.
     """
     if standing is None:
         return False  # its link was deleted meanwhile, and with it everything there is to record
-    failed = _settled(conn, calendar, work, standing, key=key, now=now)
+    failed = _settled(conn, calendar, work, standing, saved, key=key, now=now)
     if work.undo_run is not None:
+        saved.flush(conn, calendar)
         _note_undone(conn, work, work.undo_run)
     return failed
 
 
 def _settled(
-    conn: Connection, calendar: SyncedCalendar, work: Work, standing: Mapping, *, key: DataKey, now: datetime
+    conn: Connection,
+    calendar: SyncedCalendar,
+    work: Work,
+    standing: Mapping,
+    saved: Saved,
+    *,
+    key: DataKey,
+    now: datetime,
 ) -> bool:
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if work.undo_run is not None and _is_changed(work, error):
@@ -83,7 +108,7 @@ def _settled(
         written.save_gone(conn, work.mapping, done=True)
         mirrors.mark_cancelled(conn, work.mapping)
         return False
-    return _written(conn, calendar, work, standing, key=key, now=now)
+    return _written(conn, calendar, work, standing, saved, key=key, now=now)
 
 
 def _is_changed(work: Work, error: KalendsError | None) -> bool:
@@ -112,7 +137,14 @@ def _note_undone(conn: Connection, work: Work, undo_run: UUID) -> None:
 
 
 def _written(
-    conn: Connection, calendar: SyncedCalendar, work: Work, standing: Mapping, *, key: DataKey, now: datetime
+    conn: Connection,
+    calendar: SyncedCalendar,
+    work: Work,
+    standing: Mapping,
+    saved: Saved,
+    *,
+    key: DataKey,
+    now: datetime,
 ) -> bool:
     mapping = work.mapping
     event_id = work.root_answer.event_id if isinstance(work.root_answer, Written) else mapping.mirror_event_id
@@ -144,25 +176,30 @@ def _written(
     left = {key for key, was in previous.overrides.items() if was in GONE} - applied.overrides.keys()
     observed |= dict.fromkeys(left, CANCELLED)
     applied = _undone(applied, work, standing)
-    written.save_written(
-        conn,
-        mapping,
-        mirror_event_id=event_id,
-        marker=marker,
-        applied=applied.to_json(),
-        base=key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id)),
-        shown=_shown(work, work.mirror, key=key),
-        observed=observed,
-        etag=etag,
-        finished=not errors,
-        rendering=work.rendering,
-        done=mapping.done if work.remasks else mapping.requested,
+    saved.standing.append(
+        written.Standing(
+            mapping_id=mapping.id,
+            mirror_event_id=event_id,
+            marker=marker,
+            applied=applied.to_json(),
+            base=key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id)),
+            shown=_shown(work, work.mirror, key=key),
+            observed=observed,
+            etag=etag,
+            finished=not errors,
+            rendering=work.rendering,
+            done=mapping.done if work.remasks else mapping.requested,
+        )
     )
     if errors:
+        saved.flush(conn, calendar)
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
     if work.root_answer is not None or work.occurrence_answers:
-        created = mapping.base is None
-        mirrors.save(conn, calendar, mapping, work.mirror.root, event_id=event_id, created=created)
+        status, checksum = "CREATED" if mapping.base is None else "UPDATED", work.differences.applied.root or ""
+        row = mirrors.Row(
+            mapping_id=mapping.id, event_id=event_id, status=status, root=work.mirror.root, checksum=checksum
+        )
+        saved.rows.append(row)
     return False
 
 

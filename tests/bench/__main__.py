@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tests import postgres
-from tests.bench import google, handlers, latency, mirroring, reading, storing, table
+from tests.bench import copying, google, handlers, latency, mirroring, reading, storing, table
 from tests.e2e import cloud
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[Surroundings], Sequence[Row]]] = {
     "store": lambda on: storing.measure(on.server, on.google),
     "mirrors": lambda on: mirroring.three(on.server, on.google),
     "series": lambda on: mirroring.series(on.server, on.google),
+    "copy": lambda on: copying.measure(on.server),
     "webhook": lambda on: handlers.warm(on.server),
     "cold": lambda _: handlers.cold(),
     "latency": lambda on: latency.quiet(on.lane),

@@ -33,7 +33,7 @@ def three(server: Server, provider: Google, *, turns: int = 11) -> list[Row]:
     Each target's message is taken by a worker of its own, as Lambda does: three threads with connections of their own.
     """
     with server.database() as logins:
-        world = World(Database(logins.runtime), base=provider.base, token=provider.token)
+        world = World.at_google(Database(logins.runtime), base=provider.base, token=provider.token)
         source, others = _calendar(provider), [_calendar(provider) for _ in range(MIRRORS)]
         calendar, targets = world.calendar(source.calendar), [world.calendar(one.calendar) for one in others]
         for target in targets:
@@ -102,7 +102,7 @@ def three(server: Server, provider: Google, *, turns: int = 11) -> list[Row]:
 def series(server: Server, provider: Google, *, weeks: int = WEEKS) -> list[Row]:
     """A weekly series, mirrored: how many writes."""
     with server.database() as logins:
-        world = World(Database(logins.runtime), base=provider.base, token=provider.token)
+        world = World.at_google(Database(logins.runtime), base=provider.base, token=provider.token)
         source, other = _calendar(provider), _calendar(provider)
         calendar, target = world.calendar(source.calendar), world.calendar(other.calendar)
         world.connect(calendar, target, privacy="busy")

@@ -27,7 +27,7 @@ def kalends(job: Job) -> Job:
     from tests.bench.world import World
 
     database = Database(job["database"])
-    world = World(database, base=job["base"], token=job["token"])
+    world = World.at_google(database, base=job["base"], token=job["token"])
     calendar, other = world.calendar(job["calendar"]), world.calendar("another")
     if job["privacy"]:
         world.connect(calendar, other, privacy=job["privacy"])

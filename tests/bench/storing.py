@@ -74,7 +74,7 @@ def _pages(google: Google, calendar: str) -> list[Page]:
 
 
 def _world(logins: Logins, remote_id: str, google: Google) -> tuple[World, UUID]:
-    world = World(Database(logins.runtime), base=google.base, token=google.token)
+    world = World.at_google(Database(logins.runtime), base=google.base, token=google.token)
     calendar, other = world.calendar(remote_id), world.calendar("another")
     world.connect(calendar, other, privacy="full")
     return world, calendar

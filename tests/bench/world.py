@@ -1,34 +1,51 @@
-"""The sync engine with the real Google adapter on a real database, for benchmarks: lanes run when told to."""
+"""The sync engine with a real adapter on a real database, for benchmarks: lanes run when told to."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from shared.providers.google.client import GoogleCalendar
-from shared.sync import links, pull
+from shared.sync import links, pull, push
 from shared.sync.run import Outcome
 from shared.sync.store import calendars
 from tests.sync import world
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
+    from shared.providers.port import CalendarProvider
     from shared.store.database import Database
     from shared.sync.context import Engine
 
 
 class World(world.World):
-    """One person whose calendars are at Google. No channels: nobody knocks."""
+    """One person whose calendars are all in one account. No channels: nobody knocks."""
 
-    def __init__(self, database: Database, *, base: str, token: str) -> None:
+    def __init__(self, database: Database, *, open_account: Callable[[], CalendarProvider]) -> None:
         super().__init__(database)
-        google = GoogleCalendar(access_token=token, api_endpoint=base)
-        self.engine = replace(self.engine, open_provider=lambda connection, *, refused=False, live=True: google)
-        self._base, self._token = base, token
+        account = open_account()
+        self.engine = replace(self.engine, open_provider=lambda connection, *, refused=False, live=True: account)
+        self._open_account = open_account
+
+    @classmethod
+    def at_google(cls, database: Database, *, base: str, token: str) -> World:
+        """The account is at a simulated Google."""
+        from shared.providers.google.client import GoogleCalendar
+
+        return cls(database, open_account=lambda: GoogleCalendar(access_token=token, api_endpoint=base))
+
+    @classmethod
+    def at_caldav(cls, database: Database, *, base: str, username: str, password: str) -> World:
+        """The account is at a CalDAV server on this machine; calendars are known by their addresses."""
+        from shared import providers
+
+        login = providers.AppPassword(url=base, username=username, password=password)
+        return cls(database, open_account=lambda: providers.log_in("caldav", login=login, allowed_hosts=("127.0.0.1",)))
 
     def calendar(self, name: str) -> UUID:
-        """A calendar, known to Google under this id."""
+        """A calendar, known to the provider under this id."""
         calendar_id = super().calendar(name)
         with self.database.everyone() as conn:
             conn.execute("UPDATE calendars SET supports_push = false WHERE id = %s", (calendar_id,))
@@ -41,26 +58,32 @@ class World(world.World):
                 conn, user_id=self.user_id, source_calendar_id=source, target_calendar_id=target, privacy=privacy
             )
 
-    def ask(self, calendar_id: UUID) -> None:
+    def ask(self, *calendar_ids: UUID) -> None:
         """What a notification leaves behind."""
         with self.database.person(self.user_id) as conn:
-            calendars.request(conn, [calendar_id])
+            calendars.request(conn, calendar_ids)
 
     def read(self, calendar_id: UUID) -> None:
         """Pull until all pages are read. Raises RuntimeError when the pull ends in any other way."""
-        while (ended := self._pull(calendar_id)) is not Outcome.DONE:
-            if ended is not Outcome.MORE:
-                raise RuntimeError(f"the pull ended {ended.value}")
+        self._until_done(pull.pull, calendar_id)
+
+    def write(self, calendar_id: UUID) -> None:
+        """Push until nothing is due. Raises RuntimeError when the push ends in any other way."""
+        self._until_done(push.push, calendar_id)
 
     def elsewhere(self, database: Database) -> Engine:
-        """The engine as another Lambda has it: connections of its own, to the database and to Google."""
-        google = GoogleCalendar(access_token=self._token, api_endpoint=self._base)
+        """The engine as another Lambda has it: connections of its own, to the database and to the provider."""
+        account = self._open_account()
         return replace(
             self.engine,
             database=database,
-            open_provider=lambda connection, *, refused=False, live=True: google,
+            open_provider=lambda connection, *, refused=False, live=True: account,
             holder="another",
         )
 
-    def _pull(self, calendar_id: UUID) -> Outcome:
-        return pull.pull(self.engine, calendar_id, user_id=self.user_id, correlation_id="bench")
+    def _until_done(self, work: Callable[..., Outcome], calendar_id: UUID) -> None:
+        ended = Outcome.MORE
+        while ended is Outcome.MORE:
+            ended = work(self.engine, calendar_id, user_id=self.user_id, correlation_id=str(uuid4()))
+        if ended is not Outcome.DONE:
+            raise RuntimeError(f"the {work.__name__} ended {ended.value}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError, RateLimitedError, TransientError
-from shared.providers.patience import FORBIDDEN_REPEATS, REPEATS, SECONDS, Patience
+from shared.providers.patience import FORBIDDEN_REPEATS, LONGEST_WAIT, REPEATS, SECONDS, Patience, retry_after
 
 if TYPE_CHECKING:
     from tests.providers.conftest import Clock
@@ -58,3 +58,31 @@ def test_what_time_does_not_mend_is_not_waited_for(clock: Clock, error: KalendsE
         repeats += 1
 
     assert repeats == times
+
+
+EIGHT, LATER = "Mon, 02 Mar 2026 08:00:00 GMT", "Mon, 02 Mar 2026 08:00:30 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": LATER, "Date": EIGHT}, 30.0),
+        ({"retry-after": "Mon, 02 Mar 2026 09:00:30 +0100", "date": EIGHT}, 30.0),
+        ({"retry-after": "Mon, 02 Mar 2026 08:00:30 -0000", "date": EIGHT}, 30.0),
+        ({"retry-after": EIGHT, "date": LATER}, 0.0),
+        ({"retry-after": "Sat, 02 Mar 2126 08:00:00 GMT", "date": EIGHT}, LONGEST_WAIT),
+        ({"retry-after": "9" * 400}, LONGEST_WAIT),
+        ({"retry-after": LATER}, None),
+        ({"retry-after": LATER, "date": "today"}, None),
+        ({"retry-after": "Mon, 02 Mar 99999999999999999999 08:00:30 GMT", "date": EIGHT}, None),
+        ({"retry-after": "soon", "date": EIGHT}, None),
+        ({"retry-after": "-5", "date": EIGHT}, None),
+        ({"retry-after": "1.5", "date": EIGHT}, None),
+        ({"retry-after": "\u0663", "date": EIGHT}, None),
+    ],
+)
+def test_an_answer_asks_to_wait_in_seconds_or_until_a_date(headers: dict[str, str], wait: float | None) -> None:
+    assert retry_after(headers) == wait

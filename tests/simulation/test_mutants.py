@@ -19,8 +19,9 @@ from tests.simulation import history, store
 from tests.simulation.oracle.judging import PROMISES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from shared.store.database import Connection
     from tests.simulation.store import Store
 
 SEEDS = range(1, 201)
@@ -83,7 +84,11 @@ def test_a_creation_that_forgets_that_it_was_tried_before_is_caught(caught, monk
 
 def test_a_mirror_that_is_not_known_again_after_it_was_written_is_caught(caught, monkeypatch):
     save = written.save_written
-    monkeypatch.setattr(written, "save_written", lambda *given, **named: save(*given, **{**named, "observed": {}}))
+
+    def forgets(conn: Connection, standing: Sequence[written.Standing]) -> None:
+        save(conn, [replace(one, observed={}) for one in standing])
+
+    monkeypatch.setattr(written, "save_written", forgets)
 
     assert caught("rewritten")
 

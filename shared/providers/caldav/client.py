@@ -1,8 +1,8 @@
 """A CalDAV account as a calendar provider: iCloud, Fastmail, Nextcloud, Radicale and others.
 
-Requests: one if nothing changed, else one more for each hundred changed events; an insert one, an update or the writes
-to one series two, a deletion one with an ETag and two without. A calendar's id is its address, an event's the name of
-its resource: UIDs may occur twice, names cannot. There is no push.
+Requests: one if nothing changed, else one more for each hundred changed events; an insert one; an update, the writes to
+one series, or those to one event of a person two; a deletion one with an ETag and two without. A calendar's id is its
+address, an event's the name of its resource: UIDs may occur twice, names cannot. There is no push.
 """
 
 from __future__ import annotations

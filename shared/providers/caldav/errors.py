@@ -5,8 +5,6 @@ Only the status and the names of preconditions (RFC 4918, 16) are repeated, neve
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from shared.core.errors import (
     ReauthRequiredError,
     TransientError,
 )
+from shared.providers.patience import retry_after
 from shared.providers.port import ENDLESS_PAGES, UNREADABLE
 
 if TYPE_CHECKING:
@@ -85,22 +84,6 @@ def unreadable(what: str) -> TransientError:
 def endless(what: str) -> TransientError:
     """A listing whose pages go round in circles, or on and on."""
     return TransientError(f"The server did not come to an end of {what}. Try again later.", code=ENDLESS_PAGES)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait (RFC 9110, 10.2.3): a number, or a date counted from the answer's own Date."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
-    until, now = _date(asked), _date(headers.get("date", ""))
-    return max(0.0, (until - now).total_seconds()) if until is not None and now is not None else None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
-        return None
 
 
 def _is_permanent(status: int) -> bool:

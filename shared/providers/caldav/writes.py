@@ -16,10 +16,20 @@ from shared.calendar.ical import lines
 from shared.calendar.span import occurrence_key
 from shared.core import clock
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, PreconditionFailedError, ReauthRequiredError
-from shared.providers.caldav import changes, dav, errors, reading, writing
+from shared.providers.caldav import amending, changes, dav, errors, reading, resource, writing
 from shared.providers.caldav.dav import AT_ONCE, PREFIXES
 from shared.providers.patience import WRITING_SECONDS, Patience
-from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
+from shared.providers.port import (
+    Amend,
+    CancelOccurrence,
+    Delete,
+    Failed,
+    Insert,
+    Update,
+    Withdraw,
+    WriteOccurrence,
+    Written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +42,8 @@ if TYPE_CHECKING:
 
 type Numbered = tuple[int, Write]
 type Outcome = Written | Failed
+type Change = Callable[[Component, str | None], None]
+"""Changes a resource, or leaves it as it is, and is told its ETag."""
 
 _ATTEMPTS = 3
 """So often a resource is read and written anew because somebody else wrote in between."""
@@ -53,8 +65,7 @@ def carry_out(dav_: Dav, calendar_id: str, writes: Sequence[Write], *, context: 
     writer = _Writer(dav_, calendar_id, context)
     jobs: dict[str, list[Numbered]] = {}
     for number, write in enumerate(writes):
-        place = f"series {write.series_id}" if isinstance(write, WriteOccurrence | CancelOccurrence) else str(number)
-        jobs.setdefault(place, []).append((number, write))
+        jobs.setdefault(_resource_of(number, write), []).append((number, write))
     outcomes: dict[int, Outcome] = {}
     if len(jobs) == 1:
         found = [writer.resource(job) for job in jobs.values()]
@@ -72,8 +83,8 @@ def carry_out(dav_: Dav, calendar_id: str, writes: Sequence[Write], *, context: 
 def decline(dav_: Dav, calendar_id: str, event_id: str, occurrence: str | None, *, context: Context) -> None:
     """Answer an invitation with no. Raises ConflictError where the person is not invited, NotFoundError."""
 
-    def change(calendar: Component) -> None:
-        writing.decline(calendar, occurrence, context=context, now=clock.now())
+    def change(calendar: Component, _: str | None) -> None:
+        amending.decline(calendar, occurrence, context=context, now=clock.now())
 
     _Writer(dav_, calendar_id, context).change_any(event_id, change)
 
@@ -100,6 +111,10 @@ class _Writer:
                     return {number: self._delete(write)}
                 case WriteOccurrence() | CancelOccurrence():
                     return self._occurrences(write.series_id, job)
+                case Withdraw(occurrence=None):
+                    return {number: self._withdraw(write)}
+                case Amend() | Withdraw():
+                    return self._amendments(write.event_id, job)
         except KalendsError as error:
             return {number: Failed(error=error) for number, _ in job}
 
@@ -157,13 +172,7 @@ class _Writer:
                     return gone
                 self._require_ours(name, lines.require(changes.text_of(found)), write.marker)
                 etag = found.headers.get("etag")
-            answer = self._dav.send(
-                "DELETE",
-                dav.within(self._calendar_id, name),
-                what=f"event {name}",
-                headers={"if-match": etag} if etag else {},
-                patience=self._patience,
-            )
+            answer = self._remove(name, etag)
             if answer.status in _GONE:
                 return gone
             if answer.status != HTTPStatus.PRECONDITION_FAILED:
@@ -182,60 +191,122 @@ class _Writer:
         _require_no_guests(name, calendar)
 
     def _occurrences(self, series_id: str, job: Sequence[Numbered]) -> dict[int, Outcome]:
-        failed: dict[int, Outcome] = {}
+        def apply(write: Write, calendar: Component, _: str | None) -> None:
+            if isinstance(write, WriteOccurrence):
+                writing.occurrence(calendar, write.key, write.appearance, context=self._context, now=clock.now())
+            elif isinstance(write, CancelOccurrence):
+                writing.cancel(calendar, write.key, context=self._context)
 
-        def change(calendar: Component) -> None:
-            failed.clear()
-            for number, write in job:
-                try:
-                    if isinstance(write, WriteOccurrence):
-                        writing.occurrence(
-                            calendar, write.key, write.appearance, context=self._context, now=clock.now()
-                        )
-                    elif isinstance(write, CancelOccurrence):
-                        writing.cancel(calendar, write.key, context=self._context)
-                except KalendsError as error:
-                    failed[number] = Failed(error=error)
-
-        unit = self._change(series_id, change, etag=None)
+        unit, outcomes = self._together(series_id, job, apply, guard=_require_no_guests)
         overrides = {occurrence_key(one.original_start): one for one in unit.overrides if one.original_start}
-        outcomes: dict[int, Outcome] = dict(failed)
         for number, write in job:
-            if number not in failed and isinstance(write, WriteOccurrence | CancelOccurrence):
+            if number not in outcomes and isinstance(write, WriteOccurrence | CancelOccurrence):
                 event = overrides.get(write.key) if isinstance(write, WriteOccurrence) else None
                 outcomes[number] = Written(event_id=f"{series_id}_{write.key}", event=event)
         return outcomes
 
-    def _change(self, name: str, change: Callable[[Component], None], *, etag: str | None) -> Unit:
-        """`change_any` for a resource of ours: one that others are invited to is left as it is."""
+    def _amendments(self, event_id: str, job: Sequence[Numbered]) -> dict[int, Outcome]:
+        """Changes of a person's own event: all of them of one reading, whose ETag they share."""
 
-        def guarded(calendar: Component) -> None:
+        def guard(name: str, calendar: Component) -> None:
+            amending.require_own(calendar, name, context=self._context)
+
+        def apply(write: Write, calendar: Component, etag: str | None) -> None:
+            if isinstance(write, Amend):
+                amending.amend(calendar, write, etag=etag, context=self._context, now=clock.now())
+            elif isinstance(write, Withdraw):
+                amending.take_out(calendar, write, etag=etag, context=self._context, now=clock.now())
+
+        try:
+            unit, outcomes = self._together(event_id, job, apply, guard=guard)
+        except NotFoundError as error:
+            return {
+                number: _gone(write) if isinstance(write, Withdraw) else Failed(error=error) for number, write in job
+            }
+        for number, write in job:
+            if number not in outcomes and isinstance(write, Withdraw):
+                outcomes[number] = _gone(write)
+            elif number not in outcomes and isinstance(write, Amend):
+                event = amending.seen(unit, write.occurrence)
+                outcomes[number] = Written(event_id=_place(event_id, write.occurrence), event=event)
+        return outcomes
+
+    def _withdraw(self, write: Withdraw) -> Written:
+        """Delete a person's own event, as it was last seen."""
+        name = write.event_id
+        found = changes.get(self._dav, self._calendar_id, name)
+        if found is None:
+            return _gone(write)
+        amending.require_own(lines.require(changes.text_of(found)), name, context=self._context)
+        etag = found.headers.get("etag")
+        resource.require_unchanged(name, etag, write.etag)
+        answer = self._remove(name, etag)
+        if answer.status not in _GONE:
+            answer.require()
+        return _gone(write)
+
+    def _together(
+        self,
+        name: str,
+        job: Sequence[Numbered],
+        apply: Callable[[Write, Component, str | None], None],
+        *,
+        guard: Callable[[str, Component], None],
+    ) -> tuple[Unit, dict[int, Outcome]]:
+        """Several changes of one resource, as one; with it those of them that failed."""
+        failed: dict[int, Outcome] = {}
+
+        def change(calendar: Component, etag: str | None) -> None:
+            failed.clear()
+            guard(name, calendar)
+            for number, write in job:
+                try:
+                    apply(write, calendar, etag)
+                except KalendsError as error:
+                    failed[number] = Failed(error=error)
+
+        return self.change_any(name, change), failed
+
+    def _change(self, name: str, change: Callable[[Component], None], *, etag: str | None) -> Unit:
+        """`change_any` for a resource of ours: one that others are invited to is left as it is. With `etag`, only as
+        it was then."""
+
+        def guarded(calendar: Component, known: str | None) -> None:
+            resource.require_unchanged(name, known, etag)
             _require_no_guests(name, calendar)
             change(calendar)
 
-        return self.change_any(name, guarded, etag=etag)
+        return self.change_any(name, guarded)
 
-    def change_any(self, name: str, change: Callable[[Component], None], *, etag: str | None = None) -> Unit:
-        """Read a resource, change it, and write it if nobody else has meanwhile. With `etag`, only as it was then."""
+    def change_any(self, name: str, change: Change) -> Unit:
+        """Read a resource, change it, and write it if nobody else has meanwhile; else it is read and changed anew,
+        which finds what was written if an answer was lost."""
         for _ in range(_ATTEMPTS):
             found = changes.get(self._dav, self._calendar_id, name)
             if found is None:
                 raise NotFoundError(f"There is no event {name}.")
             known = found.headers.get("etag")
-            if etag is not None and known != etag:
-                raise PreconditionFailedError(f"Event {name} changed meanwhile: read it again.")
             calendar = lines.require(changes.text_of(found))
             before = str(calendar)
-            change(calendar)
+            change(calendar, known)
             if str(calendar) == before:
                 return self._unit(name, calendar, found.etag)
             answer = self._put(name, calendar, {"if-match": known} if known else {})
             refusal = answer.error()
             if refusal is None:
                 return self._read_back(name, calendar, answer)
-            if not isinstance(refusal, PreconditionFailedError) or etag is not None:
+            if not isinstance(refusal, PreconditionFailedError):
                 raise refusal
         raise PreconditionFailedError(f"Event {name} keeps changing: it is tried again later.")
+
+    def _remove(self, name: str, etag: str | None) -> Answer:
+        return self._dav.send(
+            "DELETE",
+            dav.within(self._calendar_id, name),
+            what=f"event {name}",
+            headers={"if-match": etag} if etag else {},
+            patience=self._patience,
+        )
 
     def _put(self, name: str, calendar: Component, condition: dict[str, str]) -> Answer:
         return self._dav.send(
@@ -261,6 +332,24 @@ class _Writer:
         if unit is None:
             raise errors.unreadable(f"event {name}, which was just written")
         return unit
+
+
+def _resource_of(number: int, write: Write) -> str:
+    """What a write is done together with: the others to the same series, or to the same event of a person."""
+    match write:
+        case WriteOccurrence() | CancelOccurrence():
+            return f"series {write.series_id}"
+        case Amend() | Withdraw(occurrence=str()):
+            return f"event {write.event_id}"
+    return str(number)
+
+
+def _place(event_id: str, occurrence: str | None) -> str:
+    return event_id if occurrence is None else f"{event_id}_{occurrence}"
+
+
+def _gone(write: Withdraw) -> Written:
+    return Written(event_id=_place(write.event_id, write.occurrence), event=None)
 
 
 def _require_no_guests(name: str, calendar: Component) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from shared.core.errors import (
     ReauthRequiredError,
     TransientError,
 )
+from shared.providers.patience import retry_after
 from shared.providers.port import ENDLESS_PAGES, UNREADABLE
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ def translate(error: Exception, *, during: str) -> KalendsError:
 
 
 def refusal(status: int, headers: Mapping[str, str], content: bytes, *, during: str) -> KalendsError:
-    """The typed error for an answer that is not a success. `headers` has lower-case names."""
+    """The typed error for an answer that is not a success."""
     reason, location = _reason(content)
     said = f"Google answered {status}{f' ({reason})' if reason else ''} to {during}."
-    retry_after = _retry_after(headers)
+    wait = retry_after(headers)
     if status == 429 or (status == 403 and reason in _RATE_REASONS):
-        return RateLimitedError(f"{said} It is tried again later.", retry_after=retry_after)
+        return RateLimitedError(f"{said} It is tried again later.", retry_after=wait)
     if status >= 500 or status in (408, 425) or 300 <= status < 400:
-        if retry_after is not None:
-            return RateLimitedError(f"{said} It is tried again later.", retry_after=retry_after)
+        if wait is not None:
+            return RateLimitedError(f"{said} It is tried again later.", retry_after=wait)
         return TransientError(f"{said} It is tried again.")
     if "webhookUrl" in reason or "pushNotSupported" in reason:
         return InvalidError(f"{said} This calendar or address cannot have a push channel.", code="PROVIDER.PUSH")
@@ -128,17 +128,3 @@ def _reason(content: bytes) -> tuple[str, str]:
         return "", ""
     reason = reason.removeprefix("push.")
     return (reason if _REASON.fullmatch(reason) else ""), location
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); a date is measured from the answer's own Date, not our clock."""
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, wait.total_seconds())

@@ -14,6 +14,7 @@ import httpx
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 
 from shared.core.errors import InvalidError, KalendsError, RateLimitedError, ReauthRequiredError, TransientError
+from shared.providers.patience import retry_after
 from shared.providers.port import UNREADABLE, Tokens
 
 if TYPE_CHECKING:
@@ -141,11 +142,8 @@ class GoogleAuthorizer:
 def _refusal(response: httpx.Response) -> str | None:
     """The error code of an answer (RFC 6749, 5.2), None for a success. Raises for what is not an answer at all."""
     if response.status_code == 429:
-        wait = response.headers.get("retry-after", "")
-        raise RateLimitedError(
-            "Google's sign-in asked to slow down. It is tried again later.",
-            retry_after=float(wait) if wait.isascii() and wait.isdigit() else None,
-        )
+        wait = retry_after(response.headers)
+        raise RateLimitedError("Google's sign-in asked to slow down. It is tried again later.", retry_after=wait)
     if response.is_success:
         return None
     try:

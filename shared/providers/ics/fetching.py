@@ -4,14 +4,13 @@ has it can read the calendar."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.calendar.ical import reading
 from shared.core.errors import InvalidError, RateLimitedError, ReauthRequiredError, TransientError
+from shared.providers.patience import retry_after
 from shared.providers.port import UNREADABLE
 
 if TYPE_CHECKING:
@@ -93,21 +92,7 @@ def _refusal(answer: httpx.Response, host: str) -> Exception:
         return TransientError(
             f"{told} If that stays so, connect the feed again with its present address.", code="FEED.NOT_FOUND"
         )
-    wait = _retry_after(answer.headers.get("retry-after", ""))
+    wait = retry_after(answer.headers)
     if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.SERVICE_UNAVAILABLE and wait is not None):
         return RateLimitedError(f"{told} It asks to wait.", retry_after=wait)
     return TransientError(f"{told} It is asked again later.")
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds (RFC 9110, 10.2.3), a day at most."""
-    try:
-        seconds = float(value) if value.strip().isdigit() else _until(value)
-    except (ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), 86_400.0)
-
-
-def _until(value: str) -> float:
-    moment = parsedate_to_datetime(value)
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

@@ -7,8 +7,6 @@ Source: Graph v1.0, "Microsoft Graph error responses and resource types", thrott
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ from shared.core.errors import (
     ReauthRequiredError,
     TransientError,
 )
+from shared.providers.patience import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,20 +74,3 @@ def _is_permanent(status: int) -> bool:
     """Whether the request itself is refused. A 404 without one of Graph's codes comes from something before Graph."""
     passing = {HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.LOCKED, HTTPStatus.FAILED_DEPENDENCY}
     return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in passing
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait (RFC 9110, 10.2.3): a number, or a date counted from the answer's own Date."""
-    found = {name.lower(): value for name, value in headers.items()}
-    asked = found.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
-    until, now = _date(asked), _date(found.get("date", ""))
-    return max(0.0, (until - now).total_seconds()) if until is not None and now is not None else None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
-        return None

@@ -19,8 +19,8 @@ from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
 from shared.core.errors import InvalidError, KalendsError, RateLimitedError, ReauthRequiredError, TransientError
-from shared.providers.microsoft.errors import retry_after
 from shared.providers.microsoft.graph import connection
+from shared.providers.patience import retry_after
 from shared.providers.port import UNREADABLE, Tokens
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from psycopg.types.json import Jsonb
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from shared.calendar.mirror import Appearance
@@ -20,19 +21,64 @@ if TYPE_CHECKING:
 SHOWN_AFTER = 3
 """A mirror whose write failed so often shows as FAILED, although it is still tried."""
 
+_ROWS = """
+    unnest(%(bookings)b::uuid[], %(events)b::text[], %(statuses)b::text[], %(reasons)b::text[],
+           %(starts)b::timestamptz[], %(ends)b::timestamptz[], %(busy)b::bool[], %(checksums)b::text[],
+           %(details)b::text[])
+        AS u(booking, event, status, reason, starts, ends, busy, checksum, details)
+"""
 
-def save(
-    conn: Connection, calendar: SyncedCalendar, mapping: Mapping, root: Appearance, *, event_id: str, created: bool
-) -> None:
-    """The mirror stands. A row from an earlier failure is taken over."""
-    _upsert(
-        conn,
-        calendar,
-        mapping.id,
-        event_id=event_id,
-        status="CREATED" if created else "UPDATED",
-        reason=None,
-        root=root,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A mirror as its row shows it. Without a `root` it could not be written, and `reason` says why. `checksum` is the
+    root's fingerprint."""
+
+    mapping_id: UUID
+    event_id: str
+    status: str
+    root: Appearance | None
+    checksum: str = ""
+    reason: str | None = None
+
+
+def save(conn: Connection, calendar: SyncedCalendar, rows: Sequence[Row]) -> None:
+    """Mirrors stand, or could not be written. Rows from an earlier failure are taken over."""
+    parameters = _parameters(rows)
+    updated = conn.execute(
+        f"""
+        UPDATE external_calendar_events e
+           SET external_event_id = u.event, sync_status = u.status, last_error = u.reason,
+               start_time = coalesce(u.starts, e.start_time), end_time = coalesce(u.ends, e.end_time),
+               is_busy = u.busy, checksum = u.checksum, details = u.details::jsonb, updated_at = now()
+          FROM {_ROWS}
+         WHERE e.booking_id = u.booking
+        RETURNING e.booking_id
+        """,  # noqa: S608 - a constant
+        parameters,
+    ).fetchall()
+    known = {booking_id for (booking_id,) in updated}
+    news = {row.event_id: row for row in rows if row.mapping_id not in known}
+    if not news:
+        return
+    conn.execute(
+        f"""
+        INSERT INTO external_calendar_events
+               (provider_id, calendar_provider, calendar_id, external_event_id, booking_id, start_time, end_time,
+                is_busy, checksum, sync_status, last_error, details)
+        SELECT %(user)s, %(provider)s, %(calendar)s, u.event, u.booking, u.starts, u.ends, u.busy, u.checksum, u.status,
+               u.reason, u.details::jsonb
+          FROM {_ROWS}
+        ON CONFLICT (calendar_id, external_event_id) DO UPDATE
+           SET booking_id = excluded.booking_id, sync_status = excluded.sync_status, last_error = excluded.last_error,
+               raw_payload = NULL, details = excluded.details, updated_at = now()
+        """,  # noqa: S608 - a constant
+        {
+            **_parameters([*news.values()]),
+            "user": calendar.user_id,
+            "provider": calendar.provider,
+            "calendar": calendar.id,
+        },
     )
 
 
@@ -40,15 +86,8 @@ def mark_failed(
     conn: Connection, calendar: SyncedCalendar, mapping: Mapping, *, event_id: str | None, reason: str
 ) -> None:
     """The mirror could not be written; without an id of the provider's it is called `local-<mapping>`."""
-    _upsert(
-        conn,
-        calendar,
-        mapping.id,
-        event_id=event_id or f"local-{mapping.id}",
-        status="FAILED",
-        reason=reason,
-        root=None,
-    )
+    event_id = event_id or f"local-{mapping.id}"
+    save(conn, calendar, [Row(mapping_id=mapping.id, event_id=event_id, status="FAILED", root=None, reason=reason)])
 
 
 def mark_cancelled(conn: Connection, mapping: Mapping) -> None:
@@ -62,52 +101,16 @@ def mark_cancelled(conn: Connection, mapping: Mapping) -> None:
     )
 
 
-def _upsert(
-    conn: Connection,
-    calendar: SyncedCalendar,
-    mapping_id: UUID,
-    *,
-    event_id: str,
-    status: str,
-    reason: str | None,
-    root: Appearance | None,
-) -> None:
-    parameters = {
-        "user": calendar.user_id,
-        "provider": calendar.provider,
-        "calendar": calendar.id,
-        "booking": mapping_id,
-        "event": event_id,
-        "status": status,
-        "reason": reason,
-        "starts": root and root.span.starts_at(),
-        "ends": root and root.span.ends_at(),
-        "busy": root is None or root.availability.value != "free",
-        "checksum": root.fingerprint() if root else "",
-        "details": Jsonb({"recurrence": list(root.recurrence) if root else []}),
+def _parameters(rows: Sequence[Row]) -> dict[str, Any]:
+    roots = [row.root for row in rows]
+    return {
+        "bookings": [row.mapping_id for row in rows],
+        "events": [row.event_id for row in rows],
+        "statuses": [row.status for row in rows],
+        "reasons": [row.reason for row in rows],
+        "starts": [root and root.span.starts_at() for root in roots],
+        "ends": [root and root.span.ends_at() for root in roots],
+        "busy": [root is None or root.availability.value != "free" for root in roots],
+        "checksums": [row.checksum for row in rows],
+        "details": [json.dumps({"recurrence": list(root.recurrence) if root else []}) for root in roots],
     }
-    updated = conn.execute(
-        """
-        UPDATE external_calendar_events
-           SET external_event_id = %(event)s, sync_status = %(status)s, last_error = %(reason)s,
-               start_time = coalesce(%(starts)s, start_time), end_time = coalesce(%(ends)s, end_time),
-               is_busy = %(busy)s, checksum = %(checksum)s, details = %(details)s, updated_at = now()
-         WHERE booking_id = %(booking)s
-        """,
-        parameters,
-    )
-    if updated.rowcount:
-        return
-    conn.execute(
-        """
-        INSERT INTO external_calendar_events
-               (provider_id, calendar_provider, calendar_id, external_event_id, booking_id, start_time, end_time,
-                is_busy, checksum, sync_status, last_error, details)
-        VALUES (%(user)s, %(provider)s, %(calendar)s, %(event)s, %(booking)s, %(starts)s, %(ends)s, %(busy)s,
-                %(checksum)s, %(status)s, %(reason)s, %(details)s)
-        ON CONFLICT (calendar_id, external_event_id) DO UPDATE
-           SET booking_id = %(booking)s, sync_status = %(status)s, last_error = %(reason)s, raw_payload = NULL,
-               details = %(details)s, updated_at = now()
-        """,
-        parameters,
-    )

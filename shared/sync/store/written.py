@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
@@ -22,52 +24,59 @@ def mark_tried(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
     conn.execute("UPDATE event_mappings SET tried = true WHERE id = ANY(%s)", (list(mapping_ids),))
 
 
-def save_written(
-    conn: Connection,
-    mapping: Mapping,
-    *,
-    mirror_event_id: str,
-    marker: str,
-    applied: dict[str, Any],
-    base: bytes,
-    shown: bytes | None,
-    observed: dict[str, str],
-    etag: str | None,
-    finished: bool,
-    rendering: int,
-    done: int,
-) -> None:
-    """The mirror stands as `applied` says. If that `finished` it, what was asked for up to `done` is done, and it is in
-    line with this `rendering` of its link."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A mirror that stands as `applied` says. If that `finished` it, what was asked for up to `done` is done, and it is
+    in line with this `rendering` of its link."""
+
+    mapping_id: UUID
+    mirror_event_id: str
+    marker: str
+    applied: dict[str, Any]
+    base: bytes
+    shown: bytes | None
+    observed: dict[str, str]
+    etag: str | None
+    finished: bool
+    rendering: int
+    done: int
+
+
+def save_written(conn: Connection, standing: Sequence[Standing]) -> None:
+    """Mirrors were written."""
     conn.execute(
         """
         UPDATE event_mappings m
-           SET mirror_event_id = %(event)s, marker = %(marker)s, applied = %(applied)s, base = %(base)s,
-               shown = %(shown)s, observed = %(observed)s,
-               undo_to = CASE WHEN undo_to IS NOT NULL THEN %(base)s ELSE undo_to END,
-               rendering = CASE WHEN %(finished)s THEN greatest(rendering, %(rendering)s) ELSE rendering END,
-               mirror_etag = %(etag)s, done = CASE WHEN %(finished)s THEN greatest(done, %(done)s) ELSE done END,
-               attempts = CASE WHEN %(finished)s THEN 0 ELSE attempts END, next_attempt_at = NULL,
-               last_error = NULL, reason = CASE WHEN state IN ('held', 'discarded') THEN reason END,
+           SET mirror_event_id = u.event, marker = u.marker, applied = u.applied::jsonb, base = u.base,
+               shown = u.shown, observed = u.observed::jsonb,
+               undo_to = CASE WHEN m.undo_to IS NOT NULL THEN u.base ELSE m.undo_to END,
+               rendering = CASE WHEN u.finished THEN greatest(m.rendering, u.rendering) ELSE m.rendering END,
+               mirror_etag = u.etag, done = CASE WHEN u.finished THEN greatest(m.done, u.done) ELSE m.done END,
+               attempts = CASE WHEN u.finished THEN 0 ELSE m.attempts END, next_attempt_at = NULL,
+               last_error = NULL, reason = CASE WHEN m.state IN ('held', 'discarded') THEN m.reason END,
                -- Its deletion may have been held while it was being written.
-               remask = state IN ('held', 'discarded') AND (NOT %(finished)s OR %(rendering)s
+               remask = m.state IN ('held', 'discarded') AND (NOT u.finished OR u.rendering
                         < (SELECT l.rendering FROM links l WHERE l.id = m.link_id)), updated_at = now(),
                -- Deleted by hand while it was being written: it stands again, and may be deleted again.
-               state = CASE state WHEN 'ignored' THEN 'open' ELSE state END
-         WHERE id = %(id)s
+               state = CASE m.state WHEN 'ignored' THEN 'open' ELSE m.state END
+          FROM unnest(%(ids)b::uuid[], %(events)b::text[], %(markers)b::text[], %(applied)b::text[],
+                      %(bases)b::bytea[], %(shown)b::bytea[], %(observed)b::text[], %(etags)b::text[], %(finished)b::bool[],
+                      %(renderings)b::int8[], %(done)b::int8[])
+            AS u(id, event, marker, applied, base, shown, observed, etag, finished, rendering, done)
+         WHERE m.id = u.id
         """,
         {
-            "event": mirror_event_id,
-            "marker": marker,
-            "applied": Jsonb(applied),
-            "base": base,
-            "shown": shown,
-            "observed": Jsonb(observed),
-            "etag": etag,
-            "finished": finished,
-            "rendering": rendering,
-            "done": done,
-            "id": mapping.id,
+            "ids": [one.mapping_id for one in standing],
+            "events": [one.mirror_event_id for one in standing],
+            "markers": [one.marker for one in standing],
+            "applied": [json.dumps(one.applied) for one in standing],
+            "bases": [one.base for one in standing],
+            "shown": [one.shown for one in standing],
+            "observed": [json.dumps(one.observed) for one in standing],
+            "etags": [one.etag for one in standing],
+            "finished": [one.finished for one in standing],
+            "renderings": [one.rendering for one in standing],
+            "done": [one.done for one in standing],
         },
     )
 

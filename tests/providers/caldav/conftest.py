@@ -131,7 +131,7 @@ class CalDavWorld:
 
     def guests(self, event_id: str) -> list[str]:
         master, others = self._resource(event_id)
-        return [str(one["attendee"]) for one in (master, *others) if "attendee" in one]
+        return [str(one["attendee"]).removeprefix("mailto:") for one in (master, *others) if "attendee" in one]
 
     def _resource(self, name: str) -> tuple[icalendar.Event, list[icalendar.Event]]:
         events = icalendar.Calendar.from_ical(self.text(name)).walk("VEVENT")
