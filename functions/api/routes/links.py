@@ -42,8 +42,8 @@ PrivacyName = Literal["busy", "title", "full"]
 OnEdit = Annotated[
     Literal["restore", "leave", "merge"],
     Field(
-        description="What becomes of a mirror that somebody changed by hand; leave: until its source changes; merge: the "
-        "change goes back to the source, as far as the link shows the source's own text, and the rest is put right."
+        description="What becomes of a mirror that somebody changed by hand; leave: until its source changes; merge: "
+        "the change goes back to the source, as far as the link shows the source's own text, and the rest is put right."
     ),
 ]
 OnDelete = Annotated[
