@@ -147,7 +147,7 @@ def _claim(run: Run) -> list[Work]:
 
 def _announce(conn: Connection, run: Run, work: list[Work]) -> None:
     """Note what is about to be sent, so that whoever is killed after the provider's accept leaves word of it."""
-    creations = [one.mapping.id for one in work if isinstance(one.root_write, Insert)]
+    creations = {one.mapping.id: edits.intended(one, key=run.key) for one in work if isinstance(one.root_write, Insert)}
     if creations:
         written.mark_tried(conn, creations)
     entries = journal.intend(conn, [intent for one in work for intent in one.intents(run.id)])

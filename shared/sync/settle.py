@@ -195,7 +195,7 @@ def _written(
         saved.flush(conn, calendar)
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
     if work.root_answer is not None or work.occurrence_answers:
-        status, checksum = "CREATED" if mapping.base is None else "UPDATED", work.differences.applied.root or ""
+        status, checksum = "CREATED" if mapping.applied is None else "UPDATED", work.differences.applied.root or ""
         row = mirrors.Row(
             mapping_id=mapping.id, event_id=event_id, status=status, root=work.mirror.root, checksum=checksum
         )

@@ -13,7 +13,7 @@ from shared.sync import links as of_links
 from shared.sync.differences import Applied, Differences
 from shared.sync.store import events, undo_items
 from shared.sync.store.journal import Intent
-from shared.sync.two_way.edits import may_be_merged, opened
+from shared.sync.two_way.edits import MERGE, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +184,7 @@ def prepare(
             marker=marker.make(secrets, mapping.id, calendar_id=calendar.remote_id),
             rendering=link.rendering,
             on_delete=link.on_delete,
-            merges=may_be_merged(mapping, link),
+            merges=link.on_edit == MERGE and not mapping.remask,
             looks_first=mapping.tried or calendar.reconcile_since is not None,
             undo_run=undo_run,
             was_checked=was_checked,

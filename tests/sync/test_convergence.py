@@ -6,7 +6,6 @@ none for any other, and further looks write nothing (promises 1 to 7 and 10).
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -14,45 +13,27 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import Bundle, invariant, precondition, rule, run_state_machine_as_test
 
 from shared.calendar import recurrence
 from shared.calendar.event import Availability, Event, Status, Text, Unit
 from shared.calendar.span import AllDaySpan, TimedSpan, Window
 from shared.core import clock
-from shared.sync import dispatch, reconciliation
+from shared.sync import dispatch
 from shared.sync.store import orphans
-from tests.sync import restoring
-from tests.sync.world import NOW, World, event
+from tests.sync.lives import Lives
+from tests.sync.world import NOW, event
 
 HOURS = st.integers(min_value=1, max_value=200)
 
 
-class KilledError(BaseException):
-    """The worker's process is gone, in the middle of a line."""
-
-
-class Calendars(RuleBasedStateMachine):
+class Calendars(Lives):
     """Two calendars linked both ways (masked one way, in full the other) and a third that both feed."""
-
-    database = None
-    logins = None
 
     events = Bundle("events")
     series = Bundle("series")
 
-    @initialize()
     def begin(self) -> None:
-        self.world = World(self.database)
-        self.calendars = [self.world.calendar(name) for name in "abc"]
         a, b, c = self.calendars
         self.links = [
             self.world.link(a, b),
@@ -60,9 +41,6 @@ class Calendars(RuleBasedStateMachine):
             self.world.link(a, c, privacy="title"),
             self.world.link(b, c),
         ]
-        with self.database.everyone() as conn:
-            reconciliation.notice_restore(conn, now=clock.now())
-        self.backup = None
         self.number = 0
         self.own: dict = {one: {} for one in self.calendars}
 
@@ -142,55 +120,6 @@ class Calendars(RuleBasedStateMachine):
         else:
             self.world.put(self.calendars[place], replace(mirror, text=Text(title="meddled")))
 
-    @rule(place=st.integers(0, 2))
-    def look(self, place):
-        self.world.look(self.calendars[place])
-
-    @rule()
-    def work(self):
-        self.world.run()
-
-    @rule(after=st.integers(0, 5))
-    def work_and_be_killed(self, after):
-        left = iter(range(after))
-
-        def kill(write):
-            if next(left, None) is None:
-                raise KilledError
-
-        self.world.server.after_write = kill
-        try:
-            self.world.run()
-        except KilledError:
-            self.world.database.close()
-            self._time_passes()
-        finally:
-            self.world.server.after_write = lambda write: None
-
-    @rule(seed=st.integers(0, 1000))
-    def lose_repeat_and_shuffle_messages(self, seed):
-        chance = random.Random(seed)
-        for lane in (self.world.lanes.pull, self.world.lanes.push, self.world.lanes.backfill):
-            kept = [one for one in lane.messages for _ in range(chance.choice([0, 1, 1, 3]))]
-            chance.shuffle(kept)
-            lane.messages.clear()
-            lane.messages.extend(kept)
-
-    @rule()
-    def expire_cursors(self):
-        self.world.server.expire_cursors()
-
-    @rule()
-    def back_up(self):
-        self.backup = restoring.back_up(self.logins)
-
-    @precondition(lambda self: self.backup is not None)
-    @rule()
-    def restore(self):
-        restoring.restore(self.logins, self.backup)
-        with self.world.database.everyone() as conn:
-            reconciliation.notice_restore(conn, now=clock.now())
-
     @precondition(lambda self: hasattr(self, "world"))
     @invariant()
     def no_guest_is_notified_and_nothing_of_others_is_deleted(self):
@@ -198,16 +127,9 @@ class Calendars(RuleBasedStateMachine):
             present = {one.id for one in self.world.server.visible(self.world.remote[calendar])}
             assert own.keys() <= present
 
-    def _time_passes(self) -> None:
-        with self.world.database.everyone() as conn:
-            conn.execute("UPDATE leases SET until = now() - interval '1 second'")
-            conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL, push_queued_at = NULL")
-            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
-            conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
-
     def _quiet(self) -> None:
         for _ in range(3):
-            self._time_passes()
+            self.time_passes()
             with self.world.database.person(self.world.user_id) as conn:
                 conn.execute(
                     "UPDATE event_mappings SET state = 'open', requested = requested + 1 WHERE state = 'frozen'"

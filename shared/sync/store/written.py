@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from shared.sync.store.mappings import Mapping
 
 
-def mark_tried(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
-    """Note, before it is sent, that a creation may reach the provider even if its answer never reaches us."""
-    conn.execute("UPDATE event_mappings SET tried = true WHERE id = ANY(%s)", (list(mapping_ids),))
+def mark_tried(conn: Connection, creations: dict[UUID, bytes | None]) -> None:
+    """Note, before they are sent, that creations may reach the provider even if their answers never reach us; and as
+    what, where an edit of such a mirror is to be told from what we wrote."""
+    conn.execute(
+        """
+        UPDATE event_mappings m SET tried = true, base = u.base
+          FROM unnest(%s::uuid[], %s::bytea[]) AS u(id, base) WHERE m.id = u.id
+        """,
+        (list(creations), list(creations.values())),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

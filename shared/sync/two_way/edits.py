@@ -92,8 +92,22 @@ def opened(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Edit:
 
 def may_be_merged(mapping: Mapping, link: Link) -> bool:
     """Whether an edit of this mirror is merged: it stands, and what it was written as is known."""
-    is_whole = mapping.mirror_event_id is not None and mapping.base is not None
+    is_whole = mapping.may_have_mirror and mapping.base is not None
     return link.on_edit == MERGE and is_whole and mapping.state == "open" and not mapping.is_removal
+
+
+def intended(work: Work, *, key: DataKey) -> bytes | None:
+    """What a mirror is about to be created as, sealed, where edits of it are merged. None where that is not certain
+    either: an earlier attempt, perhaps carried out, would have made another one."""
+    mapping = work.mapping
+    if not work.merges or work.mirror is None:
+        return None
+    aad = str(mapping.id)
+    if mapping.tried and (
+        mapping.base is None or codec.mirror_from_json(key.open(mapping.base, aad=aad)) != work.mirror
+    ):
+        return None
+    return key.seal(codec.mirror_to_json(work.mirror), aad=aad)
 
 
 def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
@@ -104,7 +118,7 @@ def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
     looks: Looks = {}
     for mapping in suspects:
         try:
-            unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or "", window=reach)
+            unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=reach)
         except InvalidError:
             looks[mapping.id] = Look(mapping=mapping, unit=None)
             continue
@@ -145,9 +159,9 @@ def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
     reach = _reach(run.engine.now())
     for one in work:
         mapping = one.mapping
-        if not one.merges or mapping.mirror_event_id is None or mapping.mirror_etag or one.root_write is None:
+        if not one.merges or mapping.base is None or mapping.mirror_etag or one.root_write is None:
             continue
-        unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id, window=reach)
+        unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=reach)
         if unit is None or not differing(mapping, of_unit(unit, key=run.key)):
             continue
         with run.transaction(run.engine.now()) as conn:
