@@ -253,12 +253,22 @@ CREATE TABLE conflicts (
   resolved_at  timestamptz
 );
 COMMENT ON TABLE conflicts IS 'What both sides of a link changed, with both values, sealed under the source connection''s data key; null: there was no such occurrence.';
-COMMENT ON COLUMN conflicts.decided_by IS 'A person, or the policy of the link; null while it waits. A decision is carried out with the next look at the source, and resolved then.';
+COMMENT ON COLUMN conflicts.decided_by IS 'A person, policy (the link''s), overtaken (source or mirror went), or the code of the error with which the source refused the edit; null while it waits. A decision is carried out with the next look at the source, and resolved then.';
 CREATE UNIQUE INDEX conflicts_open ON conflicts (mapping_id, occurrence, field) WHERE resolved_at IS NULL;
 CREATE INDEX conflicts_user ON conflicts (user_id, id DESC);
 CREATE INDEX conflicts_link ON conflicts (link_id);
 CREATE INDEX conflicts_mapping ON conflicts (mapping_id);
 SELECT protect_tenant_table('conflicts', 'user_id');
+CREATE FUNCTION end_conflicts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE conflicts
+     SET winner = coalesce(winner, 'source'), decided_by = coalesce(decided_by, 'overtaken'), resolved_at = now()
+   WHERE mapping_id = NEW.id AND resolved_at IS NULL;
+  RETURN NULL;
+END $$;
+-- Whoever drops an edit (its source was deleted, its mirror too, a run undone, the merge turned off) ends what waits for it.
+CREATE TRIGGER edit_dropped AFTER UPDATE OF edit ON event_mappings
+  FOR EACH ROW WHEN (OLD.edit IS NOT NULL AND NEW.edit IS NULL) EXECUTE FUNCTION end_conflicts();
 
 -- Runbook 004, "Clear failed events": FAILED set back to CREATED means "push it again", not "trust that it is there".
 CREATE FUNCTION push_cleared_event() RETURNS trigger LANGUAGE plpgsql AS $$

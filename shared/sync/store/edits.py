@@ -63,13 +63,6 @@ def drop_all(conn: Connection, link_id: UUID) -> None:
         (link_id,),
     )
     conn.execute("UPDATE event_mappings SET shown = NULL WHERE link_id = %s AND shown IS NOT NULL", (link_id,))
-    conn.execute(
-        """
-        UPDATE conflicts SET winner = 'source', decided_by = 'settings', resolved_at = now()
-         WHERE link_id = %s AND resolved_at IS NULL
-        """,
-        (link_id,),
-    )
 
 
 def save_merged(

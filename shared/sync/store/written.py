@@ -67,7 +67,8 @@ def save_written(conn: Connection, standing: Sequence[Standing]) -> None:
                -- Deleted by hand while it was being written: it stands again, and may be deleted again.
                state = CASE m.state WHEN 'ignored' THEN 'open' ELSE m.state END
           FROM unnest(%(ids)b::uuid[], %(events)b::text[], %(markers)b::text[], %(applied)b::text[],
-                      %(bases)b::bytea[], %(shown)b::bytea[], %(observed)b::text[], %(etags)b::text[], %(finished)b::bool[],
+                      %(bases)b::bytea[], %(shown)b::bytea[], %(observed)b::text[], %(etags)b::text[],
+                       %(finished)b::bool[],
                       %(renderings)b::int8[], %(done)b::int8[])
             AS u(id, event, marker, applied, base, shown, observed, etag, finished, rendering, done)
          WHERE m.id = u.id

@@ -153,7 +153,7 @@ def settle(
 ) -> None:
     """Record what a merge found. `refused`: by place, the code of the error with which the source did not take an edit;
     its value is kept here, and the mirror is put right."""
-    standing = [(one.place, one.field.value) for one in found]
+    left = [(one.place, one.field.value) for one in found]
     conn.execute(
         """
         UPDATE conflicts SET resolved_at = %(now)s, winner = coalesce(winner, 'source'),
@@ -165,35 +165,44 @@ def settle(
             "now": now,
             "by": BY_POLICY,
             "mapping": mapping.id,
-            "places": [place for place, _ in standing],
-            "fields": [name for _, name in standing],
+            "places": [place for place, _ in left],
+            "fields": [name for _, name in left],
         },
     )
     for one in found:
         winner = "source" if one.place in refused else one.winner and one.winner.value
-        conn.execute(
+        given = {
+            "user": mapping.user_id,
+            "link": mapping.link_id,
+            "mapping": mapping.id,
+            "place": one.place,
+            "field": one.field.value,
+            "source": _seal(one.source, mapping, key=key),
+            "target": _seal(one.target, mapping, key=key),
+            "winner": winner,
+            "by": None if winner is None else refused.get(one.place, BY_POLICY),
+            "now": now,
+        }
+        standing = conn.execute(
             """
-            INSERT INTO conflicts (user_id, link_id, mapping_id, occurrence, field, source_value, target_value, winner,
-                                   decided_by, detected_at, resolved_at)
-            VALUES (%(user)s, %(link)s, %(mapping)s, %(place)s, %(field)s, %(source)s, %(target)s, %(winner)s, %(by)s,
-                    %(now)s, CASE WHEN %(winner)s::text IS NOT NULL THEN %(now)s::timestamptz END)
-            ON CONFLICT (mapping_id, occurrence, field) WHERE resolved_at IS NULL DO UPDATE
-               SET source_value = excluded.source_value, target_value = excluded.target_value, winner = excluded.winner,
-                   decided_by = coalesce(conflicts.decided_by, excluded.decided_by), resolved_at = excluded.resolved_at
+            UPDATE conflicts
+               SET source_value = %(source)s, target_value = %(target)s, winner = %(winner)s,
+                   decided_by = coalesce(decided_by, %(by)s),
+                   resolved_at = CASE WHEN %(winner)s::text IS NOT NULL THEN %(now)s::timestamptz END
+             WHERE mapping_id = %(mapping)s AND occurrence = %(place)s AND field = %(field)s AND resolved_at IS NULL
             """,
-            {
-                "user": mapping.user_id,
-                "link": mapping.link_id,
-                "mapping": mapping.id,
-                "place": one.place,
-                "field": one.field.value,
-                "source": _seal(one.source, mapping, key=key),
-                "target": _seal(one.target, mapping, key=key),
-                "winner": winner,
-                "by": None if winner is None else refused.get(one.place, BY_POLICY),
-                "now": now,
-            },
+            given,
         )
+        if standing.rowcount == 0:
+            conn.execute(
+                """
+                INSERT INTO conflicts (user_id, link_id, mapping_id, occurrence, field, source_value, target_value,
+                                       winner, decided_by, detected_at, resolved_at)
+                VALUES (%(user)s, %(link)s, %(mapping)s, %(place)s, %(field)s, %(source)s, %(target)s, %(winner)s,
+                        %(by)s, %(now)s, CASE WHEN %(winner)s::text IS NOT NULL THEN %(now)s::timestamptz END)
+                """,
+                given,
+            )
 
 
 def expire(conn: Connection, *, before: datetime) -> int:
