@@ -122,13 +122,14 @@ def _dates(year: _Year) -> Iterator[Case]:
     yield year.case("rdate-alone", "", added=(2 * DAY, 9 * DAY, 30 * DAY))
     yield year.case("rdate-and-exdate", weekly, added=(2 * DAY, 9 * DAY), excluded=(1,), excluded_too=(9 * DAY,))
     yield year.case("rdate-monthly-31st", "FREQ=MONTHLY;BYMONTHDAY=31;COUNT=5", added=(40 * DAY,))
-    yield year.case("two-rules", "FREQ=WEEKLY;COUNT=6", rules_too=("FREQ=MONTHLY;BYMONTHDAY=20;COUNT=4",))
+    yield year.case("two-rules", "FREQ=WEEKLY;COUNT=6", rules_too=("FREQ=MONTHLY;COUNT=4",))
 
 
 def _changes(year: _Year) -> Iterator[Case]:
     weekly = "FREQ=WEEKLY;COUNT=8"
     yield year.case("moved", weekly, moved={2: 5 * HOUR})
     yield year.case("moved-other-day", weekly, moved={2: 2 * DAY, 4: -2 * DAY})
+    yield year.case("moved-past-the-next", weekly, moved={2: 9 * DAY})
     yield year.case("moved-first", weekly, moved={0: 3 * HOUR})
     yield year.case("moved-before-first", weekly, moved={0: -3 * DAY})
     yield year.case("moved-longer", weekly, moved={3: HOUR}, lasting={3: 3 * HOUR, 5: HOUR / 2})
