@@ -22,6 +22,7 @@ from shared.core.errors import (
     PreconditionFailedError,
 )
 from shared.providers.port import Amend, Failed, Withdraw, Written
+from shared.sync import expansion
 from shared.sync.store import calendars, journal, mirrors, seen, undo_items
 from shared.sync.store.journal import AtSource
 
@@ -76,6 +77,7 @@ def ask(
     undo_run: UUID | None = None,
 ) -> None:
     """Note what is to be done to the source event, or to one occurrence. Only an invitation is declined."""
+    event_id, place = expansion.place(conn, mapping.source_calendar_id, mapping.source_event_id)
     noted = conn.execute(
         """
         INSERT INTO source_writes (user_id, mapping_id, calendar_id, event_id, occurrence, operation, patches, undo_run)
@@ -92,8 +94,8 @@ def ask(
             "user": mapping.user_id,
             "mapping": mapping.id,
             "calendar": mapping.source_calendar_id,
-            "event": mapping.source_event_id,
-            "occurrence": occurrence,
+            "event": event_id,
+            "occurrence": occurrence or place,
             "operation": operation,
             "patches": patches,
             "undo_run": undo_run,

@@ -19,6 +19,7 @@ from shared.sync import links, plan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from shared.calendar.event import Unit
     from shared.store.database import Connection
@@ -64,6 +65,21 @@ def parts(
             there |= set(expansion.names(unit, _bounded(link, now=now)))
         found += [Part(id=one, root=root, unit=_single(unit, one)) for one in sorted(there)]
     return found
+
+
+def place(conn: Connection, calendar_id: UUID, source_event_id: str) -> tuple[str, str]:
+    """The event of a source that a mapping speaks of, and which occurrence of it ("": all of it)."""
+    named = expansion.parse(source_event_id)
+    if named is None:
+        return source_event_id, ""
+    row = conn.execute(
+        """
+        SELECT FROM external_calendar_events
+         WHERE calendar_id = %s AND external_event_id = %s AND booking_id IS NULL AND series_id IS NULL
+        """,
+        (calendar_id, source_event_id),
+    ).fetchone()
+    return named if row is None else (source_event_id, "")
 
 
 def _single(unit: Unit | None, name: str) -> Unit | None:
