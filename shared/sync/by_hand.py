@@ -47,7 +47,7 @@ _FOR_GOOD = (NotFoundError, ConflictError, InvalidError, ForbiddenError, Precond
 class SourceWrite:
     """What is to be done to a source event, or to one `occurrence` of it ("": all of it): `operation` is decline,
     withdraw or amend; `patches`, sealed, are what an amendment replaces and brings. `etag` is that of the event as last
-    read. `undo_run` is the run of kind undo that asks for it."""
+    read, of an occurrence if it differs. `undo_run` is the run of kind undo that asks for it."""
 
     id: UUID
     mapping_id: UUID
@@ -112,7 +112,9 @@ def due(conn: Connection, calendar_id: UUID) -> list[SourceWrite]:
             """
             SELECT w.id, w.mapping_id, w.event_id, w.occurrence, w.operation, w.patches, w.undo_run,
                    (SELECT e.etag FROM external_calendar_events e
-                     WHERE e.calendar_id = w.calendar_id AND e.external_event_id = w.event_id) AS etag
+                     WHERE e.calendar_id = w.calendar_id
+                       AND CASE w.occurrence WHEN '' THEN e.external_event_id = w.event_id
+                                ELSE e.series_id = w.event_id AND e.occurrence = w.occurrence END) AS etag
               FROM source_writes w WHERE w.calendar_id = %s AND w.done_at IS NULL ORDER BY w.id
             """,
             (calendar_id,),
