@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke simulate day test promises check bench synth bootstrap deploy diff destroy clean forget
+.PHONY: help setup run smoke simulate day test promises matrix check bench synth bootstrap deploy diff destroy clean forget
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ check: setup ## style, types, import law, migrations, templates (cfn-lint, cdk-n
 
 promises: setup ## the tests of the engine's promises and of others' pains alone, with a table (docs/promises.md)
 	@$(PYTHON) -m pytest -q -p tests.promises $(ARGS)
+
+matrix: setup ## the recurrence corpus on every ordered pair of providers, as a table (docs/matrix.md; a minute)
+	@$(PYTHON) -m tests.matrix
 
 bench: setup ## measure beside the peers (3 minutes); writes build/bench.json and docs/performance.md
 	@$(PYTHON) -m tests.bench

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
+    from shared.calendar.event import Unit
     from shared.providers.port import Authorizer, CalendarProvider, Turns
 
 type ProviderName = Literal["google", "microsoft", "caldav", "ics"]
@@ -108,3 +109,19 @@ def authorizer(name: str, *, client: OAuthClient, endpoints: Endpoints) -> Autho
 
             return MicrosoftAuthorizer(client=client, endpoints=endpoints)
     raise InvalidError(f"Unknown provider {name!r}: use one of {', '.join(WITH_OAUTH)}.", code="PROVIDER.UNKNOWN")
+
+
+def holds(name: str, unit: Unit) -> bool:
+    """Whether a series can stand at a provider as one; if not, its occurrences stand there one by one.
+
+    Raises InvalidError for a rule that nobody understands.
+    """
+    match name:
+        case "microsoft":
+            from shared.providers.microsoft import holding
+
+            return holding.holds(unit)
+        case "google":
+            # Events: recurrence; the API refuses what repeats within a day.
+            return not any("FREQ=HOURLY" in line.upper() for line in unit.root.recurrence)
+    return True

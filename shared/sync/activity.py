@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.calendar import codec, recurrence
+from shared.calendar import codec, expansion, recurrence
 from shared.calendar.event import Event, Status, Unit
 from shared.calendar.span import parse_occurrence_key
 from shared.core.errors import InvalidError
@@ -242,11 +242,18 @@ def _mirrors(
           FROM event_mappings m
           JOIN calendars t ON t.id = m.target_calendar_id
           JOIN external_calendar_events e
-            ON e.calendar_id = m.source_calendar_id AND e.external_event_id = m.source_event_id
+            ON e.calendar_id = m.source_calendar_id AND e.series_id IS NULL
+           AND e.external_event_id IN (m.source_event_id, regexp_replace(m.source_event_id, %(occurrence)s, ''))
          WHERE (m.link_id = %(link)s OR m.target_calendar_id = %(calendar)s)
            AND m.mirror_event_id IS NOT NULL AND m.base IS NOT NULL AND {_IN_REACH}
         """,  # noqa: S608 - a constant
-        {"link": link_id, "calendar": calendar_id, "start": window.start, "end": window.end},
+        {
+            "link": link_id,
+            "calendar": calendar_id,
+            "start": window.start,
+            "end": window.end,
+            "occurrence": expansion.SUFFIX,
+        },
     ).fetchall()
     keys = _Keys(conn, key_of)
     for mapping_id, of_link, target_id, event_id, source_event_id, base, connection_id in rows:

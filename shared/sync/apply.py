@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.sync import feeds, guard, held, links, marker, overlaps, plan, sightings
+from shared.sync import expansion, feeds, guard, held, links, marker, overlaps, plan, sightings
 from shared.sync.plan import Verdict
 from shared.sync.sight import Sight
 from shared.sync.store import calendars, events, mappings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import DataKey
     from shared.providers.port import Page
     from shared.store.database import Connection
+    from shared.sync.expansion import Part
     from shared.sync.links import Link
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.store.mappings import Mapping
@@ -152,25 +153,32 @@ def plan_roots(
         invited = (
             events.invited(conn, calendar.id, link.target_calendar_id, roots) if link.filters.skip_invited else set()
         )
-        known = mappings.of_sources(conn, link.id, roots)
+        parts = expansion.parts(conn, link, roots, units, now=now)
+        known = mappings.of_sources(conn, link.id, [part.id for part in parts])
         wishes: list[Wish] = []
         deletions: list[Wish] = []
-        for root in roots:
-            wish = wish_for(
-                units.get(root),
-                known.get(root),
+        going: set[str] = set()
+        for part in parts:
+            wish = wish_of(
+                part,
+                known.get(part.id),
                 link,
-                root,
-                touched=root in touched,
-                is_invited=root in invited,
+                touched=part.root in touched,
+                is_invited=part.root in invited,
+                of_root=known.get(part.root),
                 now=now,
             )
-            if wish is not None:
-                may_be_mistake = wish.wanted == "absent" and (wish.reason not in plan.BY_NAME or root in news)
-                (deletions if may_be_mistake else wishes).append(wish)
+            if wish is None:
+                continue
+            may_be_mistake = wish.reason not in plan.BY_NAME or part.id in news
+            if wish.wanted == "absent" and wish.reason != expansion.EXPANDED and may_be_mistake:
+                deletions.append(wish)
+                going |= {part.root} if known[part.id].may_have_mirror else set()
+            else:
+                wishes.append(wish)
         hold_id = None
         if deletions:
-            tally[link.id] += sum(known[wish.source_event_id].may_have_mirror for wish in deletions)
+            tally[link.id] += len(going)
             mirrors = mappings.count_mirrors(conn, link.id)
             if guard.must_hold(tally[link.id], mirrors=mirrors):
                 hold_id = held.hold(conn, link, deletions=len(deletions), mirrors=mirrors, run_id=run_id)
@@ -227,6 +235,26 @@ def _want(conn: Connection, link: Link, wishes: Sequence[Wish], *, lane: int, ho
         lane=lane,
         hold_id=hold_id,
     )
+
+
+def wish_of(
+    part: Part,
+    known: Mapping | None,
+    link: Link,
+    *,
+    touched: bool,
+    is_invited: bool,
+    of_root: Mapping | None,
+    now: datetime,
+) -> Wish | None:
+    """What a plan asks of the mapping of a part, `of_root` being that of its source event; None for nothing. Pure."""
+    if known is None and part.id != part.root and of_root is not None and of_root.state == "ignored":
+        return None  # the mirror of the whole series was deleted by hand
+    wish = wish_for(part.unit, known, link, part.id, touched=touched, is_invited=is_invited, now=now)
+    if wish is None or wish.wanted == "absent" or not part.gives_way:
+        return wish
+    is_new = part.id == part.root and not part.is_noted
+    return Wish(source_event_id=part.id, wanted="absent", reason=expansion.EXPANDED, touched=is_new)
 
 
 def wish_for(

@@ -22,6 +22,7 @@ from shared.core.errors import (
     PreconditionFailedError,
 )
 from shared.providers.port import Amend, Failed, Withdraw, Written
+from shared.sync import expansion
 from shared.sync.store import calendars, journal, mirrors, seen, undo_items
 from shared.sync.store.journal import AtSource
 
@@ -46,7 +47,7 @@ _FOR_GOOD = (NotFoundError, ConflictError, InvalidError, ForbiddenError, Precond
 class SourceWrite:
     """What is to be done to a source event, or to one `occurrence` of it ("": all of it): `operation` is decline,
     withdraw or amend; `patches`, sealed, are what an amendment replaces and brings. `etag` is that of the event as last
-    read. `undo_run` is the run of kind undo that asks for it."""
+    read, of an occurrence if it differs. `undo_run` is the run of kind undo that asks for it."""
 
     id: UUID
     mapping_id: UUID
@@ -76,6 +77,7 @@ def ask(
     undo_run: UUID | None = None,
 ) -> None:
     """Note what is to be done to the source event, or to one occurrence. Only an invitation is declined."""
+    event_id, place = expansion.place(conn, mapping.source_calendar_id, mapping.source_event_id)
     noted = conn.execute(
         """
         INSERT INTO source_writes (user_id, mapping_id, calendar_id, event_id, occurrence, operation, patches, undo_run)
@@ -92,8 +94,8 @@ def ask(
             "user": mapping.user_id,
             "mapping": mapping.id,
             "calendar": mapping.source_calendar_id,
-            "event": mapping.source_event_id,
-            "occurrence": occurrence,
+            "event": event_id,
+            "occurrence": occurrence or place,
             "operation": operation,
             "patches": patches,
             "undo_run": undo_run,
@@ -110,7 +112,9 @@ def due(conn: Connection, calendar_id: UUID) -> list[SourceWrite]:
             """
             SELECT w.id, w.mapping_id, w.event_id, w.occurrence, w.operation, w.patches, w.undo_run,
                    (SELECT e.etag FROM external_calendar_events e
-                     WHERE e.calendar_id = w.calendar_id AND e.external_event_id = w.event_id) AS etag
+                     WHERE e.calendar_id = w.calendar_id
+                       AND CASE w.occurrence WHEN '' THEN e.external_event_id = w.event_id
+                                ELSE e.series_id = w.event_id AND e.occurrence = w.occurrence END) AS etag
               FROM source_writes w WHERE w.calendar_id = %s AND w.done_at IS NULL ORDER BY w.id
             """,
             (calendar_id,),

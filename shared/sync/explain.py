@@ -12,11 +12,12 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from shared.calendar import exposure
+from shared.calendar import expansion, exposure
 from shared.calendar.event import Response
 from shared.calendar.span import occurrence_key, parse_occurrence_key
 from shared.core.errors import InvalidError, NotFoundError
 from shared.sync import links, plan, sentences
+from shared.sync.expansion import EXPANDED
 from shared.sync.sentences import Because, Verdict
 from shared.sync.store import calendars, events
 
@@ -198,6 +199,8 @@ def _of_source(
     explained: list[LinkExplanation] = []
     for link in links.of_source(conn, calendar.id):
         standing = _standing(conn, link.id, event_id)
+        if standing is not None and standing.reason == EXPANDED and occurrence is not None:
+            standing = _standing(conn, link.id, expansion.name(event_id, occurrence)) or standing
         if unreadable is not None:
             because = sentences.unreadable(unreadable[0] or "")
         else:

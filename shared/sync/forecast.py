@@ -10,8 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from shared.calendar import expansion as of_occurrences
 from shared.core.errors import InvalidError
-from shared.sync import apply, by_hand, differences, guard, links, plan, writes
+from shared.sync import apply, by_hand, differences, expansion, guard, links, plan, writes
 from shared.sync.differences import Applied
 from shared.sync.store import calendars, events, mappings
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import DataKey
     from shared.store.database import Connection
     from shared.sync.context import Engine
+    from shared.sync.expansion import Part
     from shared.sync.links import Link
     from shared.sync.listing import Listing
     from shared.sync.readers import Warned
@@ -116,22 +118,13 @@ def of_link(conn: Connection, engine: Engine, link: Link, listing: Listing | Non
     going: list[tuple[Mapping, Appearance | None]] = []
     for begin in range(0, len(roots), BATCH):
         batch = roots[begin : begin + BATCH]
-        known = mappings.of_sources(conn, link.id, batch)
         units = events.units(conn, source.id, batch, key=source_key, with_text=link.needs_text)
         units |= {root: shown[root] for root in batch if root in shown}
         invited = _invited(conn, link, units)
-        for root in batch:
-            _count(
-                found,
-                going,
-                root,
-                units.get(root),
-                known.get(root),
-                link,
-                reader,
-                is_invited=root in invited,
-                now=now,
-            )
+        parts = expansion.parts(conn, link, batch, units, now=now)
+        known = mappings.of_sources(conn, link.id, [part.id for part in parts])
+        for part in parts:
+            _count(found, going, part, known, link, reader, is_invited=part.root in invited, now=now)
     must_wait = guard.must_hold(len(going), mirrors=mappings.count_mirrors(conn, link.id))
     for mapping, before in going:
         _count_removal(found, mapping, before, is_held=must_wait)
@@ -155,18 +148,19 @@ def of_deletion(conn: Connection, engine: Engine, link: Link, *, delete_mirrors:
 def _count(
     found: Forecast,
     going: list[tuple[Mapping, Appearance | None]],
-    root: str,
-    unit: Unit | None,
-    known: Mapping | None,
+    part: Part,
+    mapped: dict[str, Mapping],
     link: Link,
     reader: _Before,
     *,
     is_invited: bool,
     now: datetime,
 ) -> None:
-    wish = apply.wish_for(unit, known, link, root, touched=False, is_invited=is_invited, now=now)
+    root, unit, known = part.id, part.unit, mapped.get(part.id)
+    of_root = mapped.get(part.root)
+    wish = apply.wish_of(part, known, link, touched=False, is_invited=is_invited, of_root=of_root, now=now)
     if wish is not None and wish.wanted == "absent":
-        if known is not None and known.may_have_mirror and wish.reason in plan.BY_NAME:
+        if known is not None and known.may_have_mirror and wish.reason in {*plan.BY_NAME, expansion.EXPANDED}:
             _count_removal(found, known, reader.root(known) if found.remove < SAMPLES else None, is_held=False)
         elif known is not None and known.may_have_mirror:
             going.append((known, reader.root(known) if len(going) < SAMPLES else None))
@@ -256,7 +250,8 @@ def _roots(conn: Connection, link: Link) -> Sequence[str]:
         """,
         {"source": link.source_calendar_id, "link": link.id},
     ).fetchall()
-    return [row[0] for row in rows]
+    found = {row[0] for row in rows}
+    return [one for one in found if (place := of_occurrences.parse(one)) is None or place[0] not in found]
 
 
 class _Before:

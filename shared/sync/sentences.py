@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.connections import store as connections
 from shared.sync import plan
+from shared.sync.expansion import EXPANDED
 from shared.sync.store import calendars
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ _BECAUSE_OF = {
     "invited": "the account of the target is invited to the same meeting, so it stands there itself",
     "all-day": "the link leaves all-day events out",
     "free": "it is shown as free, and the link leaves such events out",
+    EXPANDED: "the target holds the series in another form by now",
 }
 
 
@@ -121,6 +123,15 @@ def of(
         found = _standing(standing, link)
         if found is not None:
             return found
+        if standing.reason == EXPANDED and decision.verdict is plan.Verdict.PRESENT:
+            return Because(
+                verdict=Verdict.MIRRORED,
+                reason=EXPANDED,
+                sentences=(
+                    "The target cannot hold such a series, so each of its occurrences inside the link's window is "
+                    "mirrored as an event of its own.",
+                ),
+            )
     match decision.verdict:
         case plan.Verdict.PRESENT if standing is not None and standing.mirror_event_id is not None:
             return Because(verdict=Verdict.MIRRORED, sentences=("It is mirrored, and its mirror is up to date.",))

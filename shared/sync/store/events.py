@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import class_row
 
-from shared.calendar import codec
+from shared.calendar import codec, expansion
 from shared.calendar.event import Status, Unit
 from shared.calendar.span import occurrence_key
+from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -182,10 +184,25 @@ def units(
     conn: Connection, calendar_id: UUID, root_ids: Sequence[str], *, key: DataKey | None, with_text: bool
 ) -> dict[str, Unit]:
     """The units of these roots, in full; a root that is unknown or gone is missing from the answer. Without text no
-    key is needed.
+    key is needed. Where a series is mirrored occurrence by occurrence, an id may be that of one (`expansion.name`).
 
     One that has become unreadable is answered as it was last understood: it is there, and nothing proves otherwise.
     """
+    found = _units(conn, calendar_id, root_ids, key=key, with_text=with_text)
+    named = {one: place for one in root_ids if one not in found and (place := expansion.parse(one)) is not None}
+    series_ids = sorted({series_id for series_id, _ in named.values()})
+    series = _units(conn, calendar_id, series_ids, key=key, with_text=with_text) if named else {}
+    for one, (series_id, occurrence) in named.items():
+        with contextlib.suppress(InvalidError):  # a rule that nobody understands any more
+            unit = expansion.single(series[series_id], occurrence) if series_id in series else None
+            if unit is not None:
+                found[one] = unit
+    return found
+
+
+def _units(
+    conn: Connection, calendar_id: UUID, root_ids: Sequence[str], *, key: DataKey | None, with_text: bool
+) -> dict[str, Unit]:
     with conn.cursor(row_factory=class_row(_Row)) as cursor:
         rows = cursor.execute(
             """
@@ -345,7 +362,8 @@ def mirrored_unseen(conn: Connection, calendar: SyncedCalendar) -> list[str]:
 def roots_without_mapping(
     conn: Connection, calendar_id: UUID, link_id: UUID, *, before: datetime, after_id: str, limit: int
 ) -> list[str]:
-    """Roots that a link has no mapping for and that start before `before`: they may have entered its window."""
+    """Roots that a link has no mapping for and that start before `before`, and series that are mirrored occurrence by
+    occurrence: they, or more of them, may have entered its window."""
     rows = conn.execute(
         """
         SELECT e.external_event_id FROM external_calendar_events e
@@ -353,7 +371,7 @@ def roots_without_mapping(
            AND e.sync_status NOT IN ('CANCELLED', 'FAILED') AND e.start_time < %(before)s
            AND e.external_event_id > %(after)s
            AND NOT EXISTS (SELECT FROM event_mappings m WHERE m.link_id = %(link)s
-                              AND m.source_event_id = e.external_event_id)
+                              AND m.source_event_id = e.external_event_id AND m.reason IS DISTINCT FROM 'expanded')
          ORDER BY e.external_event_id LIMIT %(limit)s
         """,
         {"calendar": calendar_id, "link": link_id, "before": before, "after": after_id, "limit": limit},

@@ -25,7 +25,7 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import Amend, Failed, Page, Upserted, Withdraw, Written
-from shared.sync import apply, differences, lanes, links, sightings, writes
+from shared.sync import apply, differences, expansion, lanes, links, sightings, writes
 from shared.sync.differences import Applied
 from shared.sync.sight import differing
 from shared.sync.store import edits, events, journal, mappings, seen
@@ -66,9 +66,11 @@ _WHOLE = Window(start=None, end=None)
 
 @dataclass(slots=True, kw_only=True)
 class Merging:
-    """One edit, merged: what is to be written to the source, and the ids of the journal's entries for it."""
+    """One edit, merged: what is to be written to the source, and the ids of the journal's entries for it. `event_id` is
+    the source event, which is a series also where the mapping is that of an occurrence alone."""
 
     mapping: Mapping
+    event_id: str
     link: Link
     how: Mask
     edit: Edit
@@ -107,7 +109,7 @@ def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counte
     unsettled = next((error for error in errors.values() if not isinstance(error, _FOR_GOOD)), None)
     fresh = None
     if answers and not isinstance(unsettled, _NOT_NOW):
-        fresh = provider.get(run.calendar.remote_id, merging.mapping.source_event_id, window=_WHOLE)
+        fresh = provider.get(run.calendar.remote_id, merging.event_id, window=_WHOLE)
     targets: set[UUID] = set()
     with run.transaction(run.engine.now()) as conn:
         journal.answered(conn, [(entry_id, answers.get(place)) for place, entry_id in merging.entries.items()])
@@ -136,7 +138,8 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
     target_key = run.source_keys(conn)(mapping.target_calendar_id)
     edit = opened(mapping.edit, mapping, key=target_key)
     how = links.with_names(conn, [link])[link.id]
-    standing = events.versions(conn, run.calendar.id, mapping.source_event_id)
+    event_id, alone = expansion.place(conn, run.calendar.id, mapping.source_event_id)
+    standing = events.versions(conn, run.calendar.id, event_id)
     try:
         source = Side(
             base=edit.base,
@@ -156,21 +159,23 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
     except InvalidError:
         edits.drop(conn, mapping)  # a rule that nobody can expand: the push records why (promise 10)
         return None
-    to_write = _to_write(mapping, outcome, {place: one.etag for place, one in standing.items()})
+    etags = {place: one.etag for place, one in standing.items()}
+    to_write = _to_write(event_id, alone, outcome, etags)
     intents = [
         AtSource(
             run_id=run.id,
             mapping_id=mapping.id,
             calendar_id=run.calendar.id,
-            event_id=mapping.source_event_id,
+            event_id=event_id,
             operation="withdraw" if isinstance(write, Withdraw) else "amend",
             occurrence=write.occurrence,
-            inverse=_inverse(whole, write, mapping, key=run.key),
+            inverse=_inverse(whole, place, write, mapping, key=run.key),
         )
-        for write in to_write.values()
+        for place, write in to_write.items()
     ]
     return Merging(
         mapping=mapping,
+        event_id=event_id,
         link=link,
         how=how,
         edit=edit,
@@ -196,23 +201,26 @@ def _with_deleted(now: Mirror, shown: Mirror) -> Mirror:
     return replace(now, overrides=dict(sorted(kept.items())))
 
 
-def _to_write(mapping: Mapping, outcome: Outcome, etags: Dictionary[str, str | None]) -> dict[str, Amend | Withdraw]:
-    """By place. One write changes the ETag that the next would need: only a single one is bound to what we know."""
+def _to_write(
+    event_id: str, alone: str, outcome: Outcome, etags: Dictionary[str, str | None]
+) -> dict[str, Amend | Withdraw]:
+    """By place. One write changes the ETag that the next would need: only a single one is bound to what we know.
+    `alone` is the occurrence of which the mapping is ("": it is of the whole event)."""
     is_single = len(outcome.source) == 1
-    event_id = mapping.source_event_id
     found: dict[str, Amend | Withdraw] = {}
     for place, change in outcome.source.items():
-        etag, occurrence = etags.get(place) if is_single or place == ROOT else None, place or None
+        occurrence = place or alone
+        etag = etags.get(occurrence) if is_single or place == ROOT else None
         if change is None:
-            found[place] = Withdraw(event_id=event_id, occurrence=occurrence, etag=etag)
+            found[place] = Withdraw(event_id=event_id, occurrence=occurrence or None, etag=etag)
         else:
-            found[place] = Amend(event_id=event_id, patch=change, occurrence=occurrence, etag=etag)
+            found[place] = Amend(event_id=event_id, patch=change, occurrence=occurrence or None, etag=etag)
     return dict(sorted(found.items()))
 
 
-def _inverse(whole: Mirror, write: Amend | Withdraw, mapping: Mapping, *, key: DataKey) -> bytes | None:
+def _inverse(whole: Mirror, place: str, write: Amend | Withdraw, mapping: Mapping, *, key: DataKey) -> bytes | None:
     """None: what is deleted does not come back by a change."""
-    before = showing.at(whole, write.occurrence) if write.occurrence else whole.root
+    before = showing.at(whole, place) if place else whole.root
     if isinstance(write, Withdraw) or before is None:
         return None
     both = codec.patches_to_json(patch.of(before, write.patch.fields), write.patch)

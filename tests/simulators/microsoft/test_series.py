@@ -287,6 +287,7 @@ async def test_a_missing_wall_time_moves_ahead(alex: Api) -> None:
 
     found = await alex.instances(master["id"], "2026-03-20T00:00:00Z", "2026-04-07T00:00:00Z")
     assert starts(found) == ["2026-03-22T01:30", "2026-03-29T01:30", "2026-04-05T00:30"]
+    assert [one["end"]["dateTime"][11:16] for one in found] == ["01:45", "01:45", "00:45"]
 
 
 async def test_a_person_edits_an_occurrence_by_its_original_start(alex: Api, simulator: Simulator) -> None:

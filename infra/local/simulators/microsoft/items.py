@@ -27,8 +27,11 @@ class Times:
     ends: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "starts", zones.to_utc(self.start, self.start_zone))
-        object.__setattr__(self, "ends", zones.to_utc(self.end, self.end_zone))
+        starts, ends = zones.to_utc(self.start, self.start_zone), zones.to_utc(self.end, self.end_zone)
+        if ends < starts and self.end >= self.start and self.start_zone == self.end_zone:
+            ends = starts + (self.end - self.start)  # the clocks skip the start: the end moves along
+        object.__setattr__(self, "starts", starts)
+        object.__setattr__(self, "ends", ends)
 
     def instants(self, *, floating: bool) -> tuple[datetime, datetime]:
         """Start and end in UTC; with `floating` an all-day event starts at midnight wherever one looks from."""

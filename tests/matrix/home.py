@@ -1,0 +1,162 @@
+"""One installation with an account at every provider: the real engine on a real database, which works when told to."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.connections import app_passwords, discovery, feed_addresses, tokens
+from shared.core import clock
+from shared.providers import AppPassword
+from shared.sync import activity, dispatch, pull, push, requests
+from shared.sync.context import Lanes
+from tests import installation, radicale
+from tests.connections.conftest import finish, start
+from tests.matrix.places.caldav import CalDavPlace
+from tests.matrix.places.feed import FeedPlace
+from tests.matrix.places.google import GooglePlace
+from tests.matrix.places.microsoft import MicrosoftPlace
+from tests.matrix.series import HOME
+from tests.sync.world import Lane
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from shared.connections.store import Connection
+    from shared.providers.port import CalendarProvider
+    from tests.installation import Installation
+    from tests.matrix.places import Place
+    from tests.net.server import Server
+
+DAYS_AHEAD = 730
+REST = timedelta(minutes=6)
+
+
+class Home:
+    """A person with accounts at Google, Microsoft and a CalDAV server. `place` makes calendars, `link` links them."""
+
+    def __init__(self, installed: Installation, radicale_base: str, server: Server) -> None:
+        self.installed, self.app = installed, installed.app
+        self.now = datetime.now(UTC)
+        self.person = installed.person("ada@example.com", now=self.now)
+        self.engine = replace(
+            self.app.engine(),
+            lanes=Lanes(pull=Lane(), push=Lane(), backfill=Lane()),
+            now=lambda: self.now,
+            webhook_address=lambda provider: None,
+            open_provider=self._open,
+        )
+        self._radicale, self._server = radicale_base, server
+        self._connections: dict[str, Connection] = {}
+        self._ids: dict[tuple[str, str], UUID] = {}
+
+    def place(self, provider: str, name: str) -> Place:
+        """A new, empty calendar at a provider, which the engine knows after `connect`."""
+        if provider == "ics":
+            return FeedPlace(self._server)
+        if provider == "caldav":
+            address = radicale.make_calendar(self._radicale, radicale.USER, f"{name}-{uuid.uuid4().hex[:8]}")
+            return CalDavPlace(address, calendar_id=address, auth=(radicale.USER, radicale.PASSWORD))
+        simulator = self.installed.simulators[provider]
+        body = {"summary": name, "timeZone": HOME}
+        made = simulator.sim("POST", f"/accounts/{installation.ALEX[provider]}/calendars", body)["id"]
+        kind = {"google": GooglePlace, "microsoft": MicrosoftPlace}[provider]
+        return kind(simulator, str(made), token=lambda: self._token(provider))
+
+    def connect(self, provider: str, *, feed: str = "") -> None:
+        """Connect the account, or learn of its new calendars."""
+        if provider not in self._connections:
+            self._connections[provider] = self._connected(provider, feed)
+        connection = self._connections[provider]
+        found = discovery.discover(
+            self.app.database, connection=connection, provider=self.app.provider(connection), now=self.now
+        )
+        self._ids |= {(provider, one.remote_id): one.id for one in found}
+
+    def _connected(self, provider: str, feed: str) -> Connection:
+        common = {"user_id": self.person.user_id, "keyring": self.app.keyring(), "now": self.now}
+        match provider:
+            case "ics":
+                return feed_addresses.connect(self.app.database, address=feed, subscribe=self.app.subscribe, **common)
+            case "caldav":
+                login = AppPassword(url=self._radicale, username=radicale.USER, password=radicale.PASSWORD)
+                return app_passwords.connect(self.app.database, login=login, log_in=self.app.log_in, **common)
+        authorization = start(self.installed, self.person, provider, now=self.now)
+        simulator = self.installed.simulators[provider]
+        query = simulator.decide(authorization.authorization_url, account=installation.ALEX[provider])
+        return finish(self.installed, self.person, provider, query, now=self.now)
+
+    def _open(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+        """As the product opens it, but for Google's quota: the whole corpus at once is more than its minute allows."""
+        if connection.provider != "google":
+            return self.app.provider(connection, refused=refused, live=live)
+        return self.app.connect("google", self._token("google"))
+
+    def _token(self, provider: str) -> str:
+        connection = self._connections[provider]
+        return tokens.access_token(
+            self.app.database,
+            connection_id=connection.id,
+            user_id=connection.user_id,
+            keyring=self.app.keyring(),
+            authorizer_for=self.app.authorizer,
+            now=clock.now(),
+            refused=None,
+        )
+
+    def link(self, source: tuple[str, Place], target: tuple[str, Place], **options: Any) -> UUID:
+        """Link two calendars, titles shown; answers the link's id."""
+        by = requests.By(user_id=self.person.user_id, actor="test", correlation_id="test", now=self.now)
+        made = requests.create_link(
+            self.engine,
+            by,
+            source_calendar_id=self._id(*source),
+            target_calendar_id=self._id(*target),
+            privacy="title",
+            skip_free=False,
+            days_ahead=DAYS_AHEAD,
+            **options,
+        )
+        return made.id
+
+    def _id(self, provider: str, place: Place) -> UUID:
+        if provider == "ics":
+            ((_, found),) = [one for one in self._ids.items() if one[0][0] == "ics"]
+            return found
+        return self._ids[provider, place.calendar_id]
+
+    def round(self) -> None:
+        """Some time later everything is polled and worked off."""
+        self.now += REST
+        with self.app.database.everyone() as conn:
+            conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL, push_queued_at = NULL")
+            conn.execute("UPDATE calendar_sync_state SET requested = requested + 1 WHERE last_synced_at IS NOT NULL")
+        dispatch.dispatch(self.engine, correlation_id="test", now=self.now)
+        self.work()
+
+    def work(self, limit: int = 5000) -> None:
+        """Workers do what is queued."""
+        for _ in range(limit):
+            lanes = (self.engine.lanes.pull, self.engine.lanes.push, self.engine.lanes.backfill)
+            lane = next((lane for lane in lanes if isinstance(lane, Lane) and lane.messages), None)
+            if lane is None:
+                return
+            message = lane.messages.popleft()
+            work = {"pull": pull.pull, "push": push.push}[message.task]
+            work(self.engine, message.calendar_id, user_id=message.user_id, correlation_id="test")
+        raise AssertionError("the lanes never run empty: a loop")
+
+    def left_out(self, link_id: UUID) -> dict[str, str]:
+        """What the link shows as skipped: by source event the code and the sentence."""
+        with self.app.database.person(self.person.user_id) as conn:
+            rows = activity.skipped(conn, self.app.data_key, link_id=link_id, after="", limit=1000)
+        return {row.source_event_id: f"{row.reason}: {row.message}" for row in rows}
+
+    def writes(self) -> int:
+        """How many writes the engine has ever intended."""
+        with self.app.database.everyone() as conn:
+            counted = conn.execute("SELECT count(*) FROM sync_journal").fetchone()
+        assert counted is not None
+        return int(counted[0])

@@ -1,0 +1,31 @@
+"""Where the corpus is entered, and where it is read again: each provider in its own words, past the product's adapters.
+
+A place is one calendar, with the hand of its owner. It knows nothing of the other side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from tests.matrix.series import Case, Occurrence
+
+
+class CannotHoldError(Exception):
+    """A person could not enter this case here."""
+
+
+class Place(Protocol):
+    """One calendar."""
+
+    calendar_id: str
+    """As the provider's API names it."""
+
+    def enter(self, case: Case) -> Sequence[str]:
+        """Enter a case as a person does; answers the ids of its events. Raises CannotHoldError."""
+
+    def read(self, first: date, last: date) -> list[Occurrence]:
+        """Everything that starts between two days (midnight UTC, the second left out), as the provider expands it."""
