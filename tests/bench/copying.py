@@ -111,7 +111,7 @@ class Site:
         return text
 
 
-def measure(server: Server, *, sizes: tuple[int, ...] = (1_000, 5_000), runs: int = 2, few: int = 200) -> list[Row]:
+def measure(server: Server, *, sizes: tuple[int, ...] = (1_000, 5_000), runs: int = 2, few: int = 100) -> list[Row]:
     """Both in turn for each size, `runs` times, then once at Radicale; the best of each counts."""
     rows: list[Row] = []
     with stub() as site:
