@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,8 @@ class Appearance:
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that is written: equal fingerprints mean that there is nothing to write."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=_plain).encode()).hexdigest()
+        parts = [_values(part) if is_dataclass(part) else part for part in _values(self)]
+        return hashlib.sha256(json.dumps(parts, default=_plain).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,11 @@ class Mirror:
 
     root: Appearance
     overrides: dict[str, Appearance | None]
+
+
+def _values(one: Any) -> list[Any]:
+    """The fields of a dataclass with slots; `asdict` copies whatever it meets."""
+    return [getattr(one, name) for name in one.__slots__]
 
 
 def _plain(value: Any) -> str:

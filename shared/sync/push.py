@@ -7,6 +7,8 @@ and finds its own mirror (promise 2). What is about to be sent stands in the jou
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 BATCH = {mappings.LIVE: 50, mappings.BACKFILL: 20}
 """Mirrors brought up to date between two commits: Google's largest batch, and Graph's; live work waits for no more."""
+LARGEST_BATCH = 100
+QUICK = timedelta(milliseconds=250)
+"""After a backfill's batch that took no longer, the next may have twice as many: live work would not notice, and what
+each batch costs by itself is most of what a provider that is near costs."""
 BUDGET = 20.0
 """Seconds of work in one call; the rest is left to the next message."""
 
@@ -85,15 +91,20 @@ def _write_all(run: Run) -> Outcome:
     deadline = monotonic() + BUDGET
     takes = (mappings.LIVE,) if run.is_live else (mappings.LIVE, mappings.BACKFILL)
     following: int | None = run.lane
+    sizes = dict(BATCH)
     while following is not None and following in takes and monotonic() < deadline:
         run.lane = following
-        following = run.with_provider(lambda provider: _write_batch(run, provider))
+        size, began = sizes[run.lane], run.engine.now()
+        following = run.with_provider(partial(_write_batch, run, size))
+        if not run.is_live:
+            is_quick = run.engine.now() - began <= QUICK
+            sizes[run.lane] = min(2 * size, LARGEST_BATCH) if is_quick else BATCH[run.lane]
     return Outcome.DONE if following is None else Outcome.MORE
 
 
-def _write_batch(run: Run, provider: CalendarProvider) -> int | None:
-    """Bring some mirrors up to date; returns the lane of what is due next, None if nothing is."""
-    work = _claim(run)
+def _write_batch(run: Run, size: int, provider: CalendarProvider) -> int | None:
+    """Bring up to `size` mirrors up to date; returns the lane of what is due next, None if nothing is."""
+    work = _claim(run, size)
     _check_undone(run, provider, [one for one in work if one.undo_run is not None])
     edits.check(run, provider, work)
     began = run.engine.now()
@@ -127,11 +138,11 @@ def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> Non
         _announce(conn, run, work)
 
 
-def _claim(run: Run) -> list[Work]:
+def _claim(run: Run, size: int) -> list[Work]:
     """What is due now in the lane that is next, rendered: no live change waits behind a backfill (promise 11)."""
     now = run.engine.now()
     with run.transaction(now) as conn:
-        due = mappings.due(conn, run.calendar.id, lane=run.lane, now=now, limit=BATCH[run.lane])
+        due = mappings.due(conn, run.calendar.id, lane=run.lane, now=now, limit=size)
         work = writes.prepare(
             conn,
             run.calendar,

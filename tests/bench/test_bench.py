@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench import google, handlers, mirroring, reading, storing, table
+from tests.bench import copying, google, handlers, mirroring, reading, storing, table
 from tests.bench.table import Row
 
 if TYPE_CHECKING:
@@ -52,6 +52,17 @@ def test_a_weekly_series_is_one_write(server: Server, provider: Google) -> None:
 
     assert row.ours == {"writes": 1}
     assert row.met
+
+
+@pytest.mark.slow
+def test_both_copy_the_same_and_then_ask_each_calendar_once(server: Server) -> None:
+    copied, own_writes, idle, changed, at_radicale = copying.measure(server, sizes=(12,), runs=1, few=2)
+
+    assert copied.ours["requests"] >= 12
+    assert idle.ours["requests"] == idle.peer["requests"] == 2
+    assert own_writes.ours["requests"] == 3
+    assert changed.ours["requests"] < 2 * changed.peer["requests"]
+    assert at_radicale.ours.keys() == at_radicale.peer.keys() | {"processor s of the database"}
 
 
 def test_a_warm_webhook_accepts_every_knock(server: Server) -> None:

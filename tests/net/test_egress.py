@@ -212,6 +212,23 @@ def test_a_slow_drip_ends_with_the_time_of_the_whole_exchange(server: Server, wh
     assert time.monotonic() - began < 1.9  # before the drip was over
 
 
+def test_an_exchange_is_what_httpx_makes_of_the_same_request(server: Server) -> None:
+    told = {"ETag": '"1"', "Content-Encoding": "gzip", "X-Word": "grüezi"}
+    server.answers["/a"] = say(body=gzip.compress(b"unpacked"), **told)
+    guarded = GuardedTransport(allowed_hosts=frozenset(("localhost",)), allow_http=False, limits=Limits())
+    url, match = httpx.URL(server.url("/a")), '"ü"'
+
+    found = guarded.exchange("GET", url, headers={"if-match": match}, content=None)
+    whole = guarded.handle_request(httpx.Request("GET", url, headers=[(b"if-match", match.encode("latin-1"))]))
+
+    assert found.body == whole.read() == b"unpacked"
+    assert found.status == whole.status_code
+    assert found.headers.keys() == whole.headers.keys()
+    assert (found.headers["etag"], found.headers["x-word"]) == ('"1"', "grüezi")
+    assert server.asked[0] == server.asked[1]
+    assert server.asked[0][1]["if-match"] == match
+
+
 def test_threads_share_connections_and_each_has_its_own_time(server: Server) -> None:
     server.answers["/a"] = wait(0.25)
     guarded = GuardedTransport(allowed_hosts=frozenset(("localhost",)), allow_http=False, limits=Limits(seconds=0.6))
@@ -220,10 +237,8 @@ def test_threads_share_connections_and_each_has_its_own_time(server: Server) -> 
         time.sleep(delay)
         for _ in range(3):
             guarded.begin()
-            answer = guarded.handle_request(httpx.Request("GET", server.url("/a")))
-            answer.read()
-            answer.close()
-        return answer.status_code
+            answer = guarded.exchange("GET", httpx.URL(server.url("/a")), headers={}, content=None)
+        return answer.status
 
     with ThreadPoolExecutor(max_workers=8) as threads:
         found = list(threads.map(ask, [0.05 * number for number in range(8)]))

@@ -82,7 +82,10 @@ class Component:
 
     def line(self, name: str) -> Line | None:
         """The first line of that name."""
-        return next(self.lines(name), None)
+        for part in self.parts:
+            if part.name == name and isinstance(part, Line):
+                return part
+        return None
 
     def value(self, name: str) -> str:
         """The raw value of the first line of that name, or empty."""

@@ -175,9 +175,7 @@ def updated_at(event: Component) -> datetime | None:
     if match is None or match[2] is None:
         return None
     try:
-        return datetime.strptime(f"{match[1]}{match[2]}{match[3]}{match[4] or '00'}", "%Y%m%d%H%M%S").replace(
-            tzinfo=UTC
-        )
+        return datetime.fromisoformat(f"{match[1]}T{match[2]}{match[3]}{match[4] or '00'}Z")
     except ValueError:
         return None
 

@@ -140,7 +140,7 @@ class Dav:
         password: str,
         transport: GuardedTransport,
     ) -> None:
-        self.home = _checked(url)
+        self.home, self._home = url, _checked(url)
         self._transport = transport
         secret = base64.b64encode(f"{username}:{password}".encode()).decode()
         self._headers = {"authorization": f"Basic {secret}", "user-agent": "Kalends", "accept-encoding": "gzip"}
@@ -200,18 +200,22 @@ class Dav:
 
     def allowed(self, url: str) -> str:
         """The address, if our credentials may go there. Raises InvalidError with what to do otherwise."""
-        url = _checked(url)
-        named, asked = _host(self.home), _host(url)
+        self._allowed(url)
+        return url
+
+    def _allowed(self, url: str) -> httpx.URL:
+        parsed = _checked(url)
+        named, asked = _host(self._home), _host(parsed)
         is_below = asked == named or asked.endswith(f".{named}")
         is_partition = any(_is_of(named, site) and _is_of(asked, site) for site in _PARTITIONED)
-        is_weaker = self.home.startswith("https:") and not url.startswith("https:")
-        if is_weaker or not (is_below or is_partition) or (asked == named and _port(url) != _port(self.home)):
+        is_weaker = self._home.scheme == "https" and parsed.scheme != "https"
+        if is_weaker or not (is_below or is_partition) or (asked == named and _port_of(parsed) != _port_of(self._home)):
             raise InvalidError(
                 f"{named} sends us to {asked}, which would get your password. If that is your calendar server, enter "
                 f"its address instead.",
                 code=errors.MOVED,
             )
-        return url
+        return parsed
 
     def _redirected(self, answer: Answer, *, follow: bool) -> str:
         location = answer.headers.get("location", "")
@@ -220,19 +224,14 @@ class Dav:
         return self.allowed(urljoin(answer.url, location))
 
     def _exchange(self, method: str, url: str, *, what: str, headers: Mapping[str, str], body: str | None) -> Answer:
-        url = self.allowed(url)
+        parsed = self._allowed(url)
         given = {**self._headers, **headers}
         if body is not None:
             given.setdefault("content-type", "application/xml; charset=utf-8")
         content = None if body is None else body.encode("utf-8", errors="replace")
         self._transport.begin()
-        response = self._transport.handle_request(httpx.Request(method, url, headers=given, content=content))
-        try:
-            received = response.read()
-        finally:
-            response.close()
-        known = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(status=response.status_code, headers=known, body=received, url=url, what=what)
+        found = self._transport.exchange(method, parsed, headers=given, content=content)
+        return Answer(status=found.status, headers=found.headers, body=found.body, url=url, what=what)
 
 
 @cache
@@ -306,22 +305,26 @@ def _status(line: str | None) -> int | None:
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else None
 
 
-def _checked(url: str) -> str:
+def _checked(url: str) -> httpx.URL:
     try:
-        parts = urlsplit(url)
-        host, _, _ = parts.hostname, parts.port, httpx.URL(url)
+        parsed = httpx.URL(url)
+        is_address = bool(parsed.host) and parsed.scheme in ("http", "https") and not parsed.userinfo
     except (ValueError, httpx.InvalidURL):
-        host = None
-    if not host or parts.scheme not in ("http", "https") or parts.username or parts.password:
+        is_address = False
+    if not is_address:
         raise InvalidError(
             "This is not a server's address. Enter it as your provider gives it: https://host/path.",
             code="CALDAV.ADDRESS",
         )
-    return url
+    return parsed
 
 
-def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").rstrip(".").lower()
+def _host(url: httpx.URL) -> str:
+    return url.host.rstrip(".").lower()
+
+
+def _port_of(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
 
 
 def _port(url: str) -> int:
