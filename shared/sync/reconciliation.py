@@ -55,8 +55,9 @@ def notice_restore(conn: Connection, *, now: datetime) -> int:
 
 
 def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetime) -> list[UUID]:
-    """Reconcile these calendars, or all that are linked: they are read in full, and those that feed them.
+    """Reconcile these calendars, and those that feed them, or all; what is in use is read in full.
 
+    All, and not only what is linked: by a link that the database forgot there may be mirrors in any of them.
     No push channel is believed: those that the database knows may be gone, and others it does not know.
     """
     rows = conn.execute(
@@ -64,6 +65,7 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
         WITH named AS (
           SELECT unnest(%(ids)s::uuid[]) AS calendar_id
           UNION SELECT calendar_id FROM calendars_in_use WHERE %(ids)s::uuid[] IS NULL
+          UNION SELECT id FROM calendars WHERE %(ids)s::uuid[] IS NULL AND can_write AND vanished_at IS NULL
           UNION SELECT l.source_calendar_id FROM links l WHERE l.target_calendar_id = ANY(%(ids)s)
         ), forgotten AS (
           UPDATE webhook_channels SET status = 'silent'
@@ -84,7 +86,7 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
 
 
 def reconcile(engine: Engine, by: By, calendar_id: UUID | None) -> list[UUID]:
-    """Bring a calendar, or all that are linked, back in step with their providers; answers which. Raises
+    """Bring a calendar, or all of them, back in step with their providers; answers which. Raises
     NotFoundError."""
     with engine.database.person(by.user_id) as conn:
         if calendar_id is not None:

@@ -150,6 +150,21 @@ def test_a_lost_database_leaves_nothing_behind_and_takes_nothing_else(world, log
     assert sorted(one.id for one in world.server.visible("b")) == ["copied-by-hand", "own"]
 
 
+def test_mirrors_of_a_link_made_after_the_backup_go_although_no_link_leads_to_their_calendar_any_more(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(b, event("own", hours=50))
+    backup = restoring.back_up(logins)
+    world.put(a, event("e1"))
+    world.link(a, b)
+    assert len(world.mirrors(b)) == 1
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    assert sorted(one.id for one in world.server.visible("b")) == ["own"]
+    assert world.rows("SELECT count(*) FROM calendar_sync_state WHERE reconcile_since IS NOT NULL") == [(0,)]
+
+
 def test_mirrors_that_were_kept_when_their_link_was_deleted_stay(world):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
