@@ -170,7 +170,8 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
 
 
 def _window(run: Run, *, now: datetime) -> Window:
-    """What a full read covers: the widest window of the calendar's links and feeds, with slack ahead."""
+    """What a full read covers: the widest window of the calendar's links and feeds, with slack ahead. It begins where
+    the calendar was last proven current: what has passed since may have mirrors that a restored database forgot."""
     calendar = run.calendar
     if not calendar.needs_full_sync or (calendar.page_token is not None and calendar.window_start is not None):
         return Window(start=calendar.window_start, end=calendar.window_end)
@@ -178,4 +179,5 @@ def _window(run: Run, *, now: datetime) -> Window:
         of_calendar: list[Scope] = [*links.touching(conn, calendar.id), *feeds.showing(conn, calendar.id)]
     behind = max((one.days_behind for one in of_calendar), default=1)
     ahead = max((one.days_ahead or links.LONGEST_AHEAD for one in of_calendar), default=365)
-    return Window(start=now - timedelta(days=behind), end=now + timedelta(days=ahead) + SLACK_AHEAD)
+    begin = min(now, calendar.last_synced_at or now)
+    return Window(start=begin - timedelta(days=behind), end=now + timedelta(days=ahead) + SLACK_AHEAD)

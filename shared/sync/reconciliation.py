@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from shared.audit import record
 from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Delete, Failed, Written
-from shared.sync import guard, links, marker, requests, sightings
-from shared.sync.store import calendars, journal, mappings, orphans
+from shared.sync import guard, links, marker, plan, requests, sightings
+from shared.sync.store import calendars, events, journal, mappings, orphans
+from shared.sync.store.mappings import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from uuid import UUID
 
@@ -120,7 +122,10 @@ def search(run: Run, provider: CalendarProvider) -> bool:
     }
     now = run.engine.now()
     with run.transaction(now) as conn:
-        known = mappings.lock(conn, sorted({mapping_id for mapping_id, _ in found.values()}))
+        named = sorted({mapping_id for mapping_id, _ in found.values()})
+        known = mappings.lock(conn, named)
+        if recovered := _recover(conn, run, {*named} - known.keys(), now=now):
+            known |= mappings.lock(conn, recovered)
         lost: dict[str, UUID] = {}
         for event_id, (mapping_id, event) in found.items():
             mapping = known.get(mapping_id)
@@ -141,6 +146,39 @@ def search(run: Run, provider: CalendarProvider) -> bool:
         entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}
     _remove(run, provider, [(one, found[one.event_id][1]) for one in going], entries)
     return False
+
+
+def _recover(conn: Connection, run: Run, mapping_ids: AbstractSet[UUID], *, now: datetime) -> list[UUID]:
+    """Make those of these mappings anew whose events are there and that nothing else plans any more: what has left the
+    window meanwhile, or cannot be read, keeps its mirror. Returns which."""
+    recovered: list[UUID] = []
+    for link in links.of_target(conn, run.calendar.id) if mapping_ids else ():
+        roots = {
+            mapping_id: root
+            for root in events.without_mapping(conn, link.source_calendar_id, link.id)
+            if (mapping_id := marker.mapping_id(link.id, root)) in mapping_ids
+        }
+        if not roots:
+            continue
+        key, with_text = run.source_keys(conn)(link.source_calendar_id), link.filters.needs_text
+        units = events.units(conn, link.source_calendar_id, list(roots.values()), key=key, with_text=with_text)
+        left = {
+            mapping_id: root
+            for mapping_id, root in roots.items()
+            if root not in units
+            or plan.decide(units[root], link, is_invited=False, now=now).verdict is not plan.Verdict.ABSENT
+        }
+        mappings.want(
+            conn,
+            user_id=link.user_id,
+            link_id=link.id,
+            source_calendar_id=link.source_calendar_id,
+            target_calendar_id=link.target_calendar_id,
+            wishes=[Wish(source_event_id=root, wanted="present", reason="", touched=True) for root in left.values()],
+            lane=mappings.BACKFILL,
+        )
+        recovered += left
+    return recovered
 
 
 def _remove(run: Run, provider: CalendarProvider, going: list[tuple[Orphan, Event]], entries: dict[str, UUID]) -> None:

@@ -150,6 +150,40 @@ def test_a_lost_database_leaves_nothing_behind_and_takes_nothing_else(world, log
     assert sorted(one.id for one in world.server.visible("b")) == ["copied-by-hand", "own"]
 
 
+def test_a_mirror_made_after_the_backup_stays_though_its_event_has_left_the_window_since(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b, days_ahead=60)
+    backup = restoring.back_up(logins)
+    world.put(a, event("e2", hours=30))
+    change(world, a)
+    world.put(a, event("e2", hours=24 * 80))
+    change(world, a)
+    mirrors = {one.id: one.span for one in world.mirrors(b)}
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    assert {one.id: one.span for one in world.mirrors(b)} == mirrors
+    assert world.rows("SELECT count(*) FROM event_mappings WHERE mirror_event_id IS NOT NULL") == [(2,)]
+    assert world.rows("SELECT count(*) FROM orphans") == [(0,)]
+
+
+def test_after_a_restore_what_has_passed_since_the_backup_is_read_as_well(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b, days_behind=1)
+    proven = clock.now() - timedelta(days=5)
+    with world.database.everyone() as conn:
+        conn.execute("UPDATE calendar_sync_state SET last_synced_at = %s", (proven,))
+    backup = restoring.back_up(logins)
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    ((start,),) = world.rows("SELECT window_start FROM calendar_sync_state WHERE calendar_id = %s", a)
+    assert start == proven - timedelta(days=1)
+
+
 def test_mirrors_of_a_link_made_after_the_backup_go_although_no_link_leads_to_their_calendar_any_more(world, logins):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(b, event("own", hours=50))
