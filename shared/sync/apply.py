@@ -156,6 +156,7 @@ def plan_roots(
                 root,
                 touched=root in touched,
                 is_invited=root in invited,
+                is_restored=calendar.reconcile_since is not None,
                 now=now,
             )
             if wish is not None:
@@ -163,7 +164,9 @@ def plan_roots(
                 (deletions if may_be_mistake else wishes).append(wish)
         hold_id = None
         if deletions:
-            tally[link.id] += sum(known[wish.source_event_id].may_have_mirror for wish in deletions)
+            tally[link.id] += sum(
+                wish.source_event_id not in known or known[wish.source_event_id].may_have_mirror for wish in deletions
+            )
             mirrors = mappings.count_mirrors(conn, link.id)
             if guard.must_hold(tally[link.id], mirrors=mirrors):
                 hold_id = held.hold(conn, link, deletions=len(deletions), mirrors=mirrors, run_id=run_id)
@@ -229,8 +232,12 @@ def wish_for(
     touched: bool,
     is_invited: bool,
     now: datetime,
+    is_restored: bool = False,
 ) -> Wish | None:
-    """What a plan asks of the mapping of `root` in a link; None for nothing. Pure."""
+    """What a plan asks of the mapping of `root` in a link; None for nothing. Pure.
+
+    `is_restored`: the database may have forgotten the mapping, and there may be a mirror all the same.
+    """
     try:
         decision = plan.decide(unit, link, is_invited=is_invited, now=now)
     except InvalidError as error:
@@ -245,6 +252,8 @@ def wish_for(
             # Leaving the window never deletes, and an event that moved away takes its mirror along.
             return Wish(source_event_id=root, wanted="present", reason="", touched=touched)
         case Verdict.ABSENT if known is not None and known.wanted == "present":
+            return Wish(source_event_id=root, wanted="absent", reason=decision.reason, touched=True)
+        case Verdict.ABSENT if known is None and is_restored and decision.reason == "deleted":
             return Wish(source_event_id=root, wanted="absent", reason=decision.reason, touched=True)
         case _:
             return None

@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, silence
+from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, reconciliation, silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
 
@@ -133,6 +133,8 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, asked: 
         run.processed += applied.items
         run.failed += applied.skipped
         run.requests += page.requests
+        if page.cursor is not None and saved and calendar.reconcile_since is not None:
+            reconciliation.read_on(conn, calendar.id)
         if full:
             runs.advance_job(conn, calendar, items=applied.items, finished=page.cursor is not None, now=now)
         if page.cursor is not None or full:

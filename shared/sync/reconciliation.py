@@ -1,9 +1,12 @@
 """After the database came back as it was at an earlier moment, the providers know more than it does (promise 13).
 
-What is linked is read in full, so that every mapping is planned again; a mapping's id follows from its link and source,
-so the markers of mirrors that the database forgot still name it, and creations look for them first. Then each target
-is searched for mirrors of ours that no mapping knows: orphans. Few of them are removed, many wait for their person, as
-with every deletion (promise 1); without that the same search finds what a lost database left behind (pain 15).
+What is linked is read on from where it stood, and then in full. The first tells what is gone since; where a mirror may
+stand of that, it is removed as ever: on proof, and held if there are many. By the second every mapping is planned
+again; a mapping's id follows from its link and source, so the markers of mirrors that the database forgot still name
+it, and creations look for them first. Then each target is searched for mirrors of ours that no mapping knows: orphans.
+Where a link leads they wait for their person, since their events may only have been left out of what was read, and
+absence never deletes (promise 1). Elsewhere no link can have made them that is still there: few are removed, many wait.
+The same search finds what a lost database left behind (pain 15).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Delete, Failed, Written
 from shared.sync import guard, links, marker, plan, requests, sightings
 from shared.sync.store import calendars, events, journal, mappings, orphans
-from shared.sync.store.mappings import Wish
+from shared.sync.store.mappings import Mapping, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +60,7 @@ def notice_restore(conn: Connection, *, now: datetime) -> int:
 
 
 def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetime) -> list[UUID]:
-    """Reconcile these calendars, and those that feed them, or all; what is in use is read in full.
+    """Reconcile these calendars, and those that feed them, or all; what is in use is read on, and then in full.
 
     All, and not only what is linked: by a link that the database forgot there may be mirrors in any of them.
     No push channel is believed: those that the database knows may be gone, and others it does not know.
@@ -83,8 +86,22 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
     ).fetchall()
     for calendar_id, is_in_use in rows:
         if is_in_use:  # of the others nothing but our own mirrors is ever read
-            links.request_full_read(conn, calendar_id)
+            calendars.request(conn, [calendar_id])
     return [row[0] for row in rows]
+
+
+def read_on(conn: Connection, calendar_id: UUID) -> None:
+    """A calendar was read to its end: if that began where it stood before the restore, a full read is next."""
+    row = conn.execute(
+        """
+        SELECT FROM calendar_sync_state
+         WHERE calendar_id = %s AND NOT needs_full_sync
+           AND (last_full_sync_at IS NULL OR last_full_sync_at < reconcile_since)
+        """,
+        (calendar_id,),
+    ).fetchone()
+    if row is not None:
+        links.request_full_read(conn, calendar_id)
 
 
 def reconcile(engine: Engine, by: By, calendar_id: UUID | None) -> list[UUID]:
@@ -131,12 +148,12 @@ def search(run: Run, provider: CalendarProvider) -> bool:
             mapping = known.get(mapping_id)
             if mapping is None:
                 lost[event_id] = mapping_id
-            elif mapping.mirror_event_id is None and not mapping.is_removal and mapping.state != "ignored":
+            elif mapping.mirror_event_id is None and _may_be_its_own(mapping):
                 sightings.adopt(conn, mapping_id, event)
-            elif mapping.mirror_event_id != event_id and not mapping.is_due:
+            elif mapping.mirror_event_id != event_id and not (mapping.mirror_event_id is None and mapping.is_due):
                 lost[event_id] = mapping_id
         kept = orphans.kept(conn, calendar.id)
-        held = guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
+        held = bool(links.of_target(conn, calendar.id)) or guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
         orphans.save(conn, calendar, lost, state="waiting" if held else "approved", now=now)
         going = orphans.approved(conn, calendar.id, limit=BATCH)
         if not going:
@@ -146,6 +163,11 @@ def search(run: Run, provider: CalendarProvider) -> bool:
         entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}
     _remove(run, provider, [(one, found[one.event_id][1]) for one in going], entries)
     return False
+
+
+def _may_be_its_own(mapping: Mapping) -> bool:
+    """Whether a mirror that turned up is the one that shall stand, or stays as long as its deletion is not decided."""
+    return mapping.state != "ignored" and (not mapping.is_removal or mapping.state in ("held", "discarded"))
 
 
 def _recover(conn: Connection, run: Run, mapping_ids: AbstractSet[UUID], *, now: datetime) -> list[UUID]:

@@ -76,6 +76,26 @@ def test_a_mirror_whose_source_came_and_went_after_the_backup_goes(world, logins
     ]
 
 
+def test_a_mirror_of_which_no_tombstone_tells_waits_for_its_person(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    backup = restoring.back_up(logins)
+    world.put(a, event("e2", hours=30))
+    change(world, a)
+
+    restoring.restore(logins, backup)
+    world.server.remove("a", "e2")
+    world.server.expire_cursors()
+    rounds(world)
+
+    assert len(world.mirrors(b)) == 2
+    assert world.rows("SELECT state FROM orphans") == [("waiting",)]
+    assert reconciliation.purge(world.engine, by(world), b) == 1
+    rounds(world, begin=10)
+    assert spans(world.mirrors(b)) == spans([event("e1")])
+
+
 def test_what_was_moved_and_deleted_after_the_backup_is_followed(world, logins):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(4):
@@ -109,6 +129,28 @@ def test_a_mirror_made_again_after_the_backup_is_found_by_its_marker(world, logi
     rounds(world)
 
     assert [one.span for one in world.mirrors(b)] == [again.span]
+
+
+def test_a_second_mirror_is_found_although_the_first_waits_for_its_link_to_go_on(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    link = world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    backup = restoring.back_up(logins)
+    world.server.remove("b", mirror.id)
+    change(world, b)
+    assert len(world.mirrors(b)) == 1
+
+    restoring.restore(logins, backup)
+    requests.pause_link(world.engine, by(world), link.id)
+    world.put(a, event("e1", hours=30))
+    rounds(world)
+    requests.resume_link(world.engine, by(world), link.id)
+    rounds(world, begin=10)
+    reconciliation.purge(world.engine, by(world), b)
+    rounds(world, begin=20)
+
+    assert spans(world.mirrors(b)) == spans([event("e1", hours=30)])
 
 
 def test_many_orphans_wait_for_their_person(world, logins):
@@ -169,7 +211,7 @@ def test_a_mirror_made_after_the_backup_stays_though_its_event_has_left_the_wind
     assert world.rows("SELECT count(*) FROM orphans") == [(0,)]
 
 
-def test_after_a_restore_what_has_passed_since_the_backup_is_read_as_well(world, logins):
+def test_where_the_cursor_is_forgotten_too_what_has_passed_since_the_backup_is_read_in_full(world, logins):
     a, b = world.calendar("a"), world.calendar("b")
     world.link(a, b, days_behind=1)
     proven = clock.now() - timedelta(days=5)
@@ -178,6 +220,7 @@ def test_after_a_restore_what_has_passed_since_the_backup_is_read_as_well(world,
     backup = restoring.back_up(logins)
 
     restoring.restore(logins, backup)
+    world.server.expire_cursors()
     rounds(world)
 
     ((start,),) = world.rows("SELECT window_start FROM calendar_sync_state WHERE calendar_id = %s", a)
