@@ -18,7 +18,7 @@ from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Delete, Failed, Written
 from shared.sync import guard, links, marker, plan, requests, sightings
 from shared.sync.store import calendars, events, journal, mappings, orphans
-from shared.sync.store.mappings import Mapping, Wish
+from shared.sync.store.mappings import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 BATCH = 50
 """Orphans removed between two commits."""
+
+UNDECIDED = ("held", "discarded")
+"""States in which a mirror stands although its event is gone or hidden."""
 
 
 def notice_restore(conn: Connection, *, now: datetime) -> int:
@@ -146,28 +149,28 @@ def search(run: Run, provider: CalendarProvider) -> bool:
         lost: dict[str, UUID] = {}
         for event_id, (mapping_id, event) in found.items():
             mapping = known.get(mapping_id)
-            if mapping is None:
-                lost[event_id] = mapping_id
-            elif mapping.mirror_event_id is None and _may_be_its_own(mapping):
+            if mapping is None or (mapping.state in UNDECIDED and mapping.base is None):
+                lost[event_id] = mapping_id  # of the latter nobody knows how to bring it in line with its link
+            elif mapping.mirror_event_id is None and not mapping.is_removal and mapping.state != "ignored":
                 sightings.adopt(conn, mapping_id, event)
             elif mapping.mirror_event_id != event_id and not (mapping.mirror_event_id is None and mapping.is_due):
                 lost[event_id] = mapping_id
+        # What they show may follow settings that the database forgot, and nothing else writes them.
+        mappings.remask(conn, [one.id for one in known.values() if one.state in UNDECIDED])
         kept = orphans.kept(conn, calendar.id)
-        held = bool(links.of_target(conn, calendar.id)) or guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
+        is_target = bool(links.of_target(conn, calendar.id))
+        held = is_target or guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
         orphans.save(conn, calendar, lost, state="waiting" if held else "approved", now=now)
         going = orphans.approved(conn, calendar.id, limit=BATCH)
         if not going:
             orphans.finish(conn, calendar.id)
+            if is_target:  # what differs in a mirror may have been read before anybody knew that it is one
+                links.request_full_read(conn, calendar.id)
             run.finish(conn)
             return True
         entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}
     _remove(run, provider, [(one, found[one.event_id][1]) for one in going], entries)
     return False
-
-
-def _may_be_its_own(mapping: Mapping) -> bool:
-    """Whether a mirror that turned up is the one that shall stand, or stays as long as its deletion is not decided."""
-    return mapping.state != "ignored" and (not mapping.is_removal or mapping.state in ("held", "discarded"))
 
 
 def _recover(conn: Connection, run: Run, mapping_ids: AbstractSet[UUID], *, now: datetime) -> list[UUID]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.calendar.span import TimedSpan, occurrence_key
 from shared.core import clock
 from shared.sync import dispatch, reconciliation, requests
 from shared.sync.store import calendars
@@ -129,6 +130,29 @@ def test_a_mirror_made_again_after_the_backup_is_found_by_its_marker(world, logi
     rounds(world)
 
     assert [one.span for one in world.mirrors(b)] == [again.span]
+
+
+def test_an_occurrence_that_somebody_changed_in_a_forgotten_mirror_is_put_right(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.link(a, b)
+    backup = restoring.back_up(logins)
+    world.put(a, replace(event("e1"), recurrence=("RRULE:FREQ=DAILY;COUNT=3",)))
+    change(world, a)
+    (mirror,) = world.mirrors(b)
+    second = mirror.span.start + timedelta(days=1)
+    moved = TimedSpan(start=second + timedelta(hours=2), end=second + timedelta(hours=3), zone="UTC")
+    changed = replace(
+        mirror, id=f"{mirror.id}_{occurrence_key(second)}", span=moved, recurrence=(), series_id=mirror.id, marker=None
+    )
+    world.put(b, replace(changed, original_start=second))
+
+    restoring.restore(logins, backup)
+    world.look(b)
+    world.run()
+    rounds(world)
+
+    (override,) = [one for one in world.server.visible("b") if one.series_id == mirror.id]
+    assert override.span.start == second
 
 
 def test_a_second_mirror_is_found_although_the_first_waits_for_its_link_to_go_on(world, logins):
