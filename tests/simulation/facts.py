@@ -29,7 +29,7 @@ TABLES = (
     "audit_log",
     "webhook_channels",
 )
-LISTS = ("links", "link_log", "frozen", "journal", "calls", "told", "dead", "lying", "renewed", "kept")
+LISTS = ("links", "link_log", "purged", "frozen", "journal", "calls", "told", "dead", "lying", "renewed", "kept")
 OPTIONS = (
     "privacy",
     "show",
@@ -53,6 +53,7 @@ class Facts:
         self._tags: dict[str, dict[str, str]] = {}
         self._states: dict[str, str] = {}
         self._approved: set[str] = set()
+        self._purged: list[tuple[float, str]] = []
         self._frozen: list[tuple[float, str]] = []
         self._kept: list[dict[str, Any]] = []
         self._intended: dict[tuple[str, str], list[tuple[float, dict[str, Any]]]] = {}
@@ -72,6 +73,7 @@ class Facts:
             tags=self._tags,
             discarded={tag for tag, state in self._states.items() if state == "discarded"},
             approved=self._approved,
+            purged=self._purged,
             intended=self._intended,
             frozen=self._frozen,
             journal=world.server.journal,
@@ -122,6 +124,8 @@ class Facts:
                 parts[tags.get(tag, 0)][name].add(tag)
         for at, tag in history.frozen:
             parts[tags.get(tag, 0)]["frozen"].append((at, tag))
+        for at, tag in history.purged:
+            parts[tags.get(tag, 0)]["purged"].append((at, tag))
         for entry in history.journal:
             parts[calendars[entry["calendar"]]]["journal"].append(entry)
         for call in history.calls:
@@ -197,6 +201,9 @@ class Facts:
             if what == "link":
                 self._note_link(self._seconds(at), self._link(was), self._link(now))
                 continue
+            if what == "purged":
+                self._purged.append((self._seconds(at), now["mapping"].replace("-", "")))
+                continue
             if what == "intended":
                 self._note_intent(self._seconds(at), now["by"], now["mapping"].replace("-", ""))
                 continue
@@ -224,9 +231,12 @@ class Facts:
 
     def _forget(self, at: float, *, links: set[str]) -> None:
         """After a restore only these links are there; what else there is follows in the log."""
+        taken = next(taken for taken, put_back in self._world.restores if put_back == at)
         for gone in [link for link in self._links.values() if link["id"] not in links]:
+            before = [(was, now) for when, was, now in self._link_log if when <= taken and gone["id"] == _id(was, now)]
             self._note_link(at, gone, None)
-            self._taken.add(gone["id"])
+            if not before or before[-1][1] is not None:  # else its person had deleted it by then
+                self._taken.add(gone["id"])
         self._states.clear()
         self._kept.append({"what": "restored", "at": at})
 
@@ -241,6 +251,10 @@ class Facts:
 
     def _seconds(self, at: datetime) -> float:
         return (at - self._world.machine.begin).total_seconds()
+
+
+def _id(was: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
+    return str((was or now or {})["id"])
 
 
 def _addressee(letter: Letter, users: dict[UUID, int]) -> int:

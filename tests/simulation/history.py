@@ -149,7 +149,8 @@ class History:
             SELECT 'write', m.source_event_id FROM event_mappings m JOIN links l ON l.id = m.link_id
              WHERE m.waits AND l.state <> 'paused'
             UNION ALL
-            SELECT 'search', calendar_id::text FROM calendars_to_search
+            SELECT 'reconcile', c.calendar_id::text
+              FROM calendar_sync_state s JOIN calendars c ON c.id = s.calendar_id WHERE s.reconcile_since IS NOT NULL
             """
         )
 

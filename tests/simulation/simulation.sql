@@ -55,6 +55,16 @@ END $$;
 CREATE TRIGGER note AFTER INSERT ON public.sync_journal
   FOR EACH ROW EXECUTE FUNCTION simulation.note_intent();
 
+-- The person has had mirrors removed that no mapping knows.
+CREATE FUNCTION simulation.note_purge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO simulation.log (at, what, "is")
+  VALUES (simulation.now(), 'purged', jsonb_build_object('mapping', NEW.mapping_id));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER UPDATE OF state ON public.orphans
+  FOR EACH ROW WHEN (OLD.state = 'waiting' AND NEW.state = 'approved') EXECUTE FUNCTION simulation.note_purge();
+
 CREATE FUNCTION simulation.note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO simulation.log (at, what, "is")

@@ -75,6 +75,8 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
         if is_ours and not was_there and not plain.is_gone(entry["after"]):
             created[entry["tag"] or ""].append(entry["at"])
     for at, tag, entry in _deletions(history):
+        if _is_purged(history, at, tag):
+            continue
         named = history.tags.get(tag or "")
         if named is None:
             yield Finding(kind="unproved delete", what=f"{entry['id']} in {entry['calendar']}: of no link")
@@ -91,6 +93,10 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
             yield Finding(kind="unproved delete", what=what)
             if any(later > at for later in created[tag or ""]):
                 yield Finding(kind="replaced", what=f"{what}, and made another: an update is in place")
+
+
+def _is_purged(history: History, at: float, tag: str | None) -> bool:
+    return any(one == tag and when <= at for when, one in history.purged)
 
 
 def _not_held(history: History) -> Iterator[Finding]:
@@ -113,7 +119,12 @@ def _not_held(history: History) -> Iterator[Finding]:
     asked: Counter[tuple[str, str]] = Counter()
     for at, tag, _ in _deletions(history):
         named = history.tags.get(tag or "")
-        if named is None or tag in history.approved or deleting.get(named["link"], at) < at:
+        if (
+            named is None
+            or tag in history.approved
+            or _is_purged(history, at, tag)
+            or deleting.get(named["link"], at) < at
+        ):
             continue
         readers: set[str] = set()
         for seen_at, actor, is_gone in shown[sources[named["link"]], named["source"]]:
