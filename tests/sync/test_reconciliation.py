@@ -286,10 +286,30 @@ def test_nothing_is_searched_before_everything_that_feeds_a_calendar_was_read(wo
     with world.database.person(world.user_id) as conn:
         reconciliation.begin(conn, None, now=clock.now())
         assert not calendars.may_be_searched(conn, b)
+        assert not calendars.may_be_searched(conn, a), "its own search would end before anybody has read it for b"
 
     rounds(world)
 
     assert len(world.mirrors(b)) == 1
+
+
+def test_mirrors_whose_deletion_is_held_show_no_more_than_the_restored_link_allows(world, logins):
+    a, b = world.calendar("a"), world.calendar("b")
+    for number in range(7):
+        world.put(a, event(f"e{number}", hours=24 + number, title="private"))
+    link = world.link(a, b)
+    backup = restoring.back_up(logins)
+    requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "full"})
+    world.run()
+    assert {one.text.title for one in world.mirrors(b)} == {"private"}
+    for number in range(7):
+        world.server.remove("a", f"e{number}")
+
+    restoring.restore(logins, backup)
+    rounds(world)
+
+    assert world.rows("SELECT state, count(*) FROM event_mappings GROUP BY 1") == [("held", 7)]
+    assert [one.text.title for one in world.mirrors(b)] == ["Busy"] * 7
 
 
 def test_an_unchanged_database_is_not_reconciled(world):
