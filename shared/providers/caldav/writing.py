@@ -56,8 +56,7 @@ def root(calendar: Component, appearance: Appearance, *, marker: str, anew: bool
     is no series any more. Raises InvalidError for a resource without one."""
     master = _master(calendar)
     rules = [split(line) for line in appearance.recurrence]
-    class_ = CLASSES.get(appearance.visibility)
-    given = [*_looks(appearance, now, in_series=bool(rules)), *([Line("CLASS", "", class_)] if class_ else []), *rules]
+    given = [*_looks(appearance, now, in_series=bool(rules)), *_class(appearance), *rules]
     dropped = {*_LOOKS, *_OF_A_SERIES, "CLASS", MARKER}
     if anew or not rules:
         dropped.add("EXDATE")
@@ -80,7 +79,7 @@ def occurrence(calendar: Component, key: str, appearance: Appearance, *, context
         uid = series.master.value("UID")
         found = Component("VEVENT", [Line("UID", "", uid), series.named("RECURRENCE-ID")])
         calendar.parts.append(found)
-    found.replace(_LOOKS, _looks(appearance, now, in_series=True))
+    found.replace((*_LOOKS, "CLASS"), [*_looks(appearance, now, in_series=True), *_class(appearance)])
     _raise_sequence(found)
     _require_zones(calendar, now)
 
@@ -207,6 +206,13 @@ def _looks(appearance: Appearance, now: datetime, *, in_series: bool) -> list[Li
         Line("DTSTAMP", "", stamp),
         Line("LAST-MODIFIED", "", stamp),
     ]
+
+
+def _class(appearance: Appearance) -> list[Line]:
+    """Who may read it. An occurrence that differs inherits nothing: without a line of its own it is public (RFC 5545,
+    3.8.1.3)."""
+    class_ = CLASSES.get(appearance.visibility)
+    return [Line("CLASS", "", class_)] if class_ else []
 
 
 def _times(span: Span, *, in_series: bool) -> list[Line]:
