@@ -409,8 +409,11 @@ CREATE VIEW calendars_to_search WITH (security_invoker = true) AS
   SELECT s.calendar_id, s.user_id FROM calendar_sync_state s
    WHERE s.reconcile_since IS NOT NULL
      AND NOT EXISTS (
-         SELECT FROM links l JOIN calendar_sync_state o ON o.calendar_id IN (l.source_calendar_id, s.calendar_id)
-          WHERE l.target_calendar_id = s.calendar_id
+         SELECT FROM links l
+           JOIN calendar_sync_state o
+             ON o.calendar_id = s.calendar_id
+                OR (l.target_calendar_id = s.calendar_id AND o.calendar_id = l.source_calendar_id)
+          WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id)
             AND (o.needs_full_sync OR o.last_full_sync_at IS NULL OR o.last_full_sync_at < s.reconcile_since));
 COMMENT ON VIEW calendars_to_search IS 'Calendars being reconciled of which everything has been read, and everything that feeds them: now a mirror that no mapping knows is an orphan.';
 GRANT SELECT ON calendars_to_search TO kalends_runtime, kalends_operator;

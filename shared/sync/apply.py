@@ -165,6 +165,7 @@ def plan_roots(
                 link,
                 touched=part.root in touched,
                 is_invited=part.root in invited,
+                is_restored=calendar.reconcile_since is not None,
                 of_root=known.get(part.root),
                 now=now,
             )
@@ -173,7 +174,8 @@ def plan_roots(
             may_be_mistake = wish.reason not in plan.BY_NAME or part.id in news
             if wish.wanted == "absent" and wish.reason != expansion.EXPANDED and may_be_mistake:
                 deletions.append(wish)
-                going |= {part.root} if known[part.id].may_have_mirror else set()
+                # Of what a restored database forgot nobody knows that it has none.
+                going |= {part.root} if part.id not in known or known[part.id].may_have_mirror else set()
             else:
                 wishes.append(wish)
         hold_id = None
@@ -246,11 +248,14 @@ def wish_of(
     is_invited: bool,
     of_root: Mapping | None,
     now: datetime,
+    is_restored: bool = False,
 ) -> Wish | None:
     """What a plan asks of the mapping of a part, `of_root` being that of its source event; None for nothing. Pure."""
     if known is None and part.id != part.root and of_root is not None and of_root.state == "ignored":
         return None  # the mirror of the whole series was deleted by hand
-    wish = wish_for(part.unit, known, link, part.id, touched=touched, is_invited=is_invited, now=now)
+    wish = wish_for(
+        part.unit, known, link, part.id, touched=touched, is_invited=is_invited, now=now, is_restored=is_restored
+    )
     if wish is None or wish.wanted == "absent" or not part.gives_way:
         return wish
     is_new = part.id == part.root and not part.is_noted
@@ -266,8 +271,12 @@ def wish_for(
     touched: bool,
     is_invited: bool,
     now: datetime,
+    is_restored: bool = False,
 ) -> Wish | None:
-    """What a plan asks of the mapping of `root` in a link; None for nothing. Pure."""
+    """What a plan asks of the mapping of `root` in a link; None for nothing. Pure.
+
+    `is_restored`: the database may have forgotten the mapping, and there may be a mirror all the same.
+    """
     try:
         decision = plan.decide(unit, link, is_invited=is_invited, now=now)
     except InvalidError as error:
@@ -282,6 +291,8 @@ def wish_for(
             # Leaving the window never deletes, and an event that moved away takes its mirror along.
             return Wish(source_event_id=root, wanted="present", reason="", touched=touched)
         case Verdict.ABSENT if known is not None and known.wanted == "present":
+            return Wish(source_event_id=root, wanted="absent", reason=decision.reason, touched=True)
+        case Verdict.ABSENT if known is None and is_restored and decision.reason == "deleted":
             return Wish(source_event_id=root, wanted="absent", reason=decision.reason, touched=True)
         case _:
             return None

@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, silence, undo
+from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, reconciliation, silence, undo
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
 from shared.sync.two_way import edits, flow_back
@@ -141,6 +141,8 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, looks: 
         run.processed += applied.items
         run.failed += applied.skipped
         run.requests += page.requests
+        if page.cursor is not None and saved and calendar.reconcile_since is not None:
+            reconciliation.read_on(conn, calendar.id)
         if full:
             runs.advance_job(conn, calendar, items=applied.items, finished=page.cursor is not None, now=now)
         if page.cursor is not None or full:
@@ -179,7 +181,8 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
 
 
 def _window(run: Run, *, now: datetime) -> Window:
-    """What a full read covers: the widest window of the calendar's links and feeds, with slack ahead."""
+    """What a full read covers: the widest window of the calendar's links and feeds, with slack ahead. It begins where
+    the calendar was last proven current: what has passed since may have mirrors that a restored database forgot."""
     calendar = run.calendar
     if not calendar.needs_full_sync or (calendar.page_token is not None and calendar.window_start is not None):
         return Window(start=calendar.window_start, end=calendar.window_end)
@@ -187,4 +190,5 @@ def _window(run: Run, *, now: datetime) -> Window:
         of_calendar: list[Scope] = [*links.touching(conn, calendar.id), *feeds.showing(conn, calendar.id)]
     behind = max((one.days_behind for one in of_calendar), default=1)
     ahead = max((one.days_ahead or links.LONGEST_AHEAD for one in of_calendar), default=365)
-    return Window(start=now - timedelta(days=behind), end=now + timedelta(days=ahead) + SLACK_AHEAD)
+    begin = min(now, calendar.last_synced_at or now)
+    return Window(start=begin - timedelta(days=behind), end=now + timedelta(days=ahead) + SLACK_AHEAD)

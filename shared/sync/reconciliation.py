@@ -1,9 +1,12 @@
 """After the database came back as it was at an earlier moment, the providers know more than it does (promise 13).
 
-What is linked is read in full, so that every mapping is planned again; a mapping's id follows from its link and source,
-so the markers of mirrors that the database forgot still name it, and creations look for them first. Then each target
-is searched for mirrors of ours that no mapping knows: orphans. Few of them are removed, many wait for their person, as
-with every deletion (promise 1); without that the same search finds what a lost database left behind (pain 15).
+What is linked is read on from where it stood, and then in full. The first tells what is gone since; where a mirror may
+stand of that, it is removed as ever: on proof, and held if there are many. By the second every mapping is planned
+again; a mapping's id follows from its link and source, so the markers of mirrors that the database forgot still name
+it, and creations look for them first. Then each target is searched for mirrors of ours that no mapping knows: orphans.
+Where a link leads they wait for their person, since their events may only have been left out of what was read, and
+absence never deletes (promise 1). Elsewhere no link can have made them that is still there: few are removed, many wait.
+The same search finds what a lost database left behind (pain 15).
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ from typing import TYPE_CHECKING
 from shared.audit import record
 from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Delete, Failed, Written
-from shared.sync import guard, links, marker, requests, sightings
-from shared.sync.store import calendars, journal, mappings, orphans
+from shared.sync import guard, links, marker, plan, requests, sightings
+from shared.sync.store import calendars, events, journal, mappings, orphans
+from shared.sync.store.mappings import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from uuid import UUID
 
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 
 BATCH = 50
 """Orphans removed between two commits."""
+
+UNDECIDED = ("held", "discarded")
+"""States in which a mirror stands although its event is gone or hidden."""
 
 
 def notice_restore(conn: Connection, *, now: datetime) -> int:
@@ -55,8 +63,9 @@ def notice_restore(conn: Connection, *, now: datetime) -> int:
 
 
 def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetime) -> list[UUID]:
-    """Reconcile these calendars, or all that are linked: they are read in full, and those that feed them.
+    """Reconcile these calendars, and those that feed them, or all; what is in use is read on, and then in full.
 
+    All, and not only what is linked: by a link that the database forgot there may be mirrors in any of them.
     No push channel is believed: those that the database knows may be gone, and others it does not know.
     """
     rows = conn.execute(
@@ -64,6 +73,7 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
         WITH named AS (
           SELECT unnest(%(ids)s::uuid[]) AS calendar_id
           UNION SELECT calendar_id FROM calendars_in_use WHERE %(ids)s::uuid[] IS NULL
+          UNION SELECT id FROM calendars WHERE %(ids)s::uuid[] IS NULL AND can_write AND vanished_at IS NULL
           UNION SELECT l.source_calendar_id FROM links l WHERE l.target_calendar_id = ANY(%(ids)s)
         ), forgotten AS (
           UPDATE webhook_channels SET status = 'silent'
@@ -79,12 +89,26 @@ def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetim
     ).fetchall()
     for calendar_id, is_in_use in rows:
         if is_in_use:  # of the others nothing but our own mirrors is ever read
-            links.request_full_read(conn, calendar_id)
+            calendars.request(conn, [calendar_id])
     return [row[0] for row in rows]
 
 
+def read_on(conn: Connection, calendar_id: UUID) -> None:
+    """A calendar was read to its end: if that began where it stood before the restore, a full read is next."""
+    row = conn.execute(
+        """
+        SELECT FROM calendar_sync_state
+         WHERE calendar_id = %s AND NOT needs_full_sync
+           AND (last_full_sync_at IS NULL OR last_full_sync_at < reconcile_since)
+        """,
+        (calendar_id,),
+    ).fetchone()
+    if row is not None:
+        links.request_full_read(conn, calendar_id)
+
+
 def reconcile(engine: Engine, by: By, calendar_id: UUID | None) -> list[UUID]:
-    """Bring a calendar, or all that are linked, back in step with their providers; answers which. Raises
+    """Bring a calendar, or all of them, back in step with their providers; answers which. Raises
     NotFoundError."""
     with engine.database.person(by.user_id) as conn:
         if calendar_id is not None:
@@ -118,27 +142,68 @@ def search(run: Run, provider: CalendarProvider) -> bool:
     }
     now = run.engine.now()
     with run.transaction(now) as conn:
-        known = mappings.lock(conn, sorted({mapping_id for mapping_id, _ in found.values()}))
+        named = sorted({mapping_id for mapping_id, _ in found.values()})
+        known = mappings.lock(conn, named)
+        if recovered := _recover(conn, run, {*named} - known.keys(), now=now):
+            known |= mappings.lock(conn, recovered)
         lost: dict[str, UUID] = {}
         for event_id, (mapping_id, event) in found.items():
             mapping = known.get(mapping_id)
-            if mapping is None:
-                lost[event_id] = mapping_id
+            if mapping is None or (mapping.state in UNDECIDED and mapping.base is None):
+                lost[event_id] = mapping_id  # of the latter nobody knows how to bring it in line with its link
             elif mapping.mirror_event_id is None and not mapping.is_removal and mapping.state != "ignored":
                 sightings.adopt(conn, mapping_id, event)
-            elif mapping.mirror_event_id != event_id and not mapping.is_due:
+            elif mapping.mirror_event_id != event_id and not (mapping.mirror_event_id is None and mapping.is_due):
                 lost[event_id] = mapping_id
+        # What they show may follow settings that the database forgot, and nothing else writes them.
+        mappings.remask(conn, [one.id for one in known.values() if one.state in UNDECIDED])
         kept = orphans.kept(conn, calendar.id)
-        held = guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
+        is_target = bool(links.of_target(conn, calendar.id))
+        held = is_target or guard.must_hold(len(lost.keys() - kept), mirrors=len(found))
         orphans.save(conn, calendar, lost, state="waiting" if held else "approved", now=now)
         going = orphans.approved(conn, calendar.id, limit=BATCH)
         if not going:
             orphans.finish(conn, calendar.id)
+            if is_target:  # what differs in a mirror may have been read before anybody knew that it is one
+                links.request_full_read(conn, calendar.id)
             run.finish(conn)
             return True
         entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}
     _remove(run, provider, [(one, found[one.event_id][1]) for one in going], entries)
     return False
+
+
+def _recover(conn: Connection, run: Run, mapping_ids: AbstractSet[UUID], *, now: datetime) -> list[UUID]:
+    """Make those of these mappings anew whose events are there and that nothing else plans any more: what has left the
+    window meanwhile, or cannot be read, keeps its mirror. Returns which."""
+    recovered: list[UUID] = []
+    for link in links.of_target(conn, run.calendar.id) if mapping_ids else ():
+        roots = {
+            mapping_id: root
+            for root in events.without_mapping(conn, link.source_calendar_id, link.id)
+            if (mapping_id := marker.mapping_id(link.id, root)) in mapping_ids
+        }
+        if not roots:
+            continue
+        key, with_text = run.source_keys(conn)(link.source_calendar_id), link.filters.needs_text
+        units = events.units(conn, link.source_calendar_id, list(roots.values()), key=key, with_text=with_text)
+        left = {
+            mapping_id: root
+            for mapping_id, root in roots.items()
+            if root not in units
+            or plan.decide(units[root], link, is_invited=False, now=now).verdict is not plan.Verdict.ABSENT
+        }
+        mappings.want(
+            conn,
+            user_id=link.user_id,
+            link_id=link.id,
+            source_calendar_id=link.source_calendar_id,
+            target_calendar_id=link.target_calendar_id,
+            wishes=[Wish(source_event_id=root, wanted="present", reason="", touched=True) for root in left.values()],
+            lane=mappings.BACKFILL,
+        )
+        recovered += left
+    return recovered
 
 
 def _remove(run: Run, provider: CalendarProvider, going: list[tuple[Orphan, Event]], entries: dict[str, UUID]) -> None:

@@ -1,4 +1,4 @@
-"""One simulated account behind the product's port: what its two kinds have in common."""
+"""One simulated account behind the product's port: what its kinds have in common."""
 
 from __future__ import annotations
 
@@ -164,7 +164,8 @@ class SimulatedCalendar(Amending, Wire):
     def find_marked(self, calendar_id: str, *, window: Window | None = None) -> list[Event]:
         """Everything with a marker."""
         shelf = self._shelf(calendar_id)
-        marked = [one for one in shelf.items.values() if one["marker"] and not one["series"] and not plain.is_gone(one)]
+        roots = [one for one in shelf.items.values() if not one["series"] and not plain.is_gone(one)]
+        marked = [one for one in roots if one["marker"] and one["readable"]]
         return self._ask("looks for markers", lambda: [translate.event(one, shelf.kind) for one in marked])
 
     def write(self, calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
@@ -266,6 +267,10 @@ class SimulatedCalendar(Amending, Wire):
         raise NotImplementedError
 
     # What they share.
+
+    def _note_answer(self, shelf: Shelf, event_id: str, *, is_gone: bool) -> None:
+        """Whoever asks for an event by name learns whether it is there."""
+        self._call["named"] = (shelf.name, event_id, is_gone)
 
     def _say(self, talk: Talk, write: Write) -> Written | Failed | None:
         """Go on with a conversation; None if it is not over."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Amending:
-    """What both kinds of account do alike."""
+    """What all kinds of account do alike."""
 
     _server: Server
 
@@ -62,7 +62,7 @@ class Amending:
         now = self._of_another(shelf, event_id, occurrence)
         if now is None:
             raise NotFoundError(f"There is no event {event_id}.")
-        if now["etag"] != seen["etag"] and (shelf.kind == "google" or self._server.habits.honours_if_match):
+        if now["etag"] != seen["etag"] and (shelf.kind != "microsoft" or self._server.habits.honours_if_match):
             raise PreconditionFailedError(f"Event {event_id} has changed.")
         return now
 

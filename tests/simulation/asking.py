@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.connections import calendars as listed
-from shared.sync import requests
+from shared.sync import reconciliation, requests
 from shared.sync.requests import By
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Asker:
         self._server = world.server
         self._person = person
         self._chance = person.chance
+        self._private = world.machine.chance("privacy")
 
     def add_link(self) -> None:
         """Link two calendars."""
@@ -59,6 +60,24 @@ class Asker:
                 f"changes link {_short(link['id'])}: {changes}",
                 lambda engine, by: requests.change_link(engine, by, link["id"], version=None, changes=changes),
             )
+
+    def change_privacy(self) -> None:
+        """More shows, or less, field by field, or the mirrors are called otherwise."""
+        link = self._link()
+        if link is None:
+            return
+        chance = self._private
+        privacy = chance.choice(("busy", "busy", "title", "full"))
+        show = dict.fromkeys(("title", "description", "location", "availability"))
+        if chance.random() < 0.6:
+            show |= {name: chance.choice((None, True, False)) for name in show}
+        hides_title = show["title"] is False or (show["title"] is None and privacy == "busy")
+        templates = (None, "Busy in {calendar}", "Away") if hides_title else (None, "[{title}]", "{calendar}: {title}")
+        changes = {"privacy": privacy, "show": show, "title_template": chance.choice(templates)}
+        self._ask(
+            f"changes the privacy of link {_short(link['id'])}: {changes}",
+            lambda engine, by: requests.change_link(engine, by, link["id"], version=None, changes=changes),
+        )
 
     def pause_or_resume(self) -> None:
         """A link rests, or goes on."""
@@ -97,7 +116,8 @@ class Asker:
 
     def settle(self) -> int:
         """Do everything that Kalends waits for; returns how much that was."""
-        return self.resume_all() + self.decide_held(everything=True) + self.reconnect(everything=True)
+        decided = self.resume_all() + self.decide_held(everything=True) + self.reconnect(everything=True)
+        return decided + self.remove_orphans()
 
     def decide_held(self, *, everything: bool = False) -> int:
         """Approve or discard deletions that wait; returns how many there were."""
@@ -111,6 +131,19 @@ class Asker:
                 lambda engine, by, hold_id=hold_id, approved=approved: requests.resolve_held(
                     engine, by, hold_id, approved=approved
                 ),
+            )
+        return len(waiting)
+
+    def remove_orphans(self) -> int:
+        """Have mirrors removed that a restored database does not know; returns in how many calendars there were any."""
+        waiting = self._world.store.rows(
+            "SELECT DISTINCT calendar_id FROM orphans WHERE state = 'waiting' AND user_id = %s ORDER BY calendar_id",
+            self._person.user_id,
+        )
+        for (calendar_id,) in waiting:
+            self._ask(
+                f"removes what nobody knows from {self._world.names[calendar_id]}",
+                lambda engine, by, calendar_id=calendar_id: reconciliation.purge(engine, by, calendar_id),
             )
         return len(waiting)
 

@@ -210,7 +210,7 @@ class Editor:
         ][:8]
         key = self._chance.choice(places)
         known = next((one for one in shelf.overrides(master["id"]) if one["original"] == key), None)
-        item_id = f"{master['id']}{'_' if shelf.kind == 'google' else '.'}{key}"
+        item_id = f"{master['id']}{'.' if shelf.kind == 'microsoft' else '_'}{key}"
         bare = instance(master, item_id, key)
         kind = self._chance.random()
         if known is not None and known["status"] == "cancelled" and shelf.kind == "microsoft":

@@ -29,8 +29,18 @@ TABLES = (
     "audit_log",
     "webhook_channels",
 )
-LISTS = ("links", "link_log", "frozen", "journal", "calls", "told", "dead", "lying", "renewed", "kept")
-OPTIONS = ("privacy", "busy_title", "skip_all_day", "skip_free", "days_ahead", "days_behind", "state")
+LISTS = ("links", "link_log", "purged", "frozen", "journal", "calls", "told", "dead", "lying", "renewed", "kept")
+OPTIONS = (
+    "privacy",
+    "show",
+    "busy_title",
+    "title_template",
+    "skip_all_day",
+    "skip_free",
+    "days_ahead",
+    "days_behind",
+    "state",
+)
 
 
 class Facts:
@@ -43,28 +53,28 @@ class Facts:
         self._tags: dict[str, dict[str, str]] = {}
         self._states: dict[str, str] = {}
         self._approved: set[str] = set()
+        self._purged: list[tuple[float, str]] = []
         self._frozen: list[tuple[float, str]] = []
         self._kept: list[dict[str, Any]] = []
+        self._intended: dict[tuple[str, str], list[tuple[float, dict[str, Any]]]] = {}
+        self._links: dict[str, dict[str, Any]] = {}
+        self._taken: set[str] = set()
 
     def gather(self, *, excused: set[str]) -> History:
         """Everything up to now."""
         world = self._world
         self._read_log()
-        links: dict[str, dict[str, Any]] = {}
-        for _, was, now in self._link_log:
-            if now is not None:
-                links[now["id"]] = now
-            elif was is not None:
-                links.pop(was["id"], None)
         return History(
             began=world.machine.begin,
             now=world.machine.now(),
             calendars={name: list(shelf.items.values()) for name, shelf in world.server.shelves.items()},
-            links=list(links.values()),
+            links=list(self._links.values()),
             link_log=self._link_log,
             tags=self._tags,
             discarded={tag for tag, state in self._states.items() if state == "discarded"},
             approved=self._approved,
+            purged=self._purged,
+            intended=self._intended,
             frozen=self._frozen,
             journal=world.server.journal,
             calls=world.server.calls,
@@ -73,6 +83,8 @@ class Facts:
             lying=[one.failures for one in world.queues.dead_letters.lying.values() if one.message is not None],
             ended=world.ended,
             renewed=world.renewed,
+            restores=world.restores,
+            taken=self._taken,
             kept=self._kept,
             journalled=self._journalled(),
             unread=self._unread(),
@@ -112,6 +124,8 @@ class Facts:
                 parts[tags.get(tag, 0)][name].add(tag)
         for at, tag in history.frozen:
             parts[tags.get(tag, 0)]["frozen"].append((at, tag))
+        for at, tag in history.purged:
+            parts[tags.get(tag, 0)]["purged"].append((at, tag))
         for entry in history.journal:
             parts[calendars[entry["calendar"]]]["journal"].append(entry)
         for call in history.calls:
@@ -121,7 +135,9 @@ class Facts:
         for account, at in history.renewed:
             parts[accounts[account]]["renewed"].append((account, at))
         for entry in history.kept:
-            parts[calendars.get(self._leased(entry["resource"]), 0)]["kept"].append(entry)
+            whose = parts if entry["what"] == "restored" else [parts[calendars.get(self._leased(entry["resource"]), 0)]]
+            for part in whose:
+                part["kept"].append(entry)
         for calendar, event_id in history.unread:
             parts[calendars.get(calendar, 0)]["unread"].add((calendar, event_id))
         for calendar in history.excused:
@@ -179,8 +195,17 @@ class Facts:
                 ends = self._seconds(datetime.fromisoformat(until)) if until else None
                 self._kept.append({**now, "at": self._seconds(at), "what": what, "until": ends})
                 continue
+            if what == "restored":
+                self._forget(self._seconds(at), links={*now["links"]})
+                continue
             if what == "link":
-                self._link_log.append((self._seconds(at), self._link(was), self._link(now)))
+                self._note_link(self._seconds(at), self._link(was), self._link(now))
+                continue
+            if what == "purged":
+                self._purged.append((self._seconds(at), now["mapping"].replace("-", "")))
+                continue
+            if what == "intended":
+                self._note_intent(self._seconds(at), now["by"], now["mapping"].replace("-", ""))
                 continue
             tag = now["id"].replace("-", "")
             self._tags[tag] = {"link": now["link"], "source": now["source"]}
@@ -189,6 +214,31 @@ class Facts:
                 self._approved.add(tag)
             if now["state"] == "frozen" and was != "frozen":
                 self._frozen.append((self._seconds(at), tag))
+
+    def _note_link(self, at: float, was: dict[str, Any] | None, now: dict[str, Any] | None) -> None:
+        self._link_log.append((at, was, now))
+        if now is not None:
+            self._links[now["id"]] = now
+            self._taken.discard(now["id"])
+        elif was is not None:
+            self._links.pop(was["id"], None)
+
+    def _note_intent(self, at: float, actor: str, tag: str) -> None:
+        """The log is in the order of the commits: by the link as it was known last the write was rendered."""
+        link = self._links.get(self._tags.get(tag, {}).get("link", ""))
+        if link is not None:
+            self._intended.setdefault((actor, tag), []).append((at, link))
+
+    def _forget(self, at: float, *, links: set[str]) -> None:
+        """After a restore only these links are there; what else there is follows in the log."""
+        taken = next(taken for taken, put_back in self._world.restores if put_back == at)
+        for gone in [link for link in self._links.values() if link["id"] not in links]:
+            before = [(was, now) for when, was, now in self._link_log if when <= taken and gone["id"] == _id(was, now)]
+            self._note_link(at, gone, None)
+            if not before or before[-1][1] is not None:  # else its person had deleted it by then
+                self._taken.add(gone["id"])
+        self._states.clear()
+        self._kept.append({"what": "restored", "at": at})
 
     def _link(self, row: dict[str, Any] | None) -> dict[str, Any] | None:
         if row is None:
@@ -201,6 +251,10 @@ class Facts:
 
     def _seconds(self, at: datetime) -> float:
         return (at - self._world.machine.begin).total_seconds()
+
+
+def _id(was: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
+    return str((was or now or {})["id"])
 
 
 def _addressee(letter: Letter, users: dict[UUID, int]) -> int:

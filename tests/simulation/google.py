@@ -27,6 +27,7 @@ class GoogleLike(SimulatedCalendar):
         """One GET, and for a series a second one."""
         shelf = self._shelf(calendar_id)
         item = self._ask(f"gets {event_id}", lambda: shelf.items.get(event_id))
+        self._note_answer(shelf, event_id, is_gone=item is None or plain.is_gone(item))
         if item is None or plain.is_gone(item):
             return None
         root = translate.event(item, shelf.kind)

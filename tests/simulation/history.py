@@ -20,10 +20,11 @@ from tests.simulation.oracle import conduct, keeping, mirrors
 from tests.simulation.people import People
 from tests.simulation.person import Person, move_in, sign_in
 from tests.simulation.provider import Account, Habits, Kind, Shelf
+from tests.simulation.restoring import Restores
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from random import Random
 
     from tests.simulation.editing import Editor
@@ -36,6 +37,36 @@ FOUND_SILENT = timedelta(minutes=60)
 """So soon after a change that was not announced the calendar has a channel that speaks (shared/sync/silence.py)."""
 PATIENCE = timedelta(hours=8)
 """Virtual time after which a healed world has to be quiet."""
+
+
+WITH_CALDAV: tuple[list[Kind], ...] = (
+    ["google", "caldav"],
+    ["caldav", "google"],
+    ["microsoft", "caldav"],
+    ["caldav", "microsoft"],
+    ["caldav", "caldav"],
+    ["google", "microsoft", "caldav"],
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Has:
+    """What a history has beyond the plain: drawn from a source of its own, so that plain histories stay as they are."""
+
+    caldav: bool = False
+    restores: bool = False
+    privacy: bool = False
+
+    @classmethod
+    def of(cls, names: Collection[str]) -> Has:
+        """These, of which `plain` is none."""
+        return cls(**{name: True for name in names if name != "plain"})
+
+    @classmethod
+    def drawn(cls, machine: Machine) -> Has:
+        """What this seed has."""
+        chance = machine.chance("has")
+        return cls(caldav=chance.random() < 0.45, restores=chance.random() < 0.3, privacy=chance.random() < 0.35)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,10 +84,12 @@ class Report:
     lines: list[str] = field(default_factory=list)
 
 
-def run(store: Store, seed: int, *, keep_trace: bool = False) -> Report:
-    """Live through a history and judge it."""
+def run(store: Store, seed: int, *, has: Has | None = None, keep_trace: bool = False) -> Report:
+    """Live through a history and judge it. What it `has` beyond the plain is drawn unless it is given."""
     machine = Machine(seed, begin=_beginning(seed), keep_trace=keep_trace)
-    return through(Storm(World(store, machine=machine, habits=_habits(machine.random))))
+    has = has or Has.drawn(machine)
+    machine.note(f"has {has}")
+    return through(Storm(World(store, machine=machine, habits=_habits(machine.random)), has))
 
 
 def through(history: History) -> Report:
@@ -109,12 +142,15 @@ class History:
         """What the engine still means to do, by its own account."""
         return self.world.store.rows(
             """
-            SELECT 'look', c.calendar_id FROM calendar_sync_state s JOIN calendars c ON c.id = s.calendar_id
+            SELECT 'look', c.calendar_id::text FROM calendar_sync_state s JOIN calendars c ON c.id = s.calendar_id
              WHERE (s.requested > s.done OR s.needs_full_sync)
                AND EXISTS (SELECT FROM links l WHERE s.calendar_id IN (l.source_calendar_id, l.target_calendar_id))
             UNION ALL
             SELECT 'write', m.source_event_id FROM event_mappings m JOIN links l ON l.id = m.link_id
              WHERE m.waits AND l.state <> 'paused'
+            UNION ALL
+            SELECT 'reconcile', c.calendar_id::text
+              FROM calendar_sync_state s JOIN calendars c ON c.id = s.calendar_id WHERE s.reconcile_since IS NOT NULL
             """
         )
 
@@ -209,18 +245,23 @@ class History:
 class Storm(History):
     """One person in bad weather."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, has: Has) -> None:
         super().__init__(world)
+        self._has = has
         self._chance = self.machine.random
         self._person = Person(user_id=UUID(int=self.machine.seed << 64 | 1), chance=self._chance)
-        self._somebody = People(world, self._person)
+        self._somebody = People(world, self._person, is_fickle=has.privacy)
         self.people = [self._somebody]
 
     def live(self) -> None:
         """From the first sign-in to the verdict."""
         self._move_in()
-        for _ in range(self._chance.randint(35, 90)):
+        acts = self._chance.randint(35, 90)
+        restores = Restores(self.world, acts=acts) if self._has.restores else None
+        for number in range(acts):
             self._wait()
+            if restores is not None:
+                restores.before(number)
             self._somebody.act()
         self._heal()
         self.fall_quiet("after the storm")
@@ -238,6 +279,8 @@ class Storm(History):
         kinds: list[Kind] = chance.choice(
             (["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"])
         )
+        if self._has.caldav:
+            kinds = self.machine.chance("caldav").choice(WITH_CALDAV)
         for number, kind in enumerate(kinds):
             account = Account(name=f"{kind[0]}{number}", kind=kind)
             for letter in "abc"[: chance.randint(1 if len(kinds) > 1 else 2, 2)]:
@@ -245,7 +288,7 @@ class Storm(History):
                     name=f"{account.name}{letter}",
                     account=account.name,
                     kind=kind,
-                    supports_push=chance.random() < 0.85,
+                    supports_push=chance.random() < 0.85 and kind != "caldav",
                 )
                 account.shelves.append(shelf)
             person.accounts.append(account)

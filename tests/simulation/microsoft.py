@@ -34,6 +34,7 @@ class MicrosoftLike(SimulatedCalendar):
         """One GET, two for a series."""
         shelf = self._shelf(calendar_id)
         item = self._ask(f"gets {event_id}", lambda: _there(shelf, event_id))
+        self._note_answer(shelf, event_id, is_gone=item is None)
         if item is None:
             return None
         if item["recurrence"] or item["series"]:

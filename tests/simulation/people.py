@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 class People:
     """Somebody whose calendars Kalends keeps in step, and what that person may do next."""
 
-    def __init__(self, world: World, person: Person, inventor: Inventor | None = None) -> None:
+    def __init__(
+        self, world: World, person: Person, inventor: Inventor | None = None, *, is_fickle: bool = False
+    ) -> None:
+        """`is_fickle`: what shows through links is changed again and again."""
         self.person = person
         self.edits = edits = Editor(world, person, inventor or Inventor(person.chance))
         self.asks = asks = Asker(world, person)
@@ -51,6 +54,8 @@ class People:
             (operator.lose_the_database, 0.5),
             (operator.forget_cursors, 1),
         ]
+        if is_fickle:
+            self._actions.append((asks.change_privacy, 8))
 
     def act(self) -> None:
         """Do something."""

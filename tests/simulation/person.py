@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from random import Random
     from uuid import UUID
 
+    from shared.store.database import Connection
     from shared.sync.context import Engine
     from tests.simulation.provider import Account, Shelf
     from tests.simulation.world import World
@@ -50,19 +51,7 @@ def sign_in(world: World, person: Person, *, client_of: Callable[[Account], str]
         with engine.database.everyone() as conn:
             conn.execute("INSERT INTO profiles (id, email) VALUES (%s, %s)", (person.user_id, email))
             for account in person.accounts:
-                app = (account.kind, client_of(account))
-                conn.execute("INSERT INTO oauth_apps (provider, client_id) VALUES (%s, %s) ON CONFLICT DO NOTHING", app)
-                row = conn.execute(
-                    """
-                    INSERT INTO external_calendar_connections
-                           (provider_id, provider, provider_user_id, provider_email, oauth_app_id, status)
-                    SELECT %s, %s, %s, %s, a.id, 'active' FROM oauth_apps a WHERE a.provider = %s AND a.client_id = %s
-                    RETURNING id
-                    """,
-                    (person.user_id, account.kind, account.name, f"{account.name}@people.example", *app),
-                ).fetchone()
-                assert row is not None
-                ids.append(row[0])
+                ids.append(_connect(conn, person, account, client_id=client_of(account)))
         for connection_id in ids:
             with engine.database.person(person.user_id) as conn:
                 connection = connections.get(conn, connection_id)
@@ -74,3 +63,29 @@ def sign_in(world: World, person: Person, *, client_of: Callable[[Account], str]
             )
 
     return work
+
+
+def _connect(conn: Connection, person: Person, account: Account, *, client_id: str) -> UUID:
+    has_app = account.kind != "caldav"
+    app = (account.kind, client_id)
+    if has_app:
+        conn.execute("INSERT INTO oauth_apps (provider, client_id) VALUES (%s, %s) ON CONFLICT DO NOTHING", app)
+    row = conn.execute(
+        """
+        INSERT INTO external_calendar_connections
+               (provider_id, provider, provider_user_id, provider_email, oauth_app_id, server_address, status)
+        SELECT %s, %s, %s, %s, (SELECT id FROM oauth_apps WHERE provider = %s AND client_id = %s), %s, 'active'
+        RETURNING id
+        """,
+        (
+            person.user_id,
+            account.kind,
+            account.name,
+            f"{account.name}@people.example",
+            *app,
+            None if has_app else "https://dav.example/",
+        ),
+    ).fetchone()
+    assert row is not None
+    connection_id: UUID = row[0]
+    return connection_id

@@ -1,7 +1,7 @@
 """The simulated providers' data: calendars of plain items with every version they had, and a journal of all changes.
 
-People change it directly; Kalends reaches it through `account.py`. Two kinds of provider differ as Google Calendar and
-Microsoft Graph do (infra/local/simulators/*/behaviours.md names the sources).
+People change it directly; Kalends reaches it through `account.py`. Three kinds of provider differ as Google Calendar,
+Microsoft Graph (infra/local/simulators/*/behaviours.md names the sources) and CalDAV servers do.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from tests.simulation import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from tests.simulation.machine import Machine
     from tests.simulation.plain import Item
 
-type Kind = Literal["google", "microsoft"]
+type Kind = Literal["google", "microsoft", "caldav"]
 type By = Literal["person", "kalends"]
 
 EMPTY: Item = {
@@ -122,6 +122,8 @@ class Server:
     def new_id(self, shelf: Shelf) -> str:
         """An id that the provider chooses."""
         self._number += 1
+        if shelf.kind == "caldav":  # the client does, but people's own programs are not our business
+            return f"p{self._number}.ics"
         return f"{'p' if shelf.kind == 'google' else 'AAMk'}{self._number}"
 
     def put(self, shelf: Shelf, item: Item, *, by: By) -> Item:
@@ -133,15 +135,34 @@ class Server:
                 if shelf.kind == "google":
                     if one["status"] != "cancelled" and not plain.has_place(stored, one["original"]):
                         self._store(shelf, {**one, "status": "cancelled"}, by=by)
+                elif shelf.kind == "caldav":
+                    if not plain.has_place(stored, one["original"]):
+                        self.drop(shelf, one)
                 else:
                     self.drop(shelf, one)
         self.changed(shelf)
         return stored
 
-    def erase(self, shelf: Shelf, item_id: str, *, by: By) -> None:
-        """Delete a single event or a series: a tombstone stays, occurrences that differ go with it."""
+    def put_resource(
+        self, shelf: Shelf, root: Item, overrides: Mapping[str, Item], *, by: By, read: str | None
+    ) -> None:
+        """Store a CalDAV resource as a whole: what is not in `overrides` is gone. `read` is the ETag of the version
+        that the writer knew, None if it knew of none."""
+        self._store(shelf, root, by=by, read=read)
+        known = {one["original"]: one for one in shelf.overrides(root["id"])}
+        for key, one in known.items():
+            if key not in overrides:
+                self.drop(shelf, one)
+        for key, one in overrides.items():
+            if known.get(key) != one:
+                self._store(shelf, one, by=by)
+        self.changed(shelf)
+
+    def erase(self, shelf: Shelf, item_id: str, *, by: By, **told: str | None) -> None:
+        """Delete a single event or a series: a tombstone stays, occurrences that differ go with it. `told` is noted in
+        the journal."""
         item = shelf.items[item_id]
-        self._store(shelf, {**item, "status": "cancelled"}, by=by)
+        self._store(shelf, {**item, "status": "cancelled"}, by=by, **told)
         for one in shelf.overrides(item_id):
             if shelf.kind == "google" and self.habits.tells_exceptions_of_deleted_series:
                 self._store(shelf, {**one, "status": "cancelled"}, by=by)
@@ -161,6 +182,7 @@ class Server:
         self.version += 1
         del shelf.items[item["id"]]
         shelf.history.append((self.version, item["id"], None))
+        self._mark_resource(shelf, item)
 
     def forget_cursors(self, shelf: Shelf) -> None:
         """Every cursor given out so far is too old from now on."""
@@ -189,7 +211,14 @@ class Server:
                 found.setdefault(item_id)
         return list(reversed(found))
 
-    def _store(self, shelf: Shelf, item: Item, *, by: By) -> Item:
+    def _mark_resource(self, shelf: Shelf, item: Item) -> None:
+        """At a CalDAV server what differs in a series is part of its resource: that has changed, too."""
+        master = shelf.items.get(item["series"])
+        if shelf.kind == "caldav" and master is not None and not plain.is_gone(master):
+            shelf.items[master["id"]] = {**master, "etag": f'"{self.version}"'}
+            shelf.history.append((self.version, master["id"], shelf.items[master["id"]]))
+
+    def _store(self, shelf: Shelf, item: Item, *, by: By, **told: str | None) -> Item:
         self.version += 1
         before = shelf.items.get(item["id"])
         stored = {**item, "etag": f'"{self.version}"'}
@@ -199,6 +228,7 @@ class Server:
             stored["description"] = stored["description"].replace("\r\n", "\n").rstrip()
         shelf.items[item["id"]] = stored
         shelf.history.append((self.version, item["id"], stored))
+        self._mark_resource(shelf, stored)
         root = shelf.items.get(plain.root_of(stored), stored)
         self.journal.append(
             {
@@ -212,6 +242,7 @@ class Server:
                 "tag": tag(root),
                 "before": before,
                 "after": stored,
+                **told,
             }
         )
         return stored

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.queues import SimpleQueue
 
-    from tests.simulation.history import Report
+    from tests.simulation.history import Has, Report
 
 KEPT = Path(__file__).parent / "seeds.txt"
 
 
-def replay(seed: int, *, trace: bool) -> int:
-    """One history, printed."""
+def replay(seed: int, *, has: Sequence[str] | None = None, trace: bool) -> int:
+    """One history, printed; with what it `has`, if that is not what is drawn."""
     with store.serve() as served:
         started = time.perf_counter()
-        report = history.run(served, seed, keep_trace=trace)
+        report = history.run(served, seed, has=history.Has.of(has) if has else None, keep_trace=trace)
         seconds = time.perf_counter() - started
     print(*report.lines, sep="\n", end="\n" if report.lines else "")
     print(json.dumps({"seed": seed, "digest": report.digest, "seconds": round(seconds, 2), "faults": report.faults}))
@@ -68,10 +68,11 @@ def several(seeds: Sequence[int], *, processes: int) -> int:
     return bool(failed)
 
 
-def kept() -> list[int]:
-    """Seeds that once found something."""
+def kept() -> dict[int, Has | None]:
+    """Seeds that once found something, and what their histories had; None: what is drawn."""
     lines = KEPT.read_text("utf-8").splitlines() if KEPT.exists() else []
-    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+    found = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return {int(seed): history.Has.of(how) if how else None for seed, *how in found}
 
 
 def _keep(seeds: Sequence[int]) -> None:

@@ -44,6 +44,27 @@ CREATE TRIGGER note_new AFTER INSERT ON public.event_mappings
 CREATE TRIGGER note_changed AFTER UPDATE OF state, wanted ON public.event_mappings
   FOR EACH ROW WHEN (OLD.state <> NEW.state OR OLD.wanted <> NEW.wanted) EXECUTE FUNCTION simulation.note_mapping();
 
+-- What is about to be sent was rendered in the transaction that says so.
+CREATE FUNCTION simulation.note_intent() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO simulation.log (at, what, "is")
+  VALUES (simulation.now(), 'intended',
+          jsonb_build_object('mapping', NEW.mapping_id, 'by', current_setting('simulation.actor', true)));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT ON public.sync_journal
+  FOR EACH ROW EXECUTE FUNCTION simulation.note_intent();
+
+-- The person has had mirrors removed that no mapping knows.
+CREATE FUNCTION simulation.note_purge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO simulation.log (at, what, "is")
+  VALUES (simulation.now(), 'purged', jsonb_build_object('mapping', NEW.mapping_id));
+  RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER UPDATE OF state ON public.orphans
+  FOR EACH ROW WHEN (OLD.state = 'waiting' AND NEW.state = 'approved') EXECUTE FUNCTION simulation.note_purge();
+
 CREATE FUNCTION simulation.note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO simulation.log (at, what, "is")
@@ -63,6 +84,18 @@ CREATE TRIGGER note_read AFTER UPDATE OF page_token, sync_token ON public.calend
   FOR EACH ROW WHEN (num_nonnulls(NEW.page_token, NEW.sync_token) > 0
                      AND (OLD.page_token, OLD.sync_token) IS DISTINCT FROM (NEW.page_token, NEW.sync_token))
   EXECUTE FUNCTION simulation.note_writer('read');
+
+-- A restore is silent: afterwards the log says anew what links and mappings there are.
+CREATE FUNCTION simulation.note_restore(moment timestamptz) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO simulation.log (at, what, "is")
+  SELECT moment, 'restored', jsonb_build_object('links', coalesce(jsonb_agg(id), '[]')) FROM public.links;
+  INSERT INTO simulation.log (at, what, was, "is")
+  SELECT moment, 'link', NULL, to_jsonb(l) FROM public.links l ORDER BY id;
+  INSERT INTO simulation.log (at, what, was, "is")
+  SELECT moment, 'mapping', to_jsonb(state),
+         jsonb_build_object('id', id, 'link', link_id, 'source', source_event_id, 'state', state, 'wanted', wanted)
+    FROM public.event_mappings ORDER BY id;
+$$;
 
 GRANT USAGE ON SCHEMA simulation TO PUBLIC;
 GRANT USAGE ON SEQUENCE simulation.ids TO PUBLIC;

@@ -16,6 +16,7 @@ from tests import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from random import Random
     from uuid import UUID
 
@@ -33,13 +34,27 @@ STALL = (5.0, 100.0)
 
 @dataclass(slots=True)
 class Surroundings:
-    """Of one history: what a transaction meets. `is_down`: nobody reaches the database."""
+    """Of one history: what a transaction meets. `is_down`, `is_being_restored`: nobody reaches the database."""
 
     seed: int
     machine: Machine
     weather: Weather
     chance: Random
     is_down: bool = False
+    is_being_restored: bool = False
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether nobody reaches the database."""
+        return self.is_down or self.is_being_restored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """The rows of each table that has any, as COPY writes them, and where each sequence stood."""
+
+    rows: dict[str, bytes]
+    numbers: list[tuple[str, int]]
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -74,7 +89,7 @@ class VirtualDatabase(Database):
         """Before each statement."""
         around = self._around()
         weather = around.weather
-        if around.is_down:
+        if around.is_out_of_reach:
             raise psycopg.OperationalError("the simulated database is down")
         if weather.strikes("killed in a transaction"):
             around.machine.kill("in a transaction")
@@ -91,7 +106,7 @@ class VirtualDatabase(Database):
                 machine.pause(around.chance.uniform(*STALL))
             if weather.strikes("killed at a pause"):
                 machine.kill("before a transaction")
-        if around.is_down:
+        if around.is_out_of_reach:
             raise translate(psycopg.OperationalError("the simulated database is down"))
         # Read again: time went on in the pause.
         with super()._transaction(begin, (*parameters[:-2], *self._noted())) as conn:
@@ -154,15 +169,46 @@ class Store:
         self._around = around
         self._idle += self._used
         self._used = []
-        deletions = sql.SQL("; ").join(
-            [sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self._tables]
-        )
-        self._root.execute(deletions)
+        self._empty()
         self._root.execute("DELETE FROM simulation.log")
         self._root.execute("SELECT setval('simulation.ids', %s::bigint << 24)", (around.seed,))
         self._histories += 1
         if self._histories % VACUUM_EVERY == 0:
             self._root.execute("VACUUM")
+
+    def knows_itself(self) -> bool:
+        """Whether the product has noted which database this is: only then can it find out that it was restored."""
+        return bool(self.rows("SELECT FROM database_identity"))
+
+    def back_up(self) -> Backup:
+        """Everything that is committed."""
+        rows: dict[str, bytes] = {}
+        for table in self._tables:
+            with self._root.cursor() as cursor:
+                command = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.Identifier(table))
+                with cursor.copy(command) as copy:
+                    rows[table] = b"".join(bytes(block) for block in copy)
+        numbers = self.rows("SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public'")
+        return Backup(rows=rows, numbers=[(name, last or 0) for name, last in numbers])
+
+    def put_back(self, backup: Backup, *, at: datetime) -> None:
+        """Everything is as it was, in a database of another timeline; the log tells what there is now."""
+        self._empty()
+        for table, rows in backup.rows.items():
+            with self._root.cursor() as cursor:
+                command = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(sql.Identifier(table))
+                with cursor.copy(command) as copy:
+                    copy.write(rows)
+        for name, last in backup.numbers:
+            self._root.execute("SELECT setval(%s, %s, %s)", (name, max(last, 1), last > 0))
+        self._root.execute("UPDATE database_identity SET timeline = timeline - 1")
+        self._root.execute("SELECT simulation.note_restore(%s)", (at,))
+
+    def _empty(self) -> None:
+        deletions = sql.SQL("; ").join(
+            [sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self._tables]
+        )
+        self._root.execute(deletions)
 
     def tidy(self) -> None:
         """What autovacuum does for a database as time goes by: here none goes by."""

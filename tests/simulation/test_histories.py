@@ -22,9 +22,9 @@ def served() -> Iterator[Store]:
         yield one
 
 
-@pytest.mark.parametrize("seed", running.kept())
-def test_a_history_that_once_broke_a_promise_keeps_them_all(served, seed):
-    assert history.run(served, seed).findings == []
+@pytest.mark.parametrize(("seed", "has"), running.kept().items())
+def test_a_history_that_once_broke_a_promise_keeps_them_all(served, seed, has):
+    assert history.run(served, seed, has=has).findings == []
 
 
 def test_histories_keep_every_promise_in_bad_weather(served):
@@ -32,7 +32,8 @@ def test_histories_keep_every_promise_in_bad_weather(served):
 
     assert [one.findings for one in reports if one.findings] == []
     assert sum(sum(one.faults.values()) for one in reports) > 100 * len(reports)
-    assert all(one.links and one.writes for one in reports if one.mirrors)
+    assert all(one.writes for one in reports if one.mirrors)
+    assert sum(one.links > 0 for one in reports) > len(reports) / 2
 
 
 def test_a_seed_is_a_history_step_by_step(served):

@@ -13,9 +13,10 @@ from shared.calendar.event import Text
 from shared.core.errors import InvalidError
 from shared.providers.port import Delete, Removed, Update, Upserted
 from shared.store import leases
-from shared.sync import apply, guard, marker, pull, push, settle, silence
+from shared.sync import apply, guard, links, marker, pull, push, reconciliation, settle, silence
 from shared.sync.store import calendars, events, journal, mappings, written
 from tests.simulation import history, store
+from tests.simulation.caldav import CalDavLike
 from tests.simulation.oracle.judging import PROMISES
 
 if TYPE_CHECKING:
@@ -143,6 +144,12 @@ def test_a_lease_that_nobody_looks_at_again_is_caught(caught, monkeypatch):
     assert caught("two writers", lately=18)
 
 
+def test_an_adapter_that_writes_over_what_it_has_never_read_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(CalDavLike, "_require_unchanged", lambda self, shelf, name, read: None)
+
+    assert caught("overwritten")
+
+
 # 7. No notification is lost.
 
 
@@ -187,6 +194,25 @@ def test_a_mask_that_hides_the_title_only_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(mask, "_text", half)
     monkeypatch.setattr(mask.Mask, "needs_text", True)
+
+    assert caught("leak")
+
+
+def test_a_tightened_link_that_forgets_the_mirrors_it_has_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(mappings, "render_anew", lambda conn, link_id: None)
+
+    assert caught("leak")
+
+
+def test_a_writer_that_remembers_what_a_link_showed_is_caught(caught, monkeypatch):
+    by_ids = links.by_ids
+    known = {}
+
+    def remembered(conn, link_ids):
+        known.update({name: link for name, link in by_ids(conn, link_ids).items() if name not in known})
+        return {name: known[name] for name in link_ids if name in known}
+
+    monkeypatch.setattr(links, "by_ids", remembered)
 
     assert caught("leak")
 
@@ -246,5 +272,21 @@ def test_updates_that_stand_in_no_journal_are_caught(caught, monkeypatch):
     assert caught("not journalled")
 
 
+# 13. Restore loses nothing.
+
+
+def test_a_restored_database_that_trusts_itself_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(reconciliation, "begin", lambda conn, calendar_ids, *, now: [])
+
+    assert caught("orphan")
+
+
+def test_a_search_that_removes_whatever_it_does_not_know_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(reconciliation, "_recover", lambda conn, run, mapping_ids, *, now: [])
+    monkeypatch.setattr(links, "of_target", lambda conn, calendar_id: [])
+
+    assert caught("unproved delete")
+
+
 def test_each_promise_that_is_judged_has_its_test():
-    assert set(PROMISES.values()) == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12}
+    assert set(PROMISES.values()) == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13}

@@ -62,6 +62,8 @@ def looks(appearance: Appearance, kind: Kind) -> Item:
         show = "free"
     elif kind == "google":
         show = "busy"
+    elif kind == "caldav" and appearance.availability is Availability.OUT_OF_OFFICE:
+        show = "oof"
     else:
         show = "tentative" if is_open else "oof" if appearance.availability is Availability.OUT_OF_OFFICE else "busy"
     return {
@@ -73,7 +75,7 @@ def looks(appearance: Appearance, kind: Kind) -> Item:
         "end": plain.text(span.ends_at(), all_day=span.is_all_day),
         "zone": span.zone if isinstance(span, TimedSpan) else "UTC",
         "show": show,
-        "status": "tentative" if is_open and kind == "google" else "confirmed",
+        "status": "tentative" if is_open and kind != "microsoft" else "confirmed",
         "visibility": appearance.visibility.value,
         "recurrence": list(appearance.recurrence),
     }
@@ -108,7 +110,8 @@ def _shown_as(availability: Availability, kind: Kind) -> Item:
     is_open = availability is Availability.TENTATIVE
     if kind == "google":
         return {"show": "busy", "status": "tentative" if is_open else "confirmed"}
-    return {"show": "tentative" if is_open else "oof" if availability is Availability.OUT_OF_OFFICE else "busy"}
+    show = "tentative" if is_open else "oof" if availability is Availability.OUT_OF_OFFICE else "busy"
+    return {"show": show} if kind == "microsoft" else {"show": show, "status": "tentative" if is_open else "confirmed"}
 
 
 def _span(item: Item) -> Span:
@@ -119,11 +122,13 @@ def _span(item: Item) -> Span:
 
 
 def _status(item: Item, kind: Kind) -> Status:
-    return Status.TENTATIVE if kind == "google" and item["status"] == "tentative" else Status.CONFIRMED
+    return Status.TENTATIVE if kind != "microsoft" and item["status"] == "tentative" else Status.CONFIRMED
 
 
 def _availability(item: Item, kind: Kind) -> Availability:
-    if kind == "microsoft":
+    if kind == "caldav" and item["show"] == "busy" and item["status"] == "tentative":
+        return Availability.TENTATIVE
+    if kind != "google":
         return _SHOWN.get(item["show"], Availability.OUT_OF_OFFICE)
     if item["show"] == "free":
         return Availability.FREE

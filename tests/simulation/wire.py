@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DEADLINE = 15.0
 """Seconds after which the product's adapters give a request up."""
-BATCH = {"google": 150, "microsoft": 20}
-"""Requests that travel together: at Google fifty, of which each may count three times."""
+BATCH = {"google": 150, "microsoft": 20, "caldav": 1}
+"""Requests that travel together: at Google fifty, of which each may count three times; at CalDAV servers none."""
 AT_ONCE = 4
 """Requests of a batch that Graph carries out side by side."""
 RETRY_AFTER = (None, 5, 20, 60, 200, 600)
@@ -46,9 +46,10 @@ class Wire:
         requests: int = 1,
         is_write: bool = False,
         gap: str | None = None,
+        scope: str | None = None,
     ) -> Answer:
         """One request, or a batch of what the provider counts as so many, with whatever befalls it. `gap` is what has
-        happened when the worker may be killed next."""
+        happened when the worker may be killed next. A limit that is met counts for `scope` only, if there is one."""
         actor = self._machine.actor
         self._call: dict[str, Any] = {
             "at": self._machine.seconds(),
@@ -59,7 +60,7 @@ class Wire:
         self._server.calls.append(self._call)
         self._machine.note(f"{self._account.name} {what}")
         with self._taking_turns(requests):
-            return self._exchange(effect, is_write=is_write, gap=gap)
+            return self._exchange(effect, is_write=is_write, gap=gap, scope=scope)
 
     @contextlib.contextmanager
     def _taking_turns(self, requests: int) -> Iterator[None]:
@@ -79,9 +80,11 @@ class Wire:
                 finally:
                     exchange["until"] = self._machine.seconds()
 
-    def _exchange[Answer](self, effect: Callable[[], Answer], *, is_write: bool, gap: str | None) -> Answer:
+    def _exchange[Answer](
+        self, effect: Callable[[], Answer], *, is_write: bool, gap: str | None, scope: str | None
+    ) -> Answer:
         self._travel()
-        self._refuse()
+        self._refuse(scope)
         answer = effect()
         if gap is not None and self._weather.strikes(f"killed after {gap}"):
             self._machine.kill(f"after {gap}")
@@ -102,14 +105,14 @@ class Wire:
         if seconds > DEADLINE:
             raise TransientError("No answer in time.", code="PROVIDER.TIMEOUT")
 
-    def _refuse(self) -> None:
+    def _refuse(self, scope: str | None) -> None:
         weather = self._weather
         weather.require_working(self._account.kind)
         if weather.strikes("quota spent"):
             self._account.spent_until = self._machine.seconds() + self._chance.uniform(60, 7200)
         if self._machine.seconds() < self._account.spent_until and not weather.calm:
             raise RateLimitedError("403 quotaExceeded", retry_after=None)
-        if weather.strikes("token lapses"):
+        if self._account.kind != "caldav" and weather.strikes("token lapses"):
             self._account.generation += 1
         if weather.strikes("grant is revoked"):
             self._account.is_revoked = True
@@ -118,7 +121,7 @@ class Wire:
         if self._account.is_revoked or has_ended or self._token.generation != self._account.generation:
             raise ReauthRequiredError("401")
         if weather.strikes("429"):
-            raise self._limited(scope=None)
+            raise self._limited(scope=scope)
         if weather.strikes("403 rate"):
             raise RateLimitedError("403 rateLimitExceeded", retry_after=None)
         if weather.strikes("5xx"):

@@ -15,6 +15,7 @@ from shared.crypto.keyring import DataKey
 from shared.sync import channels as sync_channels
 from shared.sync import dead_letters, dispatch, notifications, pull, push, windows
 from shared.sync.context import Engine, Lanes
+from tests.simulation.caldav import CalDavLike
 from tests.simulation.channels import Channels
 from tests.simulation.google import GoogleLike
 from tests.simulation.machine import KilledError, Machine
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SECRETS = [b"a-secret-for-markers"]
 DEADLINES = {"dispatch": 50.0, "renew": 300.0, "discover": 300.0, "windows": 300.0, "hook": 10.0, "person": 29.0}
+KINDS = {"google": GoogleLike, "microsoft": MicrosoftLike, "caldav": CalDavLike}
 CLOCKS_OFF = (-3600.0, -90.0, -2.0, 2.0, 90.0, 3600.0)
 SCHEDULES = {"dispatch": 60.0, "discover": 600.0, "renew": 900.0, "windows": 86_400.0}
 """Seconds between ticks (infra/catalogue.py)."""
@@ -74,6 +76,8 @@ class World:
         self.asleep_until = machine.begin
         self.renewed: list[tuple[str, float]] = []
         """When the person signed in again, by account."""
+        self.restores: list[tuple[float, float]] = []
+        """Of each restore: when the backup was taken, and when it was put back."""
         self.ended: dict[str, float] = {}
         """When each actor that could note down what befell it came to an end."""
         self.skewed: set[str] = set()
@@ -221,6 +225,10 @@ class World:
         """No schedule runs for a while: hours or days go by at once."""
         self.asleep_until = self.machine.now() + timedelta(seconds=seconds)
 
+    def forget_tokens(self) -> None:
+        """Whoever had an access token is gone."""
+        self._tokens.clear()
+
     # Who is who.
 
     def calendar_name(self, calendar_id: UUID) -> str:
@@ -258,8 +266,7 @@ class World:
                 raise ReauthRequiredError("invalid_grant")
             ends = self.machine.seconds() + self.server.habits.token_lives
             self._tokens[connection.id] = Token(generation=account.generation, ends=ends)
-        kind = GoogleLike if account.kind == "google" else MicrosoftLike
-        return kind(
+        return KINDS[account.kind](
             account,
             token=self._tokens[connection.id],
             server=self.server,

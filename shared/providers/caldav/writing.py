@@ -49,8 +49,7 @@ def root(calendar: Component, appearance: Appearance, *, marker: str, anew: bool
     is no series any more. Raises InvalidError for a resource without one."""
     master = resource.master(calendar)
     rules = [split(line) for line in appearance.recurrence]
-    class_ = CLASSES.get(appearance.visibility)
-    given = [*_looks(appearance, now, in_series=bool(rules)), *([Line("CLASS", "", class_)] if class_ else []), *rules]
+    given = [*_looks(appearance, now, in_series=bool(rules)), *_class(appearance), *rules]
     dropped = {*_LOOKS, *OF_A_SERIES, "CLASS", MARKER}
     if anew or not rules:
         dropped.add("EXDATE")
@@ -73,7 +72,7 @@ def occurrence(calendar: Component, key: str, appearance: Appearance, *, context
         uid = series.master.value("UID")
         found = Component("VEVENT", [Line("UID", "", uid), series.named("RECURRENCE-ID")])
         calendar.parts.append(found)
-    found.replace(_LOOKS, _looks(appearance, now, in_series=True))
+    found.replace((*_LOOKS, "CLASS"), [*_looks(appearance, now, in_series=True), *_class(appearance)])
     resource.raise_sequence(found)
     resource.require_zones(calendar, now)
 
@@ -100,6 +99,13 @@ def _looks(appearance: Appearance, now: datetime, *, in_series: bool) -> list[Li
         Line("X-MICROSOFT-CDO-BUSYSTATUS", "", "TENTATIVE" if undecided else BUSY_STATUSES[availability]),
         *resource.stamps(now),
     ]
+
+
+def _class(appearance: Appearance) -> list[Line]:
+    """Who may read it. An occurrence that differs inherits nothing: without a line of its own it is public (RFC 5545,
+    3.8.1.3)."""
+    class_ = CLASSES.get(appearance.visibility)
+    return [Line("CLASS", "", class_)] if class_ else []
 
 
 def plain(description: str) -> str:

@@ -359,6 +359,22 @@ def mirrored_unseen(conn: Connection, calendar: SyncedCalendar) -> list[str]:
     return [row[0] for row in rows]
 
 
+def without_mapping(conn: Connection, calendar_id: UUID, link_id: UUID) -> list[str]:
+    """Every root that is there, readable or not, and that a link has no mapping for."""
+    rows = conn.execute(
+        """
+        SELECT e.external_event_id FROM external_calendar_events e
+         WHERE e.calendar_id = %(calendar)s AND e.booking_id IS NULL AND e.series_id IS NULL
+           AND e.sync_status <> 'CANCELLED'
+           AND NOT EXISTS (SELECT FROM event_mappings m WHERE m.link_id = %(link)s
+                              AND m.source_event_id = e.external_event_id)
+         ORDER BY e.external_event_id
+        """,
+        {"calendar": calendar_id, "link": link_id},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def roots_without_mapping(
     conn: Connection, calendar_id: UUID, link_id: UUID, *, before: datetime, after_id: str, limit: int
 ) -> list[str]:

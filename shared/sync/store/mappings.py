@@ -248,6 +248,20 @@ def render_anew(conn: Connection, link_id: UUID) -> None:
     )
 
 
+def remask(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
+    """Write those of these mirrors anew that stand although their deletion is held or was discarded, as their links
+    have it: whatever they show, it is not known any more."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET remask = true, applied = NULL, observed = NULL, mirror_etag = NULL, lane = 1, attempts = 0,
+               next_attempt_at = NULL, updated_at = now()
+         WHERE id = ANY(%s) AND state IN ('held', 'discarded') AND mirror_event_id IS NOT NULL AND base IS NOT NULL
+        """,
+        (list(mapping_ids),),
+    )
+
+
 def heed_no_deletions(conn: Connection, link_id: UUID) -> None:
     """Make again what was deleted by hand and ignored."""
     conn.execute(

@@ -78,13 +78,23 @@ def list_page(conn: Connection, calendar_id: UUID, *, after: str, limit: int) ->
 
 
 def approve(conn: Connection, calendar_id: UUID, *, now: datetime) -> int:
-    """Have those that wait removed: they are searched for once more, and only what is there still goes."""
+    """Have those that wait removed: they are searched for once more, and only what is there still goes. Nothing is read
+    anew for that: it was, before they were found."""
     count = conn.execute(
         "UPDATE orphans SET state = 'approved' WHERE calendar_id = %s AND state = 'waiting'", (calendar_id,)
     ).rowcount
     if count:
         conn.execute(
-            "UPDATE calendar_sync_state SET reconcile_since = coalesce(reconcile_since, %s) WHERE calendar_id = %s",
+            """
+            UPDATE calendar_sync_state s
+               SET reconcile_since = coalesce(
+                     s.reconcile_since,
+                     (SELECT min(o.last_full_sync_at) FROM links l
+                        JOIN calendar_sync_state o ON o.calendar_id IN (l.source_calendar_id, s.calendar_id)
+                       WHERE l.target_calendar_id = s.calendar_id),
+                     %s)
+             WHERE s.calendar_id = %s
+            """,
             (now, calendar_id),
         )
     return count

@@ -46,6 +46,7 @@ def test_an_independent_reader_finds_what_was_meant(world: CalDavWorld) -> None:
     assert str(master["dtstart"].params["TZID"]) == "America/New_York"
     assert moved["recurrence-id"].dt.astimezone(UTC) == parse_occurrence_key("20260323T130000Z")
     assert moved["uid"] == master["uid"]
+    assert [str(one["class"]) for one in (master, moved)] == ["PRIVATE", "PRIVATE"]
     assert not any(name in one for one in (master, moved) for name in ("ATTENDEE", "ORGANIZER", "VALARM"))
     assert {str(one["tzid"]) for one in calendar.walk("VTIMEZONE")} == {"America/New_York", "Europe/Berlin"}
 

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
+from tests.simulation.oracle import masks
 from tests.simulation.oracle.judging import WORDS, Finding
 from tests.simulation.oracle.mirrors import hidden
 
@@ -34,6 +35,7 @@ def judge(history: History) -> Iterator[Finding]:
     yield from _not_held(history)
     yield from _told_too_much(history, versions)
     yield from _frozen_without_cause(history)
+    yield from _overwritten(history)
     yield from _too_soon(history)
     for failures in history.dead:
         if not all(EXCUSES.fullmatch(one) for one in failures):
@@ -50,6 +52,16 @@ def _touched(history: History) -> Iterator[Finding]:
             yield Finding(kind="touched", what=what)
 
 
+def _overwritten(history: History) -> Iterator[Finding]:
+    """A CalDAV resource is written whole, so only by who has read what it replaces: nobody's change goes unseen."""
+    for entry in history.journal:
+        before = entry["before"]
+        if "read" not in entry or before is None or plain.is_gone(before) or before["etag"] == entry["read"]:
+            continue
+        what = f"{entry['actor']} replaced {entry['id']} in {entry['calendar']} as it had never read it"
+        yield Finding(kind="overwritten", what=what)
+
+
 def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, Any]]]]) -> Iterator[Finding]:
     """A mirror goes only because its source went or is hidden, or its link was deleted."""
     sources: dict[tuple[str, str], list[tuple[float, Item]]] = defaultdict(list)
@@ -63,11 +75,16 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
         if is_ours and not was_there and not plain.is_gone(entry["after"]):
             created[entry["tag"] or ""].append(entry["at"])
     for at, tag, entry in _deletions(history):
+        if _is_purged(history, at, tag):
+            continue
         named = history.tags.get(tag or "")
         if named is None:
             yield Finding(kind="unproved delete", what=f"{entry['id']} in {entry['calendar']}: of no link")
             continue
-        links = [link for since, link in versions[named["link"]] if since <= at]
+        restored = max((put_back for _, put_back in history.restores if put_back <= at), default=0.0)
+        known_links = [(since, link) for since, link in versions[named["link"]] if since <= at]
+        # A link that came back was never deleted.
+        links = [link for since, link in known_links if since >= restored] or [link for _, link in known_links]
         if any(link["state"] in ("deleting", "deleted") for link in links):
             continue
         known = [item for since, item in sources[links[0]["source"], named["source"]] if since <= at]
@@ -76,6 +93,10 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
             yield Finding(kind="unproved delete", what=what)
             if any(later > at for later in created[tag or ""]):
                 yield Finding(kind="replaced", what=f"{what}, and made another: an update is in place")
+
+
+def _is_purged(history: History, at: float, tag: str | None) -> bool:
+    return any(one == tag and when <= at for when, one in history.purged)
 
 
 def _not_held(history: History) -> Iterator[Finding]:
@@ -89,13 +110,21 @@ def _not_held(history: History) -> Iterator[Finding]:
             shown[call["lists"], item_id].append((call["at"], call["actor"], True))
         for item_id in call.get("there", ()):
             shown[call["lists"], item_id].append((call["at"], call["actor"], False))
+        if "named" in call:
+            calendar, item_id, is_gone = call["named"]
+            shown[calendar, item_id].append((call["at"], call["actor"], is_gone))
     sources = {link["id"]: link["source"] for _, was, now in history.link_log for link in (was, now) if link}
     deleting = {now["id"]: at for at, _, now in reversed(history.link_log) if now and now["state"] == "deleting"}
     mirrors: Counter[str] = Counter(named["link"] for named in history.tags.values())
     asked: Counter[tuple[str, str]] = Counter()
     for at, tag, _ in _deletions(history):
         named = history.tags.get(tag or "")
-        if named is None or tag in history.approved or deleting.get(named["link"], at) < at:
+        if (
+            named is None
+            or tag in history.approved
+            or _is_purged(history, at, tag)
+            or deleting.get(named["link"], at) < at
+        ):
             continue
         readers: set[str] = set()
         for seen_at, actor, is_gone in shown[sources[named["link"]], named["source"]]:
@@ -109,7 +138,8 @@ def _not_held(history: History) -> Iterator[Finding]:
 
 
 def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[str, Any]]]]) -> Iterator[Finding]:
-    """A word that a person wrote stands in another calendar only if a link showed it at the time."""
+    """A word that a person wrote stands in another calendar only if a link showed it at the time: the mirror's own when
+    it was rendered, and any of that calendar's shortly before."""
     homes: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for entry in history.journal:
         if entry["by"] == "person":
@@ -120,9 +150,17 @@ def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[
         if entry["after"]["status"] == "cancelled":
             continue  # what a tombstone still says was said before
         before = entry["before"] or {}
+        rendered = _rendered(history, entry)
+        if rendered is not None and _is_away_told(rendered, before, entry["after"]):
+            what = f"{entry['id']} in {entry['calendar']} tells at {entry['at']:.0f} that somebody is away"
+            yield Finding(kind="leak", what=what)
         for part in ("title", "description", "location"):
             for word in WORDS.findall(entry["after"][part]):
-                if word not in before.get(part, "") and not _was_shown(versions, homes[word], entry):
+                if word in before.get(part, "") or any(one == entry["calendar"] for one, _ in homes[word]):
+                    continue  # it stood there, or was written there
+                if not _was_shown(versions, homes[word], entry) or (
+                    rendered is not None and not _lets_through(rendered, homes[word])
+                ):
                     what = f"{word} in the {part} of {entry['id']} in {entry['calendar']} at {entry['at']:.0f}"
                     yield Finding(kind="leak", what=what)
 
@@ -130,21 +168,28 @@ def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[
 def _was_shown(
     versions: dict[str, list[tuple[float, dict[str, Any]]]], homes: set[tuple[str, str]], entry: dict[str, Any]
 ) -> bool:
-    if any(calendar == entry["calendar"] for calendar, _ in homes):
-        return True  # it was written there
     for known in versions.values():
         for number, (since, link) in enumerate(known):
             until = known[number + 1][0] if number + 1 < len(known) else float("inf")
             if link["target"] != entry["calendar"] or since > entry["at"] or until < entry["at"] - IN_FLIGHT:
                 continue
-            if link["state"] in ("deleting", "deleted"):
-                continue
-            for calendar, part in homes:
-                if calendar == link["source"] and (
-                    link["privacy"] == "full" or (link["privacy"] == "title" and part == "title")
-                ):
-                    return True
+            if link["state"] not in ("deleting", "deleted") and _lets_through(link, homes):
+                return True
     return False
+
+
+def _lets_through(link: dict[str, Any], homes: set[tuple[str, str]]) -> bool:
+    return any(calendar == link["source"] and masks.shows(link, part) for calendar, part in homes)
+
+
+def _is_away_told(link: dict[str, Any], before: Item, after: Item) -> bool:
+    return after["show"] == "oof" and before.get("show") != "oof" and not masks.shows(link, "availability")
+
+
+def _rendered(history: History, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """The link as it was when what was written was rendered; None if nobody noted that."""
+    known = history.intended.get((entry["actor"], entry["tag"] or ""), ())
+    return next((link for at, link in reversed(known) if at <= entry["at"]), None)
 
 
 def _frozen_without_cause(history: History) -> Iterator[Finding]:
@@ -179,6 +224,8 @@ def _too_soon(history: History) -> Iterator[Finding]:
             if scope is not None or ended is None or ended >= until or call["actor"] in history.skewed:
                 continue
             if any(account == call["account"] and at <= when <= until for account, when in history.renewed):
+                continue
+            if history.is_forgotten(ended, by=until):
                 continue
             known = begun[call["account"]]
             for when, later in known[bisect_left(known, ended, key=lambda pair: pair[0]) :]:

@@ -19,11 +19,14 @@ class History:
 
     `calendars`: name -> items. `links`: the links there are. `link_log`: each version of a link, as (at, was, is).
     `tags`: what a marker names -> link and source event. `discarded` and `approved`: tags whose held deletions the
-    person decided on. `frozen`: (at, tag) of each freeze. `journal`: each change of an item, by whom. `calls`: each
-    request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead letter, why it failed each
-    time; `lying`: the same of those that are still there and can be read. `ended`: actor -> when it ended; one that was
-    killed, or whom the database did not hear, is not there: it could note nothing down. `renewed`: account -> when the
-    person signed in again.
+    person decided on; `purged`: when the person had the mirror with a tag removed, which the database did not know.
+    `intended`: of each actor and tag, when a write was rendered, and the link as it was then. `frozen`: (at, tag) of
+    each freeze. `journal`: each change of an item, by whom; of a CalDAV resource also the ETag that the writer had
+    `read`. `calls`: each request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead
+    letter, why it failed each time; `lying`: the same of those that are still there and can be read. `ended`: actor ->
+    when it ended; one that was killed, or whom the database did not hear, is not there: it could note nothing down.
+    `renewed`: account -> when the person signed in again. `restores`: of each restore of the database, when the backup
+    was taken and when it was put back; `taken`: ids of links that a restore took away and that did not come back.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
     whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's
     journal. `unread`: calendar and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong.
@@ -38,6 +41,8 @@ class History:
     tags: dict[str, dict[str, str]]
     discarded: set[str]
     approved: set[str]
+    purged: list[tuple[float, str]]
+    intended: dict[tuple[str, str], list[tuple[float, dict[str, Any]]]]
     frozen: list[tuple[float, str]]
     journal: list[dict[str, Any]]
     calls: list[dict[str, Any]]
@@ -46,6 +51,8 @@ class History:
     lying: list[list[str]]
     ended: dict[str, float]
     renewed: list[tuple[str, float]]
+    restores: list[tuple[float, float]]
+    taken: set[str]
     kept: list[dict[str, Any]]
     journalled: dict[str, list[tuple[str, float]]]
     unread: set[tuple[str, str]]
@@ -55,6 +62,10 @@ class History:
     def moment(self, at: float) -> datetime:
         """Seconds since the beginning as a time."""
         return self.began + timedelta(seconds=at)
+
+    def is_forgotten(self, at: float, *, by: float | None = None) -> bool:
+        """Whether the database noted something then, and a restore (put back up to `by`) has taken that away again."""
+        return any(taken < at <= put_back and (by is None or put_back <= by) for taken, put_back in self.restores)
 
 
 PROMISES = {
@@ -66,6 +77,7 @@ PROMISES = {
     "mirror of a mirror": 4,
     "lost": 5,
     "two writers": 6,
+    "overwritten": 6,
     "notification lost": 7,
     "leak": 8,
     "guests": 9,
@@ -73,6 +85,7 @@ PROMISES = {
     "spoiled": 10,
     "not recorded": 10,
     "not journalled": 12,
+    "orphan": 13,
 }
 """Which of the engine's promises a kind of finding names. What breaks none of them by itself: altered, stray, touched,
 silent channel, restless, too soon, dead letter, unfinished, crash."""

@@ -26,6 +26,9 @@ def _two_writers(history: History) -> Iterator[Finding]:
     """Whoever records what it wrote or read holds the lease, and nobody takes a lease that is still held."""
     leases: dict[str, dict[str, Any]] = {}
     for entry in history.kept:
+        if entry["what"] == "restored":
+            leases.clear()  # they are those of the backup, and whoever had one is gone
+            continue
         held = leases.get(entry["resource"])
         if entry["what"] != "lease":
             if held is None or held["holder"] != entry["by"]:
@@ -53,7 +56,7 @@ def _not_journalled(history: History) -> Iterator[Finding]:
     living = {link["id"] for link in history.links if link["state"] != "deleting"}
     for tag, at in last.items():
         named = history.tags.get(tag)
-        if named is None or named["link"] not in living:
+        if named is None or named["link"] not in living or history.is_forgotten(at):
             continue
         entries = history.journalled.get(tag, [])
         if not any(then >= at or (outcome == "intended" and then >= at - WRITING) for outcome, then in entries):

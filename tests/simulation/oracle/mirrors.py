@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
+from tests.simulation.oracle import masks
 from tests.simulation.oracle.judging import WORDS, Finding
 
 if TYPE_CHECKING:
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 
 type Look = tuple[datetime, datetime, bool, str, str, str, str]
 type Looks = tuple[Look, ...]
+type Homes = dict[str, set[str]]
 
 MARGIN = timedelta(hours=3)
 """What lies so near to an edge of a window may be in or out: time went on since it was looked at."""
 BEYOND = timedelta(days=100)
 HIDDEN_TYPES = ("working_location", "birthday")
-TEXTS = ("title", "description", "location")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,18 @@ class _Expected:
 
 def judge(history: History) -> Iterator[Finding]:
     """Every finding about the calendars as they stand now."""
-    kept = {was["id"] for _, was, now in history.link_log if now is None and was and was["state"] != "deleting"}
+    last = {(was or now or {})["id"]: (was, now) for _, was, now in history.link_log}
+    deleted = {name: was for name, (was, now) in last.items() if now is None and was is not None}
+    kept = {name for name, was in deleted.items() if was["state"] != "deleting"} - history.taken
     mentioned = _source_versions(history)
-    for name in history.calendars:
+    homes = _homes(mentioned)
+    for name, items in history.calendars.items():
         leading = [link for link in history.links if link["target"] == name and link["state"] != "deleting"]
         yield from _compare(history, name, leading, kept, mentioned)
+        for root in items:
+            if root["by"] == "kalends" and root["series"] is None and not plain.is_gone(root):
+                differing = [one for one in items if one["series"] == root["id"]]
+                yield from _tells_too_much(history, [root, *differing], leading, homes)
     for link in history.links:
         if link["state"] == "deleting":
             yield Finding(kind="unfinished", what=f"link {link['id']} is still being deleted")
@@ -90,13 +99,6 @@ def _compare(
         if named["link"] in kept or _is_excused(history, name, link, links):
             continue
         if _tag(root) in history.discarded:
-            if (
-                link is not None
-                and link["state"] == "active"
-                and (told := _tells_too_much([root, *overrides[root["id"]]], link, source))
-            ):
-                what = f"{root['id']} in {name}, which stays by its person's will, still shows {told}"
-                yield Finding(kind="leak", what=what)
             continue
         lost = next((one for one in missing if (one.link, one.source) == (named["link"], named["source"])), None)
         if lost is not None:
@@ -105,6 +107,9 @@ def _compare(
             yield Finding(kind="altered", what=f"{what}: {_difference(lost.looks, looks)}")
         elif link is not None and source and (_is_elsewhere(history, link, looks) or not source[-1]["readable"]):
             continue  # outside the window nothing is promised, but that it is not deleted
+        elif named["link"] in history.taken:
+            what = f"{root['id']} in {name} still stands, though a restore took its link {named['link'][-6:]} away"
+            yield Finding(kind="orphan", what=what)
         elif link is not None and _is_mirror(history, link["source"], named["source"]):
             what = f"{root['id']} in {name} mirrors {named['source']} in {link['source']}, which is a mirror"
             yield Finding(kind="mirror of a mirror", what=what)
@@ -118,12 +123,29 @@ def _compare(
             yield Finding(kind="spoiled" if beside else "lost", what=what)
 
 
-def _tells_too_much(mirror: list[Item], link: dict[str, Any], source: list[Item]) -> str:
-    """A word of the source that its link hides by now and that the mirror still has; "" if there is none."""
-    hides = {"busy": TEXTS, "title": TEXTS[1:], "full": ()}[link["privacy"]]
-    words = {word for one in source for part in TEXTS for word in WORDS.findall(one[part])}
-    shown = {word for one in mirror for part in hides for word in WORDS.findall(one[part])}
-    return min(words & shown, default="")
+def _tells_too_much(
+    history: History, mirror: list[Item], links: list[dict[str, Any]], homes: dict[tuple[str, str], Homes]
+) -> Iterator[Finding]:
+    """Whatever mirror it is, and whyever it stands: it shows no more than its link allows by now."""
+    named = history.tags.get(_tag(mirror[0]) or "", {"link": "?", "source": "?"})
+    link = next((one for one in links if one["id"] == named["link"] and one["state"] == "active"), None)
+    if link is None:
+        return
+    for item in mirror:
+        if item["status"] != "cancelled" and (told := masks.told(link, item, homes[link["source"], named["source"]])):
+            what = f"{item['id']} of mirror {mirror[0]['id']} of link {link['id'][-6:]} still shows {told}"
+            yield Finding(kind="leak", what=what)
+            return
+
+
+def _homes(versions: dict[tuple[str, str], list[Item]]) -> dict[tuple[str, str], Homes]:
+    """In which parts of an event or series each of its words ever stood, by calendar and id."""
+    found: dict[tuple[str, str], Homes] = defaultdict(lambda: defaultdict(set))
+    for (calendar, _), items in versions.items():
+        for item, part in product(items, masks.TEXTS):
+            for word in WORDS.findall(item[part]):
+                found[calendar, plain.root_of(item)][word].add(part)
+    return found
 
 
 def _promised(
@@ -156,9 +178,9 @@ def _looks(history: History, root: Item, overrides: list[Item], link: dict[str, 
             continue
         title, description, location = item["title"].strip(), _plain(item["description"]), item["location"].strip()
         if link is not None:
-            title = link["busy_title"] if link["privacy"] == "busy" else title or link["busy_title"]
-            if link["privacy"] != "full":
-                description = location = ""
+            title = masks.title(link, title)
+            description = description if masks.shows(link, "description") else ""
+            location = location if masks.shows(link, "location") else ""
         found.append((begin, end, root["all_day"], title, description, location, _availability(item)))
     return tuple(sorted(found))
 
