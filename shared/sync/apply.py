@@ -106,7 +106,13 @@ def page(
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
     seen = sightings.observe(
-        conn, list(found.mirrors.values()), looks=looks or {}, key=key, is_full=lane == mappings.BACKFILL, now=now
+        conn,
+        list(found.mirrors.values()),
+        looks=looks or {},
+        key=key,
+        is_full=lane == mappings.BACKFILL,
+        is_restored=calendar.reconcile_since is not None,
+        now=now,
     )
     if seen.again:
         targets.add(calendar.id)

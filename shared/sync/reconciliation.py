@@ -62,6 +62,19 @@ def notice_restore(conn: Connection, *, now: datetime) -> int:
     return len(begin(conn, None, now=now)) if row and row[0] else 0
 
 
+def is_restored(conn: Connection) -> bool:
+    """Whether the database came back and nobody has noticed yet. Needs a transaction across people."""
+    row = conn.execute(
+        """
+        SELECT (i.system_identifier, i.timeline, i.database_oid)
+               IS DISTINCT FROM (s.system_identifier, c.timeline_id, d.oid)
+          FROM database_identity i, pg_control_system() s, pg_control_checkpoint() c, pg_database d
+         WHERE d.datname = current_database()
+        """
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def begin(conn: Connection, calendar_ids: Sequence[UUID] | None, *, now: datetime) -> list[UUID]:
     """Reconcile these calendars, and those that feed them, or all; what is in use is read on, and then in full.
 

@@ -42,12 +42,20 @@ class Seen:
 
 
 def observe(
-    conn: Connection, sights: Sequence[Sight], *, looks: Looks, key: DataKey, is_full: bool, now: datetime
+    conn: Connection,
+    sights: Sequence[Sight],
+    *,
+    looks: Looks,
+    key: DataKey,
+    is_full: bool,
+    is_restored: bool,
+    now: datetime,
 ) -> Seen:
     """Compare our mirrors with what was left of them.
 
     What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`), or kept
-    until it is merged; `looks` are the mirrors of such links as they look now.
+    until it is merged; `looks` are the mirrors of such links as they look now. `is_restored`: the database may have
+    forgotten what it wrote.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
@@ -76,7 +84,7 @@ def observe(
             sources.add(mapping.source_calendar_id)
             continue
         differing = sight.differing
-        if differing and not sight.is_gone and edits.may_be_merged(mapping, link):
+        if differing and not sight.is_gone and edits.may_be_merged(mapping, link, is_restored=is_restored):
             differing = _leave(conn, mapping, link, differing)
             if differing and _note_edit(conn, mapping, looks, sources, key=key):
                 continue

@@ -81,6 +81,10 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.backup is not None)
     @rule()
     def restore(self):
+        self.put_back_up()
+
+    def put_back_up(self):
+        """The database comes back as it was."""
         restoring.restore(self.logins, self.backup)
         with self.world.database.everyone() as conn:
             reconciliation.notice_restore(conn, now=clock.now())

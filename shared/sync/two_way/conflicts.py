@@ -30,6 +30,10 @@ BY_POLICY = "policy"
 """Who decided where the link's policy did; otherwise an actor, or the code of the error with which the source's
 provider refused the edit."""
 
+RESTORED = "restored"
+"""Who decided after the database was restored: what the target shows then may be our own, under settings that are
+forgotten, so none of it goes to the source; it is kept here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
@@ -150,9 +154,10 @@ def settle(
     refused: dict[str, str],
     key: DataKey,
     now: datetime,
+    by: str = BY_POLICY,
 ) -> None:
-    """Record what a merge found. `refused`: by place, the code of the error with which the source did not take an edit;
-    its value is kept here, and the mirror is put right."""
+    """Record what a merge found, decided `by` the policy or RESTORED. `refused`: by place, the code of the error with
+    which the source did not take an edit; its value is kept here, and the mirror is put right."""
     left = [(one.place, one.field.value) for one in found]
     conn.execute(
         """
@@ -163,7 +168,7 @@ def settle(
         """,
         {
             "now": now,
-            "by": BY_POLICY,
+            "by": by,
             "mapping": mapping.id,
             "places": [place for place, _ in left],
             "fields": [name for _, name in left],
@@ -180,7 +185,7 @@ def settle(
             "source": _seal(one.source, mapping, key=key),
             "target": _seal(one.target, mapping, key=key),
             "winner": winner,
-            "by": None if winner is None else refused.get(one.place, BY_POLICY),
+            "by": None if winner is None else refused.get(one.place, by),
             "now": now,
         }
         standing = conn.execute(

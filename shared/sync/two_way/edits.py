@@ -90,9 +90,10 @@ def opened(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Edit:
     )
 
 
-def may_be_merged(mapping: Mapping, link: Link) -> bool:
-    """Whether an edit of this mirror is merged: it stands, and what it was written as is known."""
-    is_whole = mapping.may_have_mirror and mapping.base is not None
+def may_be_merged(mapping: Mapping, link: Link, *, is_restored: bool) -> bool:
+    """Whether an edit of this mirror is merged: it stands, and what it was written as is known; or the database was
+    restored (`is_restored`) and knows neither, and what somebody wrote is kept all the same."""
+    is_whole = is_restored or (mapping.may_have_mirror and mapping.base is not None)
     return link.on_edit == MERGE and is_whole and mapping.state == "open" and not mapping.is_removal
 
 
@@ -102,12 +103,10 @@ def intended(work: Work, *, key: DataKey) -> bytes | None:
     mapping = work.mapping
     if not work.merges or work.mirror is None:
         return None
-    aad = str(mapping.id)
-    if mapping.tried and (
-        mapping.base is None or codec.mirror_from_json(key.open(mapping.base, aad=aad)) != work.mirror
-    ):
+    before = None if mapping.base is None else _mirror(mapping.base, mapping, key=key)
+    if mapping.tried and before != work.mirror:
         return None
-    return key.seal(codec.mirror_to_json(work.mirror), aad=aad)
+    return key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id))
 
 
 def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
@@ -135,14 +134,15 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     known = None if standing.edit is None else opened(standing.edit, mapping, key=key)
     if (known is not None and known.observed == seen) or (known is None and not differing(mapping, seen)):
         return None
-    if known is None:
-        base = codec.mirror_from_json(key.open(mapping.base or b"", aad=str(mapping.id)))
-        shown = base if mapping.shown is None else codec.mirror_from_json(key.open(mapping.shown, aad=str(mapping.id)))
-    else:
+    mirror = merge.shown(unit)
+    if known is not None:
         base, shown = known.base, known.shown  # both agreed last before the earlier edit
+    else:
+        base = mirror if mapping.base is None else _mirror(mapping.base, mapping, key=key)
+        shown = base if mapping.shown is None else _mirror(mapping.shown, mapping, key=key)
     moments = [one.updated_at for one in (unit.root, *unit.overrides) if one.updated_at is not None]
     edit = Edit(
-        mirror=merge.shown(unit),
+        mirror=mirror,
         base=base,
         shown=shown,
         observed=seen,
@@ -179,13 +179,17 @@ def _suspects(conn: Connection, calendar: SyncedCalendar, page: Page, *, key: Da
     sights = {
         event_id: Sight(mapping=mapping)
         for event_id, mapping in ours.items()
-        if may_be_merged(mapping, of_links[mapping.link_id])
+        if may_be_merged(mapping, of_links[mapping.link_id], is_restored=calendar.reconcile_since is not None)
     }
     for change in upserts:
         sight = sights.get(change.event.root_id)
         if sight is not None:
             sight.add(change, key=key)
     return [sight.mapping for sight in sights.values() if sight.differing and not sight.is_gone]
+
+
+def _mirror(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Mirror:
+    return codec.mirror_from_json(key.open(sealed, aad=str(mapping.id)))
 
 
 def _reach(now: datetime) -> Window:

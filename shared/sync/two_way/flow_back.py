@@ -25,10 +25,10 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import Amend, Failed, Page, Upserted, Withdraw, Written
-from shared.sync import apply, differences, expansion, lanes, links, sightings, writes
+from shared.sync import apply, differences, expansion, lanes, links, reconciliation, sightings, writes
 from shared.sync.differences import Applied
 from shared.sync.sight import differing
-from shared.sync.store import edits, events, journal, mappings, seen
+from shared.sync.store import calendars, edits, events, journal, mappings, seen
 from shared.sync.store.journal import AtSource
 from shared.sync.two_way import conflicts
 from shared.sync.two_way.edits import WITHDRAW, Edit, opened
@@ -80,6 +80,7 @@ class Merging:
     writes: dict[str, Amend | Withdraw]
     entries: dict[str, UUID]
     target_key: DataKey
+    is_restored: bool
 
 
 def merge_due(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> None:
@@ -87,6 +88,8 @@ def merge_due(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> Non
     mirror put right; any other error is raised, and what is left is merged with the next look."""
     with run.engine.database.person(run.calendar.user_id) as conn:
         due = edits.due(conn, run.calendar.id, limit=AT_ONCE)
+    if due and _is_unnoticed_restore(run):
+        return  # the reconciliation that dispatch is about to begin looks at all of it
     for mapping_id in due:
         for tried in range(1, TRIES + 1):
             if _merge(run, provider, mapping_id, tally):
@@ -125,6 +128,11 @@ def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counte
     return unsettled is None
 
 
+def _is_unnoticed_restore(run: Run) -> bool:
+    with run.engine.database.everyone() as conn:
+        return reconciliation.is_restored(conn)
+
+
 def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
     """Decide, and note in the journal what is about to be written; None if there is nothing to merge any more."""
     mapping = mappings.lock(conn, [mapping_id]).get(mapping_id)
@@ -138,6 +146,8 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
     target_key = run.source_keys(conn)(mapping.target_calendar_id)
     edit = opened(mapping.edit, mapping, key=target_key)
     how = links.with_names(conn, [link])[link.id]
+    target_calendar = calendars.get(conn, mapping.target_calendar_id)
+    is_restored = run.calendar.reconcile_since is not None or target_calendar.reconcile_since is not None
     event_id, alone = expansion.place(conn, run.calendar.id, mapping.source_event_id)
     standing = events.versions(conn, run.calendar.id, event_id)
     try:
@@ -160,7 +170,7 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
         edits.drop(conn, mapping)  # a rule that nobody can expand: the push records why (promise 10)
         return None
     etags = {place: one.etag for place, one in standing.items()}
-    to_write = _to_write(event_id, alone, outcome, etags)
+    to_write = {} if is_restored else _to_write(event_id, alone, outcome, etags)
     intents = [
         AtSource(
             run_id=run.id,
@@ -185,6 +195,7 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
         writes=to_write,
         entries=dict(zip(to_write, journal.intend_at_source(conn, intents), strict=True)),
         target_key=target_key,
+        is_restored=is_restored,
     )
 
 
@@ -267,6 +278,13 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     if standing is None or unit is None:
         edits.drop(conn, mapping)
         return set()
+    if merging.is_restored:
+        conflicts.settle(conn, mapping, _kept(merging), refused={}, key=run.key, now=now, by=conflicts.RESTORED)
+        edits.drop(conn, mapping)
+        applied = sightings.forget(Applied.from_json(standing.applied), edit.observed)
+        seen.leave(conn, mapping.id, observed=edit.observed, ignored=())
+        seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=standing.mirror_etag)
+        return {mapping.target_calendar_id}
     refused = {place: error.error_code for place, error in errors.items()}
     found = [*outcome.conflicts, *_refused(merging, refused)]
     conflicts.settle(conn, mapping, found, refused=refused, key=run.key, now=now)
@@ -307,6 +325,23 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     if not thawed:
         sightings.tell_frozen(conn, mapping)
     return {mapping.target_calendar_id}
+
+
+def _kept(merging: Merging) -> list[Conflict]:
+    """What the target shows otherwise than the source, of what it may have from there."""
+    source, target = merging.source.now, merging.edit.mirror
+    exposed = merge.exposed_by(merging.how)
+    found: list[Conflict] = []
+    for place in (ROOT, *sorted({**source.overrides, **target.overrides})):
+        here, there = (showing.at(one, place) if place else one.root for one in (source, target))
+        if here is None or there is None:
+            continue  # whether an occurrence happens is nobody's text
+        for one in OF_OCCURRENCES if place else OF_ROOTS:
+            if one in exposed and not showing.may_show(one, here, there):
+                values = patch.of(here, (one,)), patch.of(there, (one,))
+                winner = Winner.SOURCE
+                found.append(Conflict(place=place, field=one, source=values[0], target=values[1], winner=winner))
+    return found
 
 
 def _refused(merging: Merging, refused: Dictionary[str, str]) -> list[Conflict]:

@@ -13,13 +13,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from shared.calendar import recurrence
 from shared.calendar.event import Event, Status, Unit
 from shared.calendar.span import TimedSpan, Window
 from shared.core import clock
 from shared.sync import dispatch
+from shared.sync.store import orphans
 from shared.sync.two_way import groups
 from tests.sync.lives import Lives
 from tests.sync.world import by, event, occurrence
@@ -50,6 +51,14 @@ class TwoWay(Lives):
         )
         self.world.look(*self.calendars)
         self.world.run()
+
+    is_restored = False
+
+    @precondition(lambda self: self.backup is not None)
+    @rule()
+    def restore(self):
+        self.put_back_up()
+        self.is_restored = True
 
     # What people do
 
@@ -127,10 +136,13 @@ class TwoWay(Lives):
                 (theirs,) = [found for found in other if found[0] == name]
                 assert theirs == (name, shown, times), "out of step"
             for field, value in zip(FIELDS, shown, strict=True):
-                allowed = list(self.edits[name].get(field, {}).values()) or [self.agreed[name][field]]
+                edits = list(self.edits[name].get(field, {}).values())
+                # After a restore the source wins, and what a mirror shows otherwise is kept as a conflict.
+                allowed = [*edits, *([self.agreed[name][field]] if self.is_restored or not edits else [])]
                 assert value in allowed, f"{field} of {name} came from nowhere"
             self.agreed[name] = dict(zip(FIELDS, shown, strict=True))
             self.edits[name] = {}
+        self.is_restored = False
         assert self.world.rows("SELECT count(*) FROM event_mappings WHERE edit IS NOT NULL") == [(0,)]
 
     def _content(self, place: int) -> list:
@@ -157,6 +169,8 @@ class TwoWay(Lives):
                 conn.execute(
                     "UPDATE event_mappings SET state = 'open', requested = requested + 1 WHERE state = 'frozen'"
                 )
+                for calendar in self.calendars:
+                    orphans.approve(conn, calendar, now=clock.now())
             self.world.look(*self.calendars)
             self.world.run()
             dispatch.dispatch(self.world.engine, correlation_id="test", now=clock.now() + timedelta(hours=1))
