@@ -43,7 +43,7 @@ promises: setup ## the tests of the engine's promises and of others' pains alone
 matrix: setup ## the recurrence corpus on every ordered pair of providers, as a table (docs/matrix.md; a minute)
 	@$(PYTHON) -m tests.matrix
 
-bench: setup ## measure beside the peers (3 minutes); writes build/bench.json and docs/performance.md
+bench: setup ## measure beside the peers (5 minutes); writes build/bench.json and docs/performance.md
 	@$(PYTHON) -m tests.bench
 
 synth: setup ## write the CloudFormation templates of every stage into cdk.out/

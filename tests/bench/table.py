@@ -132,7 +132,7 @@ _INTRODUCTION = """\
 # Performance
 
 `make bench` measures Kalends beside a peer and beside what the machine allows, in turn in the same run, and writes
-`build/bench.json` and this page; it takes about three minutes. `.venv/bin/python -m tests.bench read` measures one of
+`build/bench.json` and this page; it takes about five minutes. `.venv/bin/python -m tests.bench read` measures one of
 its parts and leaves the page alone. Nothing here is a test: times drift with the machine, so compare within a row.
 
 This run: {cores} cores, {system}, Python {python}, everything over loopback. Real providers add their own latency."""
@@ -147,6 +147,13 @@ What the rows mean:
   tests' settings: in memory, without waiting for a disk (`fsync = off`).
 - *Cold* is the import of the handler with the layer as it is deployed, without Lambda's own start of the environment:
   milliseconds of processor time, and the peak of resident memory.
+- *Copying* is a link's whole work: our engine reads both calendars, stores the events with their texts sealed, plans,
+  journals and writes a mirror of each, in a process of its own; vdirsyncer's command keeps names, ETags and hashes in a
+  file. What each needs to start is left out (of vdirsyncer, a sync of two empty calendars). The server is a stub that
+  answers from memory, because Radicale takes longer with each event; the last row shows both at Radicale. Both write
+  each event by itself, so neither can be faster than the bare writes.
+- *The first look after our own writes* reads each mirror once, to know it again: a CalDAV server tells only that
+  something has changed.
 - *Webhook* is the whole handler, from the event of API Gateway to its answer, with a queue that answers at once.
 - *Latency* is from the moment the source's provider accepted a person's change to the moment the target's provider
   accepted the mirror, by the simulators' own clocks, on the whole local cloud with its Lambdas, queues and database
