@@ -43,6 +43,17 @@ def cases(year: int) -> list[Case]:
     ]
 
 
+def additions(year: int) -> list[Case]:
+    """What is added where the corpus is mirrored to."""
+    made = _Year(year)
+    return [
+        made.case("new-once", "", on=(5, 3)),
+        made.case("new-weekly", "FREQ=WEEKLY;COUNT=9", on=(3, 1), moved={2: 3 * HOUR}, cancelled=(4,), renamed=(6,)),
+        made.case("new-31st", "FREQ=MONTHLY;BYMONTHDAY=31;COUNT=5", moved={1: -DAY}),
+        made.days("new-day", "FREQ=MONTHLY;BYDAY=-1SA;COUNT=7", excluded=(2,)),
+    ]
+
+
 def _daily(year: _Year) -> Iterator[Case]:
     yield year.case("daily-count", "FREQ=DAILY;COUNT=10")
     yield year.case("daily-until", "FREQ=DAILY", until=12)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from shared.connections import app_passwords, discovery, feed_addresses, tokens
 from shared.core import clock
-from shared.providers import AppPassword
+from shared.providers import WITH_OAUTH, AppPassword
 from shared.sync import activity, dispatch, pull, push, requests
 from shared.sync.context import Lanes
+from shared.sync.two_way import groups
 from tests import installation, radicale
 from tests.connections.conftest import finish, start
 from tests.matrix.places.caldav import CalDavPlace
@@ -37,10 +38,12 @@ REST = timedelta(minutes=6)
 class Home:
     """A person with accounts at Google, Microsoft and a CalDAV server. `place` makes calendars, `link` links them."""
 
-    def __init__(self, installed: Installation, radicale_base: str, server: Server) -> None:
+    def __init__(
+        self, installed: Installation, radicale_base: str, server: Server, *, email: str = "ada@example.com"
+    ) -> None:
         self.installed, self.app = installed, installed.app
         self.now = datetime.now(UTC)
-        self.person = installed.person("ada@example.com", now=self.now)
+        self.person = installed.person(email, now=self.now)
         self.engine = replace(
             self.app.engine(),
             lanes=Lanes(pull=Lane(), push=Lane(), backfill=Lane()),
@@ -51,6 +54,10 @@ class Home:
         self._radicale, self._server = radicale_base, server
         self._connections: dict[str, Connection] = {}
         self._ids: dict[tuple[str, str], UUID] = {}
+
+    def another(self, name: str) -> Home:
+        """Somebody else with accounts there: whose series meet nobody's but their own."""
+        return Home(self.installed, self._radicale, self._server, email=f"{name}@example.com")
 
     def place(self, provider: str, name: str) -> Place:
         """A new, empty calendar at a provider, which the engine knows after `connect`."""
@@ -63,7 +70,7 @@ class Home:
         body = {"summary": name, "timeZone": HOME}
         made = simulator.sim("POST", f"/accounts/{installation.ALEX[provider]}/calendars", body)["id"]
         kind = {"google": GooglePlace, "microsoft": MicrosoftPlace}[provider]
-        return kind(simulator, str(made), token=lambda: self._token(provider))
+        return kind(simulator, str(made), token=lambda: self._token(self._connections[provider]))
 
     def connect(self, provider: str, *, feed: str = "") -> None:
         """Connect the account, or learn of its new calendars."""
@@ -89,13 +96,12 @@ class Home:
         return finish(self.installed, self.person, provider, query, now=self.now)
 
     def _open(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
-        """As the product opens it, but for Google's quota: the whole corpus at once is more than its minute allows."""
-        if connection.provider != "google":
+        """As the product opens it, but for quotas: the whole corpus on all pairs is more than their minutes allow."""
+        if connection.provider not in WITH_OAUTH:
             return self.app.provider(connection, refused=refused, live=live)
-        return self.app.connect("google", self._token("google"))
+        return self.app.connect(connection.provider, self._token(connection))
 
-    def _token(self, provider: str) -> str:
-        connection = self._connections[provider]
+    def _token(self, connection: Connection) -> str:
         return tokens.access_token(
             self.app.database,
             connection_id=connection.id,
@@ -108,10 +114,9 @@ class Home:
 
     def link(self, source: tuple[str, Place], target: tuple[str, Place], **options: Any) -> UUID:
         """Link two calendars, titles shown; answers the link's id."""
-        by = requests.By(user_id=self.person.user_id, actor="test", correlation_id="test", now=self.now)
         made = requests.create_link(
             self.engine,
-            by,
+            self._by(),
             source_calendar_id=self._id(*source),
             target_calendar_id=self._id(*target),
             privacy="title",
@@ -121,6 +126,22 @@ class Home:
         )
         return made.id
 
+    def link_both_ways(self, one: tuple[str, Place], other: tuple[str, Place]) -> list[UUID]:
+        """Link two calendars both ways, titles shown, deletions heeded; answers the links' ids."""
+        made = groups.create(
+            self.engine,
+            self._by(),
+            calendar_ids=[self._id(*one), self._id(*other)],
+            privacy="title",
+            skip_free=False,
+            on_delete="withdraw",
+            days_ahead=DAYS_AHEAD,
+        )
+        return [link.id for link in made.links]
+
+    def _by(self) -> requests.By:
+        return requests.By(user_id=self.person.user_id, actor="test", correlation_id="test", now=self.now)
+
     def _id(self, provider: str, place: Place) -> UUID:
         if provider == "ics":
             ((_, found),) = [one for one in self._ids.items() if one[0][0] == "ics"]
@@ -128,9 +149,9 @@ class Home:
         return self._ids[provider, place.calendar_id]
 
     def round(self) -> None:
-        """Some time later everything is polled and worked off."""
+        """Some time later everything of the person's is polled and worked off."""
         self.now += REST
-        with self.app.database.everyone() as conn:
+        with self.app.database.person(self.person.user_id) as conn:
             conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL, push_queued_at = NULL")
             conn.execute("UPDATE calendar_sync_state SET requested = requested + 1 WHERE last_synced_at IS NOT NULL")
         dispatch.dispatch(self.engine, correlation_id="test", now=self.now)
@@ -144,6 +165,8 @@ class Home:
             if lane is None:
                 return
             message = lane.messages.popleft()
+            if message.user_id != self.person.user_id:
+                continue
             work = {"pull": pull.pull, "push": push.push}[message.task]
             work(self.engine, message.calendar_id, user_id=message.user_id, correlation_id="test")
         raise AssertionError("the lanes never run empty: a loop")

@@ -202,6 +202,7 @@ def _carry_along(
     3.8.4.4): moved as far as the series is, or where the new rule has no such place, left at its own. What has neither
     place ends. An occurrence that a person moved elsewhere stays there, one that stood at its place moves."""
     known = context.zones(calendar)
+    floating = resource.floats(master) and before.span == wanted.span  # one that moves is given its zone
     taken: set[Start] = set()
     differing: set[Start] = set()
 
@@ -224,11 +225,12 @@ def _carry_along(
             if stands is not None and patches.same_span(stands, values.span(component, known), with_zone=False):
                 moved = recurrence.occurrence_span(wanted.span, wanted.recurrence, occurrence_key(found))
                 component.replace(_SAYING[Field.WHEN], resource.times(moved or wanted.span, in_series=True))
-            component.replace(("RECURRENCE-ID",), [resource.named("RECURRENCE-ID", found, wanted.span)])
+            place = resource.named("RECURRENCE-ID", found, wanted.span, floating=floating)
+            component.replace(("RECURRENCE-ID",), [place])
             resource.revise(component, now)
     gone = [one.original_start for one in unit.overrides if one.is_cancelled and one.original_start not in differing]
     excluded = [found for start in gone if start is not None and (found := place_of(start)) is not None]
-    master.replace(("EXDATE",), [resource.named("EXDATE", start, wanted.span) for start in excluded])
+    master.replace(("EXDATE",), [resource.named("EXDATE", start, wanted.span, floating=floating) for start in excluded])
 
 
 def _shifted(start: Start, before: Span, wanted: Span) -> Start:

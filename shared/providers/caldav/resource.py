@@ -5,18 +5,17 @@ revisions. Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.calendar import recurrence, zones
 from shared.calendar.ical import values
 from shared.calendar.ical.lines import Component, Line
 from shared.calendar.ical.writing import definition, time_line, utc
-from shared.calendar.span import AllDaySpan, parse_occurrence_key
+from shared.calendar.span import AllDaySpan, TimedSpan, parse_occurrence_key
 from shared.core.errors import InvalidError, NotFoundError, PreconditionFailedError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from shared.calendar.ical.time_zones import Zones
     from shared.calendar.span import Span, Start
     from shared.providers.caldav.reading import Context
@@ -62,7 +61,7 @@ class Series:
 
     def named(self, name: str) -> Line:
         """The line of that name for the place."""
-        return named(name, self.start, self.span)
+        return named(name, self.start, self.span, floating=floats(self.master))
 
     def span_of(self, key: str) -> Span:
         """When the rule has that place."""
@@ -107,8 +106,18 @@ class Series:
         return found
 
 
-def named(name: str, start: Start, span: Span) -> Line:
-    """The line of that name for a place of the series that begins with `span`."""
+def floats(component: Component) -> bool:
+    """Whether it starts at a time without a zone (RFC 5545, 3.3.5, form 1)."""
+    line = component.line("DTSTART")
+    return line is not None and "T" in line.value and not line.parameter("TZID") and not line.value.endswith("Z")
+
+
+def named(name: str, start: Start, span: Span, *, floating: bool) -> Line:
+    """The line of that name for a place of the series that begins with `span`, in local time "if and only if" the
+    series itself is (RFC 5545, 3.8.4.4; programs that compare values find no EXDATE otherwise)."""
+    if floating and isinstance(span, TimedSpan) and isinstance(start, datetime):
+        local = start.astimezone(zones.zone(span.zone))
+        return Line(name, "", f"{local.year:04}{local:%m%dT%H%M%S}")
     return time_line(name, start, None if isinstance(span, AllDaySpan) else span.zone)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, timedelta
 
     from tests.matrix.series import Case, Occurrence
 
@@ -29,3 +29,15 @@ class Place(Protocol):
 
     def read(self, first: date, last: date) -> list[Occurrence]:
         """Everything that starts between two days (midnight UTC, the second left out), as the provider expands it."""
+
+    def move(self, one: Occurrence, by: timedelta) -> None:
+        """The owner moves what happens then, an occurrence or a single event, and nothing else."""
+
+    def cancel(self, one: Occurrence) -> None:
+        """The owner deletes what happens then, and nothing else."""
+
+    def rename(self, title: str, new: str) -> bool:
+        """The owner renames the series or single event of that title; False if there is not exactly one."""
+
+    def is_series(self, title: str) -> bool:
+        """Whether what is called so is one series here."""

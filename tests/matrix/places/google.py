@@ -57,6 +57,38 @@ class GooglePlace:
 
     def read(self, first: date, last: date) -> list[Occurrence]:
         """Events: list with singleEvents."""
+        return series.inside((_occurrence(item) for item in self._listed(first, last)), first, last)
+
+    def move(self, one: Occurrence, by: timedelta) -> None:
+        """Change an instance, or an event."""
+        times = {name: _write(at + by) for name, at in (("start", one.start), ("end", one.end))}
+        self.sim("PATCH", f"/{self._id(one)}", times)
+
+    def cancel(self, one: Occurrence) -> None:
+        """Delete an instance, or an event."""
+        self.sim("DELETE", f"/{self._id(one)}")
+
+    def rename(self, title: str, new: str) -> bool:
+        """Change the summary of a master, or of an event."""
+        found = self._called(title)
+        if len(found) == 1:
+            self.sim("PATCH", f"/{found[0]['id']}", {"summary": new})
+        return len(found) == 1
+
+    def is_series(self, title: str) -> bool:
+        """Whether it has a recurrence."""
+        return any("recurrence" in item for item in self._called(title))
+
+    def _called(self, title: str) -> list[dict[str, Any]]:
+        stored = [item for item in self.sim("GET", "")["events"] if "recurringEventId" not in item]
+        return [item for item in stored if item.get("summary") == title and item["status"] != "cancelled"]
+
+    def _id(self, one: Occurrence) -> str:
+        day = one.start.date() if isinstance(one.start, datetime) else one.start
+        (found,) = [item for item in self._listed(day, day) if _occurrence(item) == one]
+        return str(found["id"])
+
+    def _listed(self, first: date, last: date) -> list[dict[str, Any]]:
         asked = {
             "singleEvents": "true",
             "timeMin": f"{first - timedelta(days=2)}T00:00:00Z",
@@ -64,7 +96,7 @@ class GooglePlace:
             "maxResults": "2500",
             "timeZone": "UTC",
         }
-        found: list[Occurrence] = []
+        found: list[dict[str, Any]] = []
         page: dict[str, str] = {}
         while True:
             answer = self.simulator.http.get(
@@ -74,9 +106,9 @@ class GooglePlace:
             )
             answer.raise_for_status()
             listed = answer.json()
-            found += [_occurrence(item) for item in listed["items"] if item["status"] != "cancelled"]
+            found += [item for item in listed["items"] if item["status"] != "cancelled"]
             if "nextPageToken" not in listed:
-                return series.inside(found, first, last)
+                return found
             page = {"pageToken": listed["nextPageToken"]}
 
 
@@ -88,6 +120,10 @@ def _read(time: dict[str, str]) -> Local:
     if "date" in time:
         return date.fromisoformat(time["date"])
     return datetime.fromisoformat(time["dateTime"]).astimezone(UTC)
+
+
+def _write(at: Local) -> dict[str, str]:
+    return {"dateTime": at.isoformat()} if isinstance(at, datetime) else {"date": at.isoformat()}
 
 
 def _times(one: Series, start: Local, length: timedelta) -> dict[str, Any]:

@@ -73,6 +73,64 @@ def occurrences(text: str, last: date) -> list[Occurrence]:
     return [one for group in grouped.values() for one in _occurrences(group, last)]
 
 
+def titled(text: str, title: str) -> bool:
+    """Whether the series or single event of a resource is called that."""
+    return str(_master(icalendar.Calendar.from_ical(text)).get("SUMMARY", "")) == title
+
+
+def renamed(text: str, title: str) -> str:
+    """The resource with another title of its series or single event; what differs keeps its own."""
+    whole = icalendar.Calendar.from_ical(text)
+    _master(whole)["SUMMARY"] = icalendar.vText(title)
+    return _again(whole)
+
+
+def moved(text: str, one: Occurrence, by: timedelta) -> str:
+    """The resource with something that happens then moved: by an override, if it is one of a series."""
+    whole = icalendar.Calendar.from_ical(text)
+    master = _master(whole)
+    changed = master
+    if "RRULE" in master or "RDATE" in master:
+        changed = icalendar.Event()
+        for name in ("UID", "SUMMARY"):
+            changed[name] = master[name]
+        changed.add("dtstamp", datetime.now(UTC))
+        changed.add("recurrence-id", _as_in(master, one.start))
+        whole.add_component(changed)
+    times = {"dtstart": _as_in(master, one.start + by), "dtend": _as_in(master, one.end + by)}
+    for name, at in times.items():
+        changed.pop(name, None)
+        changed.add(name, at)
+    return _again(whole)
+
+
+def without(text: str, one: Occurrence) -> str | None:
+    """The resource without something that happens then; None if nothing is left of it."""
+    whole = icalendar.Calendar.from_ical(text)
+    master = _master(whole)
+    if "RRULE" not in master and "RDATE" not in master:
+        return None
+    master.add("exdate", _as_in(master, one.start))
+    return _again(whole)
+
+
+def _master(whole: icalendar.Calendar) -> icalendar.Event:
+    (master,) = [one for one in whole.walk("VEVENT") if "RECURRENCE-ID" not in one]
+    return master
+
+
+def _as_in(master: icalendar.Event, at: Local) -> Local:
+    """A moment on the wall clock of a series."""
+    if not isinstance(at, datetime):
+        return at
+    zone = master["DTSTART"].params.get("TZID")
+    return at.astimezone(ZoneInfo(zone)) if zone else at
+
+
+def _again(whole: icalendar.Calendar) -> str:
+    return str(whole.to_ical().decode())
+
+
 def _written(event: icalendar.Event, name: str) -> Local:
     """A time as it is written, in the zone that its TZID means."""
     value = event[name]

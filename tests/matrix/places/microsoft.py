@@ -85,10 +85,42 @@ class MicrosoftPlace:
 
     def read(self, first: date, last: date) -> list[Occurrence]:
         """The calendar view."""
+        return series.inside((_occurrence(item) for item in self._view(first, last)), first, last)
+
+    def move(self, one: Occurrence, by: timedelta) -> None:
+        """Change an occurrence, or an event."""
+        times = {name: _write(at + by) for name, at in (("start", one.start), ("end", one.end))}
+        self.sim("PATCH", f"/{self._id(one)}", times)
+
+    def cancel(self, one: Occurrence) -> None:
+        """Delete an occurrence, or an event."""
+        self.sim("DELETE", f"/{self._id(one)}")
+
+    def rename(self, title: str, new: str) -> bool:
+        """Change the subject of a master, or of an event."""
+        found = self._called(title)
+        if len(found) == 1:
+            self.sim("PATCH", f"/{quote(found[0]['id'], safe='')}", {"subject": new})
+        return len(found) == 1
+
+    def is_series(self, title: str) -> bool:
+        """Whether it is a master."""
+        return any(item["type"] == "seriesMaster" for item in self._called(title))
+
+    def _called(self, title: str) -> list[dict[str, Any]]:
+        stored = [item for item in self.sim("GET", "")["events"] if item["type"] in ("singleInstance", "seriesMaster")]
+        return [item for item in stored if item["subject"] == title]
+
+    def _id(self, one: Occurrence) -> str:
+        day = one.start.date() if isinstance(one.start, datetime) else one.start
+        (found,) = [item for item in self._view(day, day) if _occurrence(item) == one]
+        return quote(str(found["id"]), safe="")
+
+    def _view(self, first: date, last: date) -> list[dict[str, Any]]:
         base = f"{self.simulator.base}/v1.0/me/calendars/{quote(self.calendar_id, safe='')}/calendarView"
         begin, end = first - timedelta(days=2), last + timedelta(days=2)
         address: str | None = f"{base}?startDateTime={begin}T00:00:00Z&endDateTime={end}T00:00:00Z&$top=999"
-        found: list[Occurrence] = []
+        found: list[dict[str, Any]] = []
         while address is not None:
             answer = self.simulator.http.get(
                 address,
@@ -96,9 +128,9 @@ class MicrosoftPlace:
             )
             answer.raise_for_status()
             listed = answer.json()
-            found += [_occurrence(item) for item in listed["value"]]
+            found += listed["value"]
             address = listed.get("@odata.nextLink")
-        return series.inside(found, first, last)
+        return found
 
 
 def _check_changes(one: Series) -> None:
@@ -126,6 +158,11 @@ def _occurrence(item: dict[str, Any]) -> Occurrence:
 def _read(item: dict[str, Any], which: str) -> Local:
     at = datetime.fromisoformat(item[which]["dateTime"][:19])
     return at.date() if item["isAllDay"] else at.replace(tzinfo=UTC)
+
+
+def _write(at: Local) -> dict[str, str]:
+    local = at.replace(tzinfo=None) if isinstance(at, datetime) else series.midnight(at)
+    return {"dateTime": local.isoformat(), "timeZone": "UTC"}
 
 
 def _times(one: Series, start: Local, length: timedelta) -> dict[str, Any]:

@@ -294,3 +294,23 @@ def test_an_occurrence_of_a_series_that_changed_meanwhile_is_left_alone(world: C
 
     assert all(isinstance(refused(one), PreconditionFailedError) for one in outcomes)
     assert len(happenings(get(world, NAME))) == 3
+
+
+def test_the_places_of_a_series_without_a_zone_have_none_either(world: CalDavWorld) -> None:
+    head = EVENT.partition("BEGIN:VTIMEZONE")[0]
+    start = "DTSTART:20260316T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=5\nSUMMARY:Stand-up\n"
+    put(world, f"{head}BEGIN:VEVENT\nUID:own\nDTSTAMP:20260101T000000Z\n{start}END:VEVENT\nEND:VCALENDAR\n")
+
+    accepted(write(world, Withdraw(event_id=NAME, occurrence="20260323T080000Z"))[0])
+    amend(world, Patch(title="Renamed"), occurrence="20260330T070000Z")
+    amend(world, Patch(title="Daily"))
+
+    lines = content(world)
+    assert "EXDATE:20260323T090000" in lines
+    assert "RECURRENCE-ID:20260330T090000" in lines
+    assert [start[:10] for start, _ in happenings(get(world, NAME))] == [
+        "2026-03-16",
+        "2026-03-30",
+        "2026-04-06",
+        "2026-04-13",
+    ]
