@@ -77,7 +77,7 @@ def _compare(
     for one in items:
         if one["series"] is not None:
             overrides[one["series"]].append(one)
-    yield from _manners(name, roots)
+    yield from _manners(name, roots, overrides)
 
     expected = [one for link in links for one in _promised(history, link, versions)]
     found = [(root, _looks(history, root, overrides[root["id"]], None)) for root in roots]
@@ -192,13 +192,14 @@ def _availability(item: Item) -> str:
     return "tentative" if is_open or item["response"] in ("tentative", "needs_action") else "busy"
 
 
-def _manners(name: str, roots: list[Item]) -> Iterator[Finding]:
+def _manners(name: str, roots: list[Item], overrides: dict[str, list[Item]]) -> Iterator[Finding]:
     """What holds for every mirror, whatever its link."""
     for tag, count in Counter(_tag(root) for root in roots).items():
         if count > 1:
             yield Finding(kind="duplicate", what=f"{count} mirrors in {name} carry the marker {tag}")
     for root in roots:
-        if root["visibility"] != "private":
+        living = [root, *(one for one in overrides[root["id"]] if one["status"] != "cancelled")]
+        if any(one["visibility"] != "private" for one in living):
             yield Finding(kind="leak", what=f"the mirror {root['id']} in {name} is not private")
         if root["guests"] or "@" in root["title"] + root["description"] + root["location"]:
             yield Finding(kind="guests", what=f"the mirror {root['id']} in {name} has guests")
