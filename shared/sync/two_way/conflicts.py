@@ -51,10 +51,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Both values of a conflict; None: there is no such occurrence on that side."""
+    """Both values of a conflict; None: there is no such occurrence on that side. `title` and `starts_at` are those of
+    the source event; None where no text is kept, or it is gone."""
 
     source: Patch | None
     target: Patch | None
+    title: str | None = None
+    starts_at: datetime | None = None
 
 
 _LISTED = """
@@ -93,19 +96,29 @@ def values(conn: Connection, engine: Engine, conflicts: Sequence[Listed]) -> dic
     keys: dict[UUID, DataKey] = {}
     found: dict[UUID, Values] = {}
     sealed = {
-        row[0]: (row[1], row[2])
+        row[0]: row[1:]
         for row in conn.execute(
-            "SELECT id, source_value, target_value FROM conflicts WHERE id = ANY(%s)", ([one.id for one in conflicts],)
+            """
+            SELECT c.id, c.source_value, c.target_value, e.raw_payload, e.start_time
+              FROM conflicts c JOIN event_mappings m ON m.id = c.mapping_id
+              LEFT JOIN external_calendar_events e
+                     ON e.calendar_id = m.source_calendar_id AND e.external_event_id = m.source_event_id
+             WHERE c.id = ANY(%s)
+            """,
+            ([one.id for one in conflicts],),
         )
     }
     for one in conflicts:
         calendar_id = one.source_calendar_id
         if calendar_id not in keys:
             keys[calendar_id] = engine.data_key(conn, calendars.get(conn, calendar_id).connection_id)
-        source, target = sealed[one.id]
+        key = keys[calendar_id]
+        source, target, text, starts_at = sealed[one.id]
         found[one.id] = Values(
-            source=_open(source, one.mapping_id, key=keys[calendar_id]),
-            target=_open(target, one.mapping_id, key=keys[calendar_id]),
+            source=_open(source, one.mapping_id, key=key),
+            target=_open(target, one.mapping_id, key=key),
+            title=None if text is None else codec.text_from_json(key.open(text, aad=str(calendar_id))).title,
+            starts_at=starts_at,
         )
     return found
 
