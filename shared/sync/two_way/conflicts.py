@@ -12,6 +12,7 @@ from shared.calendar import codec
 from shared.calendar.patch import Field
 from shared.calendar.two_way import Winner
 from shared.core.errors import ConflictError, NotFoundError
+from shared.providers import port
 from shared.sync.store import calendars, edits
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 BY_POLICY = "policy"
 """Who decided where the link's policy did; otherwise an actor, or the code of the error with which the source's
 provider refused the edit."""
+
+
+_REFUSED_BECAUSE = {
+    port.NOT_ORGANIZER: "somebody else organises the event, and only they can change it",
+    port.HAS_GUESTS: "others are invited to the event, and its provider would mail every change to them",
+    port.CONFERENCE: "its description holds the way into a conference, which a change would break",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +241,31 @@ def count_waiting(conn: Connection, link_ids: Collection[UUID]) -> dict[UUID, in
         (list(link_ids),),
     ).fetchall()
     return dict(rows)
+
+
+def count_refused(conn: Connection, link_ids: Collection[UUID], *, since: datetime) -> dict[UUID, dict[str, int]]:
+    """How many edits of mirrors the source's provider has refused, by link and code."""
+    rows = conn.execute(
+        """
+        SELECT link_id, decided_by, count(DISTINCT (mapping_id, occurrence)) FROM conflicts
+         WHERE link_id = ANY(%s) AND resolved_at >= %s AND decided_by ~ '^[A-Z]' GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        (list(link_ids), since),
+    ).fetchall()
+    found: dict[UUID, dict[str, int]] = {}
+    for link_id, code, count in rows:
+        found.setdefault(link_id, {})[code] = count
+    return found
+
+
+def is_refusal(decided_by: str) -> bool:
+    """Whether that is the code of an error, and nobody who decided."""
+    return decided_by[:1].isupper()
+
+
+def refused_because(code: str) -> str:
+    """Why a provider did not take an edit, as half a sentence; a code that is not known here stands for itself."""
+    return _REFUSED_BECAUSE.get(code, f"its provider refused it ({code})")
 
 
 def _seal(value: Patch | None, mapping: Mapping, *, key: DataKey) -> bytes | None:
