@@ -34,8 +34,8 @@ provider refused the edit."""
 
 _REFUSED_BECAUSE = {
     port.NOT_ORGANIZER: "somebody else organises the event, and only they can change it",
-    port.HAS_GUESTS: "others are invited to the event, and its provider would mail every change to them",
-    port.CONFERENCE: "its description holds the way into a conference, which a change would break",
+    port.HAS_GUESTS: "others are invited to the event, and would be mailed, or lose it unheard",
+    port.CONFERENCE: "its description holds an online meeting, which a change would lose",
 }
 
 
