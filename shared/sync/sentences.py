@@ -237,7 +237,7 @@ def _standing(standing: Standing, link: Link) -> Because | None:
 
 def of_lost_edit(standing: Standing) -> list[str]:
     """Why the last edit of its mirror was not taken, if it was not."""
-    if standing.lost_to is None:
+    if standing.lost_to is None or standing.lost_to == conflicts.OVERTAKEN:
         return []
     if conflicts.is_refusal(standing.lost_to):
         why = conflicts.refused_because(standing.lost_to)

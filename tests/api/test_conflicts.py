@@ -108,6 +108,36 @@ def test_an_edit_that_the_provider_refused_is_kept_with_both_values(ada: Caller,
     assert ada.json("/api/conflicts")["items"] == []
 
 
+def test_a_decision_that_the_provider_does_not_take_names_the_provider(ada: Caller, pair: Pair) -> None:
+    pair.edit("a", title="Lunch with Bo")
+    pair.edit("b", title="Lunch with Cy")
+    pair.sync()
+    (found,) = ada.json("/api/conflicts")["items"]
+    pair.world.server.put("a", replace(pair.one("a"), response=Response.ACCEPTED))
+    pair.sync()
+
+    ada.post(f"/api/conflicts/{found['id']}/resolve", {"winner": "target"})
+    pair.world.run()
+
+    settled = ada.json(f"/api/conflicts/{found['id']}")
+    assert (settled["winner"], settled["decided_by"]) == ("source", "PROVIDER.NOT_ORGANIZER")
+    assert pair.titles() == {"a": ["Lunch with Bo"], "b": ["Lunch with Bo"]}
+
+
+def test_a_conflict_whose_mirror_goes_is_overtaken(ada: Caller, pair: Pair) -> None:
+    pair.edit("a", title="Lunch with Bo")
+    pair.edit("b", title="Lunch with Cy")
+    pair.sync()
+
+    pair.world.server.remove("a", "e")
+    pair.sync()
+
+    (found,) = ada.json("/api/conflicts", resolved=True)["items"]
+    assert (found["winner"], found["decided_by"]) == ("source", "overtaken")
+    assert (found["source"]["title"], found["target"]["title"]) == ("Lunch with Bo", "Lunch with Cy")
+    assert ada.json("/api/conflicts")["items"] == []
+
+
 def test_bad_requests(ada: Caller, pair: Pair) -> None:
     nowhere = ada.post(f"/api/conflicts/{uuid4()}/resolve", {"winner": "source"})
     nobody = ada.post(f"/api/conflicts/{uuid4()}/resolve", {"winner": "newest"})

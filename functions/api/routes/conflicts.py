@@ -46,8 +46,9 @@ class Conflict(Out):
     """What both sides changed. `source` and `target` null: on that side there is no such occurrence.
 
     `occurrence` is null for the event, or series, itself. `winner` null: it waits for you; a decision is carried out
-    with the look at the source that follows, and `resolved_at` set then. `decided_by` is you, the link's `policy`, or
-    the code of the error with which the source's provider refused the edit. `title` is the source event's, null where
+    with the look at the source that follows, and `resolved_at` set then. `decided_by` is you, the link's `policy`,
+    `overtaken` (the event or its mirror went first), or the code of the error with which the source's provider refused
+    edit. `title` is the source event's, null where
     no text is kept.
     """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from shared.audit import record
-from shared.calendar import codec
+from shared.calendar import codec, expansion
 from shared.calendar.patch import Field
 from shared.calendar.two_way import Winner
 from shared.core.errors import ConflictError, NotFoundError
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from shared.sync.context import Engine
     from shared.sync.store.mappings import Mapping
 
-BY_POLICY = "policy"
-"""Who decided where the link's policy did; otherwise an actor, or the code of the error with which the source's
-provider refused the edit."""
+BY_POLICY, OVERTAKEN = "policy", "overtaken"
+"""Who decided where the link's policy did, or nobody because the source or its mirror went first; otherwise an actor,
+or the code of the error with which the source's provider refused the edit."""
 
 
 _REFUSED_BECAUSE = {
@@ -110,10 +110,11 @@ def values(conn: Connection, engine: Engine, conflicts: Sequence[Listed]) -> dic
             SELECT c.id, c.source_value, c.target_value, e.raw_payload, e.start_time
               FROM conflicts c JOIN event_mappings m ON m.id = c.mapping_id
               LEFT JOIN external_calendar_events e
-                     ON e.calendar_id = m.source_calendar_id AND e.external_event_id = m.source_event_id
+                     ON e.calendar_id = m.source_calendar_id AND e.series_id IS NULL
+                    AND e.external_event_id IN (m.source_event_id, regexp_replace(m.source_event_id, %s, ''))
              WHERE c.id = ANY(%s)
             """,
-            ([one.id for one in conflicts],),
+            (expansion.SUFFIX, [one.id for one in conflicts]),
         )
     }
     for one in conflicts:
@@ -201,6 +202,7 @@ def settle(
             "source": _seal(one.source, mapping, key=key),
             "target": _seal(one.target, mapping, key=key),
             "winner": winner,
+            "refusal": refused.get(one.place),
             "by": None if winner is None else refused.get(one.place, BY_POLICY),
             "now": now,
         }
@@ -208,7 +210,7 @@ def settle(
             """
             UPDATE conflicts
                SET source_value = %(source)s, target_value = %(target)s, winner = %(winner)s,
-                   decided_by = coalesce(decided_by, %(by)s),
+                   decided_by = coalesce(%(refusal)s, decided_by, %(by)s),
                    resolved_at = CASE WHEN %(winner)s::text IS NOT NULL THEN %(now)s::timestamptz END
              WHERE mapping_id = %(mapping)s AND occurrence = %(place)s AND field = %(field)s AND resolved_at IS NULL
             """,
