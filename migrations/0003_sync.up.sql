@@ -2,6 +2,7 @@ CREATE TABLE link_groups (
   id         uuid PRIMARY KEY DEFAULT uuidv7(),
   user_id    uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
   name       text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  version    integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE link_groups IS 'Calendars that are linked with each other, both ways: one link for each ordered pair, all with the same settings. A two-way link is a group of two.';
@@ -351,6 +352,8 @@ CREATE TABLE sync_plans (
   link_id            uuid,
   source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
+  calendar_ids       uuid[],
+  group_id           uuid,
   options            bytea NOT NULL,
   counts             jsonb NOT NULL,
   fingerprint        text NOT NULL,
@@ -360,6 +363,8 @@ CREATE TABLE sync_plans (
 );
 COMMENT ON TABLE sync_plans IS 'What somebody was shown before doing it: counts only, no event. Carried out by its id while the world is as it was.';
 COMMENT ON COLUMN sync_plans.link_id IS 'Null until a new link is made; it outlives a deleted one.';
+COMMENT ON COLUMN sync_plans.calendar_ids IS 'Those of a group that shall be made, source and target being the first two; null for a link by itself.';
+COMMENT ON COLUMN sync_plans.group_id IS 'Null until a new group is made; it outlives a deleted one.';
 COMMENT ON COLUMN sync_plans.options IS 'What the link shall be like, sealed under the source connection''s data key.';
 COMMENT ON COLUMN sync_plans.fingerprint IS 'SHA-256 over the links around both calendars, the source''s events and the link''s mappings as they were.';
 CREATE INDEX sync_plans_user ON sync_plans (user_id, expires_at);

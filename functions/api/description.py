@@ -21,8 +21,9 @@ _ABOUT = """Keeps calendars in step. Sign in with a session cookie (then every c
 `X-CSRF-Token`) or with an API token as `Authorization: Bearer`.
 
 Errors are problems (RFC 9457) with a stable `code`. Lists come in pages: pass `next` as `after`. Times are RFC 3339.
-A POST that creates takes an `Idempotency-Key`; links have an `ETag` and take `If-Match`. Every answer names its
-`X-Request-Id`; send one of your own to find it again. The API only ever grows: unknown fields are to be ignored."""
+A POST that creates takes an `Idempotency-Key`; links and groups have an `ETag` and take `If-Match`. Every answer
+names its `X-Request-Id`; send one of your own to find it again. The API only ever grows: unknown fields
+are to be ignored."""
 
 _PROBLEM = {
     "type": "object",

@@ -65,10 +65,12 @@ def public_page(template: str, visit: Visit, /, *, status: int = 200, **values: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkForm:
-    """What a link's form says, as it stands in the form: kept as it is when it has to be shown again."""
+    """What a link's form says, as it stands in the form: kept as it is when it has to be shown again. `on_edit` "":
+    whatever is usual for a link one way, or both ways."""
 
     source: str = ""
     target: str = ""
+    two_way: bool = False
     privacy: str = "busy"
     busy_title: str = "Busy"
     title_template: str = ""
@@ -79,8 +81,9 @@ class LinkForm:
     skip_all_day: bool = False
     skip_free: bool = True
     filters: FilterForm = STANDARD
-    on_edit: str = "restore"
+    on_edit: str = ""
     on_delete: str = "restore"
+    on_conflict: str = "newest"
     days_ahead: str = "365"
     days_behind: str = "1"
 
@@ -90,6 +93,7 @@ class LinkForm:
         return cls(
             source=form.get("source", ""),
             target=form.get("target", ""),
+            two_way="two_way" in form,
             privacy=form.get("privacy", "busy"),
             busy_title=form.get("busy_title", "Busy").strip(),
             title_template=form.get("title_template", "").strip(),
@@ -97,8 +101,9 @@ class LinkForm:
             skip_all_day="skip_all_day" in form,
             skip_free="skip_free" in form,
             filters=FilterForm.of(form),
-            on_edit=form.get("on_edit", "restore"),
+            on_edit=form.get("on_edit", ""),
             on_delete=form.get("on_delete", "restore"),
+            on_conflict=form.get("on_conflict", "newest"),
             days_ahead=form.get("days_ahead", "365").strip(),
             days_behind=form.get("days_behind", "1").strip(),
         )
@@ -107,6 +112,7 @@ class LinkForm:
     def of_link(cls, link: Link) -> LinkForm:
         """How a link is set."""
         return cls(
+            two_way=link.group_id is not None,
             privacy=link.privacy,
             busy_title=link.busy_title,
             title_template=link.title_template or "",
@@ -116,6 +122,7 @@ class LinkForm:
             filters=FilterForm.of_filters(link.filters),
             on_edit=link.on_edit,
             on_delete=link.on_delete,
+            on_conflict=link.on_conflict,
             days_ahead="" if link.days_ahead is None else str(link.days_ahead),
             days_behind=str(link.days_behind),
         )
@@ -148,10 +155,12 @@ class LinkForm:
                 mask.check(self.mask(self.privacy))
             except InvalidError as error:
                 fields |= error.fields
-        if self.on_edit not in ("restore", "leave"):
+        if self.on_edit not in ("", "restore", "leave", "merge"):
             fields["on_edit"] = "choose what becomes of a changed mirror"
-        if self.on_delete not in ("restore", "ignore", "decline"):
+        if self.on_delete not in ("restore", "ignore", "decline", "withdraw"):
             fields["on_delete"] = "choose what follows when a mirror is deleted"
+        if self.on_conflict not in ("newest", "source", "target", "ask"):
+            fields["on_conflict"] = "choose who wins what both sides changed"
         left_out: dict[str, Any] = {}
         try:
             left_out = self.filters.settings()
@@ -173,8 +182,9 @@ class LinkForm:
             "skip_all_day": self.skip_all_day,
             "skip_free": self.skip_free,
             "filters": left_out,
-            "on_edit": self.on_edit,
+            "on_edit": self.on_edit or ("merge" if self.two_way else "restore"),
             "on_delete": self.on_delete,
+            "on_conflict": self.on_conflict,
             "days_ahead": ahead,
             "days_behind": behind,
         }

@@ -16,7 +16,8 @@ app = typer.Typer()
 def attention(as_json: AsJson = False) -> None:
     """Show what needs you, in one list: what happened, what to do, and the command for it.
 
-    Accounts to sign in to, calendars that fail, held deletions, frozen mirrors and events that cannot be mirrored.
+    Accounts to sign in to, calendars that fail, held deletions, conflicts, edits that were refused, frozen
+    mirrors and events that cannot be mirrored.
     """
     with http.logged_in() as api:
         found = api.get("/api/attention")

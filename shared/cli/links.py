@@ -7,7 +7,7 @@ import typer
 from shared.cli import CALENDARS
 from shared.cli.calendars import Calendars
 from shared.cli.client import api as http
-from shared.cli.client import choose, filters
+from shared.cli.client import choose
 from shared.cli.client import link_options as options
 from shared.cli.client.api import Api, Item
 from shared.cli.screen import ask, output, times
@@ -27,28 +27,20 @@ Link = Annotated[str, typer.Argument(metavar="LINK", help="The link: the beginni
 
 
 @app.command()
+@options.with_settings
 def create(
     source: Annotated[str, typer.Option("--source", "--from", metavar="CALENDAR", help="Whose events appear.")],
     target: Annotated[str, typer.Option("--target", "--to", metavar="CALENDAR", help="Where they appear.")],
-    privacy: Annotated[options.Privacy, options.PrivacyOption] = "busy",
-    busy_title: Annotated[str, options.BusyTitleOption] = "Busy",
-    title_template: Annotated[str | None, options.TemplateOption] = None,
-    show: Annotated[list[options.Field] | None, options.ShowOption] = None,
-    hide: Annotated[list[options.Field] | None, options.HideOption] = None,
-    skip_all_day: Annotated[bool, typer.Option("--skip-all-day", help="Leave all-day events out.")] = False,
-    include_free: Annotated[bool, typer.Option("--include-free", help="Also those that are shown as free.")] = False,
-    left_out: Annotated[list[str] | None, options.FilterOption] = None,
-    on_edit: Annotated[options.OnEdit, options.OnEditOption] = "restore",
-    on_delete: Annotated[options.OnDelete, options.OnDeleteOption] = "restore",
-    days_ahead: Annotated[str, options.AheadOption] = "365",
-    days_behind: Annotated[int, options.BehindOption] = 1,
+    settings: options.Settings,
+    two_way: Annotated[bool, options.TwoWayOption] = False,
     others_may_read: Annotated[bool, options.OthersMayReadOption] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Only show what others would see; create nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Link two calendars: what happens in the source appears in the target.
+    """Link two calendars: what happens in the source appears in the target; with --two-way in both, and edits of a
+    mirror flow back to its source.
 
     Calendars are named as in kalends calendars list, as ACCOUNT/NAME where a name alone is not enough, or by the
     beginning of their id. The first copy begins at once.
@@ -56,40 +48,32 @@ def create(
     with http.logged_in() as api:
         calendars = Calendars.of(api)
         ends = calendars.one(source), calendars.one(target)
-        mask = {
-            "privacy": privacy,
-            "busy_title": busy_title,
-            "title_template": title_template,
-            "show": options.shown(show, hide),
-        }
         if preview:
+            mask = {name: settings[name] for name in options.MASK if name in settings}
             seen = api.post("/api/links/preview", {**mask, "source_calendar_id": ends[0]["id"]})
             screen.show_preview(seen, ends[1], as_json=as_json)
             return
         body = {
             "source_calendar_id": ends[0]["id"],
             "target_calendar_id": ends[1]["id"],
-            **mask,
-            "skip_all_day": skip_all_day,
-            "skip_free": not include_free,
-            "filters": filters.parse(left_out),
-            "on_edit": on_edit,
-            "on_delete": on_delete,
-            "days_ahead": options.days(days_ahead),
-            "days_behind": days_behind,
+            "two_way": two_way,
+            **settings,
             "others_may_read": others_may_read,
         }
         made = api.create("/api/links", body)
     if as_json:
         output.as_json(made)
         return
-    output.say(f"Linked {ends[0]['name']} to {ends[1]['name']} ({made['privacy']}): {made['id']}")
+    joined = "with" if two_way else "to"
+    output.say(f"Linked {ends[0]['name']} {joined} {ends[1]['name']} ({made['privacy']}): {made['id']}")
     screen.warn(made)
     output.note("The first copy has begun: kalends status shows how far it is.")
 
 
 @app.command()
+@options.with_settings
 def preview(
+    settings: options.Settings,
     link: Annotated[
         str | None, typer.Argument(metavar="[LINK]", help="A link that is there.", show_default=False)
     ] = None,
@@ -97,19 +81,7 @@ def preview(
         str | None, typer.Option("--source", "--from", metavar="CALENDAR", help="For a new link.")
     ] = None,
     target: Annotated[str | None, typer.Option("--target", "--to", metavar="CALENDAR", help="For a new link.")] = None,
-    privacy: Annotated[options.Privacy | None, options.PrivacyOption] = None,
-    busy_title: Annotated[str | None, options.BusyTitleOption] = None,
-    title_template: Annotated[str | None, options.TemplateOption] = None,
-    show: Annotated[list[options.Field] | None, options.ShowOption] = None,
-    hide: Annotated[list[options.Field] | None, options.HideOption] = None,
-    preset: Annotated[list[options.Field] | None, options.PresetOption] = None,
-    skip_all_day: Annotated[bool | None, options.SkipAllDayOption] = None,
-    include_free: Annotated[bool | None, options.IncludeFreeOption] = None,
-    left_out: Annotated[list[str] | None, options.FilterOption] = None,
-    on_edit: Annotated[options.OnEdit | None, options.OnEditOption] = None,
-    on_delete: Annotated[options.OnDelete | None, options.OnDeleteOption] = None,
-    days_ahead: Annotated[str | None, options.AheadOption] = None,
-    days_behind: Annotated[int | None, options.BehindOption] = None,
+    two_way: Annotated[bool, options.TwoWayOption] = False,
     others_may_read: Annotated[bool, options.OthersMayReadOption] = False,
     resync: Annotated[bool, typer.Option("--resync", help="Read the link anew.")] = False,
     delete_mirrors: Annotated[
@@ -122,24 +94,9 @@ def preview(
 
     The plan can be carried out for an hour: kalends links apply PLAN. What is not said stays as it is.
     """
-    settings = options.said(
-        privacy=privacy,
-        busy_title=busy_title,
-        title_template=title_template,
-        show=show,
-        hide=hide,
-        preset=preset,
-        skip_all_day=skip_all_day,
-        include_free=include_free,
-        left_out=left_out,
-        on_edit=on_edit,
-        on_delete=on_delete,
-        days_ahead=days_ahead,
-        days_behind=days_behind,
-    )
     wishes = [bool(settings), resync, delete_mirrors is not None]
     is_new = source is not None and target is not None
-    if is_new == bool(link) or (bool(link) and sum(wishes) != 1) or (is_new and any(wishes[1:])):
+    if is_new == bool(link) or (bool(link) and sum(wishes) != 1) or (is_new and any(wishes[1:])) or (link and two_way):
         todo = (
             "kalends links preview --source CALENDAR --target CALENDAR, or kalends links preview LINK --privacy LEVEL"
         )
@@ -154,7 +111,7 @@ def preview(
                 "target_calendar_id": calendars.one(target or ""),
             }
             ends = {name: one["id"] for name, one in chosen.items()}
-            body = {"create": {**ends, **settings, "others_may_read": others_may_read}}
+            body = {"create": {**ends, **settings, "two_way": two_way, "others_may_read": others_may_read}}
         else:
             body = {"link_id": choose_link(api, link)["id"]}
             if resync:
@@ -181,7 +138,8 @@ def apply(
     if as_json:
         output.as_json(done)
         return
-    output.say(f"Carried out: {done['action']} of link {done['link_id']}.")
+    what = f"group {done['group_id']}" if done["group_id"] else f"link {done['link_id']}"
+    output.say(f"Carried out: {done['action']} of {what}.")
     output.note("kalends status shows how far it is.")
 
 
@@ -196,13 +154,14 @@ def list_links(as_json: AsJson = False) -> None:
     """Show your links."""
     with http.logged_in() as api:
         found = api.items("/api/links")
+        groups = output.ids(api.items("/api/link-groups"))
         calendars = Calendars.of(api)
     if as_json:
         output.as_json(found)
         return
     ids = output.ids(found)
     output.table(
-        ("id", "source", "target", "privacy", "state", "since"),
+        ("id", "source", "target", "privacy", "state", "since", "group"),
         [
             (
                 ids[one["id"]],
@@ -211,6 +170,7 @@ def list_links(as_json: AsJson = False) -> None:
                 one["privacy"],
                 one["state"],
                 times.moment(one["created_at"]),
+                groups.get(one["group_id"], ""),
             )
             for one in found
         ],
@@ -231,11 +191,12 @@ def show(link: Link, as_json: AsJson = False) -> None:
     counts = state["counts"]
     facts = (
         ("link", chosen["id"]),
+        ("group", chosen["group_id"] or "none: one way"),
         ("source", state["source_name"]),
         ("target", state["target_name"]),
         ("privacy", screen.privacy(chosen)),
         ("left out", ", ".join(screen.left_out(chosen)) or "nothing"),
-        ("by hand", f"changed: {chosen['on_edit']}; deleted: {chosen['on_delete']}"),
+        ("by hand", screen.by_hand(chosen)),
         ("window", f"{output.count(chosen['days_behind'], 'day')} back, {screen.ahead(chosen['days_ahead'])}"),
         ("state", state["state"]),
         ("mirrors", f"{counts['mirrors']}, {counts['rewritten']} of them as the link is set now"),
@@ -254,47 +215,21 @@ def show(link: Link, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@options.with_settings
 def change(
     link: Link,
-    privacy: Annotated[options.Privacy | None, options.PrivacyOption] = None,
-    busy_title: Annotated[str | None, options.BusyTitleOption] = None,
-    title_template: Annotated[str | None, options.TemplateOption] = None,
-    show: Annotated[list[options.Field] | None, options.ShowOption] = None,
-    hide: Annotated[list[options.Field] | None, options.HideOption] = None,
-    preset: Annotated[list[options.Field] | None, options.PresetOption] = None,
-    skip_all_day: Annotated[bool | None, options.SkipAllDayOption] = None,
-    include_free: Annotated[bool | None, options.IncludeFreeOption] = None,
-    left_out: Annotated[list[str] | None, options.FilterOption] = None,
-    on_edit: Annotated[options.OnEdit | None, options.OnEditOption] = None,
-    on_delete: Annotated[options.OnDelete | None, options.OnDeleteOption] = None,
-    days_ahead: Annotated[str | None, options.AheadOption] = None,
-    days_behind: Annotated[int | None, options.BehindOption] = None,
+    settings: options.Settings,
     as_json: AsJson = False,
 ) -> None:
     """Change a link; what is not named stays. Every mirror is brought in line, past ones included.
 
     An empty --title-template takes the template away. Refused if somebody else changed the link meanwhile.
     """
-    changes = options.said(
-        privacy=privacy,
-        busy_title=busy_title,
-        title_template=title_template,
-        show=show,
-        hide=hide,
-        preset=preset,
-        skip_all_day=skip_all_day,
-        include_free=include_free,
-        left_out=left_out,
-        on_edit=on_edit,
-        on_delete=on_delete,
-        days_ahead=days_ahead,
-        days_behind=days_behind,
-    )
-    if not changes:
+    if not settings:
         raise typer.BadParameter("Say what shall be otherwise: kalends links change --help")
     with http.logged_in() as api:
         chosen = choose_link(api, link)
-        changed = api.patch(f"/api/links/{chosen['id']}", changes, version=chosen["version"])
+        changed = api.patch(f"/api/links/{chosen['id']}", settings, version=chosen["version"])
         name = link_name(chosen, Calendars.of(api))
     if as_json:
         output.as_json(changed)
@@ -319,14 +254,7 @@ def resume(link: Link) -> None:
 @app.command()
 def delete(
     link: Link,
-    delete_mirrors: Annotated[
-        bool | None,
-        typer.Option(
-            "--delete-mirrors/--keep-mirrors",
-            help="Whether what the link wrote is removed, or stays; asked for if left out.",
-            show_default=False,
-        ),
-    ] = None,
+    delete_mirrors: Annotated[bool | None, options.DeleteMirrorsOption] = None,
 ) -> None:
     """Delete a link, with or without what it wrote."""
     with http.logged_in() as api:

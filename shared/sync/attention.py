@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.connections import grants
 from shared.providers import NAMES
+from shared.sync.two_way import conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SILENT_AFTER = timedelta(minutes=15)
 """A calendar that fails for so long is shown with its cause, whatever its account says (pain 9)."""
+REFUSED_WITHIN = timedelta(days=1)
+"""So long is told of an edit that a provider refused; both values stay in the list of conflicts for 30 days."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -31,7 +34,7 @@ class Attention:
     None where there is nothing to be done.
     """
 
-    kind: Literal["gate", "connection", "calendar", "link", "held"]
+    kind: Literal["gate", "connection", "calendar", "link", "held", "conflict"]
     id: UUID | None
     code: str
     message: str
@@ -139,6 +142,18 @@ def _of_links(links: Iterable[LinkStatus]) -> list[Attention]:
         if one.counts.held:
             message = f"{one.counts.held} deletions of {name} wait for you: approve or discard them."
             found.append(Attention(kind="held", id=one.link.id, code="LINK.DELETIONS_HELD", message=message))
+        if one.counts.conflicts:
+            message = (
+                f"{_counted(one.counts.conflicts, 'change')} of {name} contradict each other: both sides changed the "
+                "same. Say which value stays; until then each side keeps its own."
+            )
+            found.append(Attention(kind="conflict", id=one.link.id, code="LINK.CONFLICTS", message=message))
+        for code, count in one.refused.items():
+            message = (
+                f"{_counted(count, 'edit')} of mirrors of {name} could not be taken over: "
+                f"{conflicts.refused_because(code)}. The mirrors are put right; what was typed is kept for 30 days."
+            )
+            found.append(Attention(kind="conflict", id=one.link.id, code="LINK.EDITS_REFUSED", message=message))
         if one.counts.frozen:
             message = (
                 f"{one.counts.frozen} mirrors of {name} are changed by somebody else again and again. They rest until "
@@ -154,11 +169,20 @@ def _of_links(links: Iterable[LinkStatus]) -> list[Attention]:
     return found
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _with_action(one: Attention) -> Attention:
     """Where it is mended: only a person can give a permission, decide, or change an event."""
     match one.kind:
         case "held":
             return replace(one, page="/held", action="Decide", command="kalends held list")
+        case "conflict" if one.code == "LINK.CONFLICTS":
+            return replace(one, page="/conflicts", action="Decide", command="kalends conflicts list")
+        case "conflict":
+            listing = "kalends conflicts list --all"
+            return replace(one, page="/conflicts?resolved=yes", action="See both values", command=listing)
         case "connection":
             return replace(one, page="/connections", action="Your accounts", command="kalends connections list")
         case "calendar" if one.code == "CALENDAR.ORPHANS":

@@ -78,7 +78,8 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A mapping as a person may want to know it."""
+    """A mapping as a person may want to know it. `conflicts` are the fields that wait for a decision, `lost` those that
+    the last edit of the mirror did not carry through, because of `lost_to` (as `decided_by` of a conflict)."""
 
     state: str
     wanted: str
@@ -91,6 +92,10 @@ class Standing:
     last_error: str | None
     updated_at: datetime
     last_written_at: datetime | None
+    edit_due: bool
+    conflicts: list[str]
+    lost: list[str]
+    lost_to: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +249,7 @@ def _because(
         told.append(f"This occurrence of the series is left out: {left_out}.")
     if because.verdict is Verdict.MIRRORED and unit is not None and _is_unanswered(unit.root):
         told.append("It appears as tentative, because you have not accepted it.")
+    told += sentences.of_lost_edit(standing) if standing is not None else []
     told += sentences.of_accounts(conn, link, now=now) if because.verdict is Verdict.WAITING else []
     return because.and_also(*told)
 
@@ -258,7 +264,7 @@ def _explained(
     event: Event | None = None,
 ) -> LinkExplanation:
     failed = standing is not None and standing.last_error is not None
-    waits = because.verdict is Verdict.WAITING and standing is not None
+    waits = because.verdict is Verdict.WAITING and standing is not None and standing.is_due
     return LinkExplanation(
         link_id=link.id,
         source_name=names[link.source_calendar_id],
@@ -285,8 +291,20 @@ def _standing(conn: Connection, link_id: UUID, source_event_id: str) -> Standing
             """
             SELECT m.state, m.wanted, m.reason, m.mirror_event_id, m.requested > m.done AS is_due, m.attempts,
                    m.due_since, m.next_attempt_at, m.last_error, m.updated_at,
-                   (SELECT max(j.written_at) FROM sync_journal j WHERE j.mapping_id = m.id) AS last_written_at
-              FROM event_mappings m WHERE m.link_id = %s AND m.source_event_id = %s
+                   (SELECT max(j.written_at) FROM sync_journal j WHERE j.mapping_id = m.id) AS last_written_at,
+                   m.edit_due,
+                   ARRAY(SELECT DISTINCT c.field FROM conflicts c
+                          WHERE c.mapping_id = m.id AND c.resolved_at IS NULL AND c.winner IS NULL
+                          ORDER BY 1) AS conflicts,
+                   ARRAY(SELECT DISTINCT c.field FROM conflicts c
+                          WHERE c.mapping_id = m.id AND c.resolved_at = last.resolved_at AND c.winner = 'source'
+                          ORDER BY 1) AS lost,
+                   CASE WHEN last.winner = 'source' THEN last.decided_by END AS lost_to
+              FROM event_mappings m
+              LEFT JOIN LATERAL (SELECT resolved_at, winner, decided_by FROM conflicts c
+                                  WHERE c.mapping_id = m.id AND c.resolved_at IS NOT NULL
+                                  ORDER BY c.resolved_at DESC, c.winner LIMIT 1) last ON true
+             WHERE m.link_id = %s AND m.source_event_id = %s
             """,
             (link_id, source_event_id),
         ).fetchone()

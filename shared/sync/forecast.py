@@ -77,6 +77,17 @@ class Forecast:
             "unknown": list(self.unknown),
         }
 
+    def add(self, other: Forecast) -> None:
+        """Count what another link writes as well."""
+        for name in ("create", "rewrite", "remove", "leave", "held", "writes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.skipped += other.skipped
+        self.left_out += other.left_out
+        self.unknown += [sentence for sentence in other.unknown if sentence not in self.unknown]
+        self.warnings += [one for one in other.warnings if one not in self.warnings]
+        for one in other.samples:
+            self.note(one.kind, one.source_event_id, one.before, one.after)
+
     def note(self, kind: Kind, source_event_id: str, before: Appearance | None, after: Appearance | None) -> None:
         """Keep a sample, of the first of its kind."""
         if sum(one.kind == kind for one in self.samples) < SAMPLES:

@@ -17,17 +17,20 @@ from shared.connections import store as connections
 from shared.core.errors import ConflictError, KalendsError, PreconditionFailedError, TransientError
 from shared.sync import channels, feeds, held, lanes, links, readers
 from shared.sync.store import calendars
+from shared.sync.two_way import conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
+    from shared.calendar.two_way import Winner
     from shared.store.database import Connection
     from shared.sync.context import Engine
     from shared.sync.feeds import Feed
     from shared.sync.held import Held
     from shared.sync.links import Link
+    from shared.sync.two_way.conflicts import Listed as Conflict
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +210,15 @@ def resolve_held(engine: Engine, by: By, hold_id: UUID, *, approved: bool) -> He
         decided = held.resolve(conn, hold_id, approved=approved, user_id=by.user_id, actor=by.actor)
     if approved:
         ask_push(engine, by, [decided.target_calendar_id])
+    return decided
+
+
+def resolve_conflict(engine: Engine, by: By, conflict_id: UUID, *, winner: Winner) -> Conflict:
+    """Say whose value of a conflict stays; the look at its source that follows carries it out. Raises NotFoundError,
+    ConflictError when it was resolved already."""
+    with engine.database.person(by.user_id) as conn:
+        decided = conflicts.decide(conn, conflict_id, winner=winner, user_id=by.user_id, actor=by.actor)
+    ask_pull(engine, by, [decided.source_calendar_id])
     return decided
 
 

@@ -11,8 +11,10 @@ from shared.connections import store as connections
 from shared.sync import plan
 from shared.sync.expansion import EXPANDED
 from shared.sync.store import calendars
+from shared.sync.two_way import conflicts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -76,6 +78,9 @@ _BECAUSE_OF = {
     "free": "it is shown as free, and the link leaves such events out",
     EXPANDED: "the target holds the series in another form by now",
 }
+
+
+_FIELDS = {"when": "its time", "recurrence": "how it repeats", "occurrence": "whether an occurrence takes place"}
 
 
 def because_of(reason: str) -> str:
@@ -187,6 +192,23 @@ def _standing(standing: Standing, link: Link) -> Because | None:
                 sentences=("Somebody else changes its mirror again and again, so it rests.",),
                 todo="Find out who changes it; it goes on when its source changes.",
             )
+        case "open" if standing.edit_due:
+            return Because(
+                verdict=Verdict.WAITING,
+                reason="edit",
+                sentences=("Its mirror was changed by hand, and that waits to be merged into it.",),
+                todo="Nothing; it goes on by itself. To look at once: kalends sync.",
+            )
+        case "open" if standing.conflicts:
+            return Because(
+                verdict=Verdict.WAITING,
+                reason="conflict",
+                sentences=(
+                    f"It and its mirror were both changed, and each keeps its own until you decide: "
+                    f"{_fields(standing.conflicts)}.",
+                ),
+                todo="Say whose value stays: kalends conflicts list, then kalends conflicts resolve.",
+            )
         case "open" | "undone" if standing.is_due:
             return _waiting(standing, link)
         case "undone":
@@ -211,6 +233,26 @@ def _standing(standing: Standing, link: Link) -> Because | None:
                 todo="It is tried again when it changes.",
             )
     return None
+
+
+def of_lost_edit(standing: Standing) -> list[str]:
+    """Why the last edit of its mirror was not taken, if it was not."""
+    if standing.lost_to is None or standing.lost_to == conflicts.OVERTAKEN:
+        return []
+    if conflicts.is_refusal(standing.lost_to):
+        why = conflicts.refused_because(standing.lost_to)
+    elif standing.lost_to == conflicts.BY_POLICY:
+        why = "both sides had changed it, and by the link's policy the source won"
+    else:
+        why = "both sides had changed it, and you said that the source wins"
+    return [
+        f"The last edit of its mirror was not taken ({_fields(standing.lost)}): {why}. Both values are kept for 30 "
+        "days: kalends conflicts list --all."
+    ]
+
+
+def _fields(names: Sequence[str]) -> str:
+    return ", ".join(_FIELDS.get(name, name) for name in names)
 
 
 def _waiting(standing: Standing, link: Link) -> Because:

@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 from shared.connections import store as connections
 from shared.control import gates
 from shared.sync import attention, links, silence
+from shared.sync.two_way import conflicts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,7 +70,8 @@ class Counts:
     """A link in numbers: `mirrors` stand at the target, `rewritten` of them are in line with the
     link's present settings, `due` wait to be written (of these `retrying` have failed
     before, and `backfill` belong to a first copy), `held` deletions wait for the person, `frozen` mirrors were changed
-    by somebody else again and again. `next_attempt_at`: when the first retry comes."""
+    by somebody else again and again, `conflicts` wait for the person to say who wins.
+    `next_attempt_at`: when the first retry comes."""
 
     mirrors: int = 0
     rewritten: int = 0
@@ -78,12 +80,14 @@ class Counts:
     backfill: int = 0
     held: int = 0
     frozen: int = 0
+    conflicts: int = 0
     next_attempt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkStatus:
-    """A link. `skipped` counts, by reason, what cannot be mirrored until it changes.
+    """A link. `skipped` counts, by reason, what cannot be mirrored until it changes; `refused`, by code, the edits of
+    mirrors that the source's provider has not taken in the last day.
 
     `state` is deleting, paused, attention (the person must decide), waiting (an account or a gate holds it up),
     copying (the first copy, or one anew), behind (something is due) or current.
@@ -95,6 +99,7 @@ class LinkStatus:
     state: LinkState
     counts: Counts
     skipped: dict[str, int]
+    refused: dict[str, int]
     last_written_at: datetime | None
     proven_at: datetime | None
 
@@ -123,7 +128,7 @@ def read(conn: Connection, *, user_id: UUID, flags: Flags, now: datetime) -> Sta
         gates=gate_list,
         connections=list(accounts.values()),
         calendars=list(calendars.values()),
-        links=(states := _links(conn, calendars, usable=usable)),
+        links=(states := _links(conn, calendars, usable=usable, now=now)),
         attention=attention.found(
             gates=gate_list, accounts=accounts, calendars=calendars.values(), links=states, now=now
         ),
@@ -147,12 +152,18 @@ def _calendar_state(one: CalendarStatus, *, usable: set[UUID]) -> CalendarState:
     return "behind" if one.requested > one.done else "current"
 
 
-def _links(conn: Connection, calendars: dict[UUID, CalendarStatus], *, usable: set[UUID]) -> list[LinkStatus]:
+def _links(
+    conn: Connection, calendars: dict[UUID, CalendarStatus], *, usable: set[UUID], now: datetime
+) -> list[LinkStatus]:
     counts, skipped, written = _counts(conn), _skipped(conn), _last_written(conn)
+    listed = links.list_page(conn, after=None, limit=MAX_LINKS)
+    merging = [link.id for link in listed if link.on_edit == "merge"]
+    waiting = conflicts.count_waiting(conn, merging)
+    refused = conflicts.count_refused(conn, merging, since=now - attention.REFUSED_WITHIN)
     found: list[LinkStatus] = []
-    for link in links.list_page(conn, after=None, limit=MAX_LINKS):
+    for link in listed:
         source, target = calendars[link.source_calendar_id], calendars[link.target_calendar_id]
-        numbers = counts.get(link.id, Counts())
+        numbers = replace(counts.get(link.id, Counts()), conflicts=waiting.get(link.id, 0))
         found.append(
             LinkStatus(
                 link=link,
@@ -161,6 +172,7 @@ def _links(conn: Connection, calendars: dict[UUID, CalendarStatus], *, usable: s
                 state=_link_state(link, source, target, numbers, usable=usable),
                 counts=numbers,
                 skipped={**skipped.get(link.id, {}), **skipped.get(source.id, {})},
+                refused=refused.get(link.id, {}),
                 last_written_at=written.get(link.id),
                 proven_at=source.proven_at,
             )
@@ -175,7 +187,7 @@ def _link_state(
         return "deleting"
     if link.state == "paused":
         return "paused"
-    if counts.held or counts.frozen or source.vanished_at or target.vanished_at:
+    if counts.held or counts.frozen or counts.conflicts or source.vanished_at or target.vanished_at:
         return "attention"
     if not {source.connection_id, target.connection_id} <= usable:
         return "waiting"

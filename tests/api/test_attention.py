@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.calendar.event import Response
 from shared.connections import store as connections
 from shared.core import clock
 from shared.core.errors import ReauthRequiredError, TransientError
+from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -107,3 +110,42 @@ def test_a_closed_gate_is_told_although_nothing_can_be_done(ada: Caller, world: 
     found = items(ada)["CALENDAR_SYNC_ENABLED"]
 
     assert (found["kind"], found["page"], found["action"], found["command"]) == ("gate", None, None, None)
+
+
+class TestEdits:
+    @pytest.fixture
+    def pair(self, world: World) -> Pair:
+        pair = Pair(world, ("home", "work"), privacy="full", on_conflict="ask")
+        pair.put("home", event("e", title="Lunch"))
+        return pair
+
+    def test_conflicts_are_counted_for_their_link_and_lead_to_the_decision(self, ada: Caller, pair: Pair) -> None:
+        pair.edit("home", title="Lunch with Bo", location="Here")
+        pair.edit("work", title="Lunch with Cy", location="There")
+        pair.sync()
+
+        (found,) = items(ada).values()
+
+        assert (found["kind"], found["code"]) == ("conflict", "LINK.CONFLICTS")
+        assert found["message"].startswith("2 changes of home → work contradict each other")
+        assert (found["page"], found["action"], found["command"]) == ("/conflicts", "Decide", "kalends conflicts list")
+        assert "Bo" not in str(found)
+        states = {one["source_name"]: one for one in ada.json("/api/status")["links"]}
+        assert (states["home"]["state"], states["home"]["counts"]["conflicts"]) == ("attention", 2)
+        assert (states["work"]["state"], states["work"]["counts"]["conflicts"]) == ("current", 0)
+
+    def test_an_edit_that_a_provider_refused_is_told_for_a_day_with_the_reason_in_words(
+        self, ada: Caller, pair: Pair
+    ) -> None:
+        pair.world.server.put("home", replace(pair.one("home"), response=Response.ACCEPTED))
+        pair.sync()
+        pair.edit("work", title="Mine", location="There")
+        pair.sync()
+
+        (found,) = items(ada).values()
+        pair.world.rows("UPDATE conflicts SET resolved_at = now() - interval '25 hours' RETURNING 1")
+
+        assert (found["kind"], found["code"]) == ("conflict", "LINK.EDITS_REFUSED")
+        assert found["message"].startswith("1 edit of mirrors of home → work could not be taken over: somebody else")
+        assert found["page"] == "/conflicts?resolved=yes"
+        assert ada.json("/api/attention")["items"] == []

@@ -98,3 +98,50 @@ def test_what_is_not_there_is_not_found(ada: Caller) -> None:
     ]
 
     assert [answer.status_code for answer in unknown] == [404] * 4
+
+
+class TestGroups:
+    def test_a_group_is_forecast_over_all_its_links_and_made_by_its_plan(self, ada: Caller, world: World) -> None:
+        ids = [world.calendar(name) for name in ("home", "work", "club")]
+        for number, calendar_id in enumerate(ids):
+            for again in range(number + 1):
+                world.put(calendar_id, event(f"e{number}{again}", hours=24 + number + 5 * again))
+
+        plan = ada.post("/api/plans", {"create_group": {"calendar_ids": [str(one) for one in ids]}}).json()
+        unmade = ada.json("/api/link-groups")["items"]
+        done = ada.post(f"/api/plans/{plan['id']}/apply").json()
+        world.run()
+
+        assert (plan["counts"]["create"], plan["counts"]["writes"], unmade) == (12, 12, [])
+        assert (plan["link_id"], plan["group_id"], plan["calendar_ids"]) == (None, None, [str(one) for one in ids])
+        assert len(plan["samples"]) == 5
+        group = ada.json(f"/api/link-groups/{done['group_id']}")
+        first = ada.json(f"/api/links/{done['link_id']}")
+        assert (first["source_calendar_id"], first["target_calendar_id"]) == (str(ids[0]), str(ids[1]))
+        assert set(group["calendar_ids"]) == {str(one) for one in ids}
+        assert len(world.server.writes) == 12
+
+    def test_a_two_way_link_is_planned_both_ways_and_refused_when_either_side_has_changed(
+        self, ada: Caller, world: World
+    ) -> None:
+        home, work = world.calendar("home"), world.calendar("work")
+        world.put(home, event("mine"))
+        world.put(work, event("theirs", hours=30))
+        ends = {"source_calendar_id": str(home), "target_calendar_id": str(work), "two_way": True}
+        plan = ada.post("/api/plans", {"create": ends}).json()
+        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'home' RETURNING 1")
+
+        refused = ada.post(f"/api/plans/{plan['id']}/apply")
+
+        assert plan["counts"]["create"] == 2
+        assert (refused.status_code, refused.json()["code"]) == (409, "PLAN.OUTDATED")
+        again = ada.post("/api/plans", {"create": ends}).json()
+        assert ada.post(f"/api/plans/{again['id']}/apply").json()["group_id"] is not None
+
+    def test_one_thing_at_a_time(self, ada: Caller, world: World) -> None:
+        ids = [str(world.calendar(name)) for name in ("home", "work")]
+        ends = {"source_calendar_id": ids[0], "target_calendar_id": ids[1]}
+
+        answer = ada.post("/api/plans", {"create": ends, "create_group": {"calendar_ids": ids}})
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "REQUEST.INVALID")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.conftest import HASHED, PASSWORD, app, served, world
 from tests.portal.browser import Browser
+from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -96,3 +97,19 @@ def doubled(world: World, link: Link) -> str:
         "SELECT id FROM double_bookings WHERE 'review' IN (first_event_id, second_event_id) AND resolved_at IS NULL"
     )
     return str(overlap)
+
+
+def at_odds(world: World) -> Pair:
+    """Two calendars in step, where the same lunch was called two names; the conflict waits."""
+    pair = Pair(world, ("club", "choir"), privacy="full", on_conflict="ask")
+    pair.put("club", event("lunch", hours=90, title="Lunch"))
+    pair.edit("club", title="Lunch with Bo")
+    pair.edit("choir", title="Lunch with Cy")
+    pair.sync()
+    return pair
+
+
+def ids_of(world: World, pair: Pair) -> dict[str, object]:
+    """Of the group and of the conflict in it."""
+    ((conflict,),) = world.rows("SELECT id FROM conflicts")
+    return {"group_id": pair.group.id, "conflict_id": conflict}

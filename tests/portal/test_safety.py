@@ -12,7 +12,7 @@ from shared.core import clock
 from shared.sync import feeds
 from tests.api.conftest import PASSWORD
 from tests.portal.browser import Browser, Page
-from tests.portal.conftest import doubled, hold, planned_and_written
+from tests.portal.conftest import at_odds, doubled, hold, ids_of, planned_and_written
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class TestSafety:
         ids = {"link_id": link.id, "held_id": held, "connection_id": world.connection_id, "token_id": "x", "token": "x"}
         ids |= planned_and_written(ada, world, link)
         ids |= {"overlap_id": doubled(world, link), "calendar_id": link.target_calendar_id}
-        ids["feed_id"] = "x"
+        ids |= {"feed_id": "x", **ids_of(world, at_odds(world))}
         before = world.rows("SELECT count(*) FROM audit_log")
 
         for page in PAGES:
@@ -79,10 +79,13 @@ class TestSafety:
             feed, _ = feeds.create(
                 conn, user_id=world.user_id, name="Hers", calendar_ids=[link.source_calendar_id], now=clock.now()
             )
-        ids["feed_id"] = feed.id
+        ids |= {"feed_id": feed.id, **ids_of(world, at_odds(world))}
+        hers += [str(ids[name]) for name in ("group_id", "conflict_id")]
         with served.client() as client:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]
+
+            sent = {"delete_mirrors": "true", "winner": "source", "calendar": str(link.source_calendar_id)}
 
             for page in PAGES:
                 if page.public or page.path == "/signout":
@@ -90,7 +93,7 @@ class TestSafety:
                 answer = eve.http.request(
                     page.method,
                     page.path.format_map(ids),
-                    data={"csrf": csrf, "delete_mirrors": "true"} if page.method == "POST" else None,
+                    data={"csrf": csrf, **sent} if page.method == "POST" else None,
                 )
 
                 assert answer.status_code == (404 if "{" in page.path else answer.status_code), page.path
@@ -103,6 +106,7 @@ class TestSafety:
     def test_every_page_reached_by_links_is_whole_and_safe(self, ada: Browser, world: World, link: Link) -> None:
         hold(world, link)
         doubled(world, link)
+        at_odds(world)
         pages = list(ada.everything_linked("/"))
 
         for page in pages:

@@ -10,12 +10,14 @@ from uuid import uuid4
 import pytest
 
 from shared.calendar.event import Availability, Event, Response, Status
+from shared.calendar.two_way import Winner
 from shared.core import clock
 from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Failed
-from shared.sync import explain, links
+from shared.sync import explain, links, pull, requests
 from shared.sync.sentences import Verdict
-from tests.sync.world import NOW, World, event
+from tests.sync.two_way.pair import Pair
+from tests.sync.world import NOW, World, by, event
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -236,3 +238,63 @@ def test_somebody_elses_event_is_not_there(world, ends, database):
         explain.explain(conn, world.engine.data_key, "e1", now=NOW)
     with pytest.raises(NotFoundError):
         told(world, str(uuid4()))
+
+
+class TestEditsOfMirrors:
+    @pytest.fixture
+    def pair(self, world: World) -> Pair:
+        pair = Pair(world, privacy="full", on_conflict="ask")
+        pair.put("a", event("e1", title="Oncology"))
+        return pair
+
+    def test_one_that_waits_to_be_merged_is_said_to(self, pair: Pair):
+        pair.edit("b", title="Surgery")
+        pair.world.look(pair.ids["b"])
+        message = pair.world.lanes.pull.messages.popleft()
+        pull.pull(pair.world.engine, message.calendar_id, user_id=message.user_id, correlation_id="test")
+
+        found = of_link(pair.world, "e1")
+
+        assert (found.verdict, found.reason, found.due_since) == (Verdict.WAITING, "edit", None)
+        assert found.sentences == ("Its mirror was changed by hand, and that waits to be merged into it.",)
+
+    def test_a_conflict_names_its_fields_and_where_to_decide(self, pair: Pair):
+        pair.edit("a", title="Surgery", hours=1)
+        pair.edit("b", title="Holiday", hours=2)
+        pair.sync()
+
+        found = of_link(pair.world, "e1")
+
+        assert (found.verdict, found.reason) == (Verdict.WAITING, "conflict")
+        assert found.sentences[0].endswith("each keeps its own until you decide: title, its time.")
+        assert "kalends conflicts resolve" in found.todo
+        assert "Surgery" not in repr(found)
+
+    def test_an_edit_that_was_refused_is_explained_in_words(self, pair: Pair):
+        pair.world.server.put("a", replace(pair.one("a"), response=Response.ACCEPTED))
+        pair.sync()
+        pair.edit("b", title="Holiday")
+        pair.sync()
+
+        found = of_link(pair.world, "e1")
+
+        assert found.verdict is Verdict.MIRRORED
+        assert found.sentences[-1].startswith(
+            "The last edit of its mirror was not taken (title): somebody else organises the event"
+        )
+
+    @pytest.mark.parametrize(
+        ("winner", "why"), [("source", "you said that the source wins"), ("target", "")], ids=["source", "target"]
+    )
+    def test_who_decided_against_an_edit_is_told_and_nothing_if_it_was_taken(self, pair: Pair, winner: str, why: str):
+        pair.edit("a", title="Surgery")
+        pair.edit("b", title="Holiday")
+        pair.sync()
+        ((conflict,),) = pair.world.rows("SELECT id FROM conflicts")
+        requests.resolve_conflict(pair.world.engine, by(pair.world), conflict, winner=Winner(winner))
+        pair.world.run()
+
+        found = of_link(pair.world, "e1")
+
+        assert found.verdict is Verdict.MIRRORED
+        assert [why in one for one in found.sentences[1:]] == ([True] if why else [])

@@ -1,7 +1,7 @@
 """Links: what happens in one calendar appears in another."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response, content_types
@@ -34,6 +34,7 @@ from shared.calendar.mirror import Appearance, Privacy
 from shared.identity import people
 from shared.sync import activity, links, preview, readers, requests
 from shared.sync.filters import Filters
+from shared.sync.two_way import groups
 
 router = new_router()
 TAGS = ["links"]
@@ -89,11 +90,10 @@ class ShownFields(Show):
     model_config = Out.model_config
 
 
-class NewLink(In):
-    """From where to where, and how much others see. `days_ahead` null: without bound."""
+class NewSettings(In):
+    """How much others see, what is left out, and what follows from what people do by hand. `days_ahead` null: without
+    bound."""
 
-    source_calendar_id: UUID
-    target_calendar_id: UUID
     privacy: PrivacyName = "busy"
     busy_title: Title = "Busy"
     title_template: Template | None = None
@@ -113,6 +113,26 @@ class NewLink(In):
             "`title_template`, unless this is true."
         ),
     ] = False
+
+
+class NewLink(NewSettings):
+    """From where to where, and how much others see. `days_ahead` null: without bound."""
+
+    source_calendar_id: UUID
+    target_calendar_id: UUID
+    two_way: Annotated[
+        bool,
+        Field(
+            description="Also from the target to the source, with the same settings: a group of two. `on_edit` is then "
+            "`merge` if left out."
+        ),
+    ] = False
+
+    def options(self) -> dict[str, Any]:
+        """The settings, as the product takes them."""
+        ends = {"source_calendar_id", "target_calendar_id", "two_way"}
+        merges = self.two_way and "on_edit" not in self.model_fields_set
+        return self.model_dump(mode="json", exclude=ends | ({"on_edit"} if merges else set()))
 
 
 class LinkChanges(In):
@@ -143,14 +163,9 @@ class LinkChanges(In):
         return self
 
 
-class Link(Out):
-    """A link. `version` rises with each change and is its ETag."""
+class Settings(Out):
+    """How a link, or each link of a group, is set."""
 
-    id: UUID
-    group_id: UUID | None
-    source_calendar_id: UUID
-    target_calendar_id: UUID
-    direction: Literal["one_way", "two_way"]
     privacy: PrivacyName
     busy_title: str
     title_template: str | None
@@ -163,6 +178,17 @@ class Link(Out):
     on_conflict: OnConflict
     days_ahead: int | None
     days_behind: int
+
+
+class Link(Settings):
+    """A link. `version` rises with each change and is its ETag. One with a `group_id` is one direction of that group,
+    and changed, paused and deleted with it: by itself it answers 409 LINK.IN_GROUP."""
+
+    id: UUID
+    group_id: UUID | None
+    source_calendar_id: UUID
+    target_calendar_id: UUID
+    direction: Literal["one_way", "two_way"]
     state: Literal["active", "paused", "deleting"]
     version: int
     created_at: datetime
@@ -239,11 +265,21 @@ def list_links(visit: Here, after: AfterId = None, limit: Limit = 50) -> Page[Li
 
 @router.post("/api/links", status_code=201, tags=TAGS)
 def create_link(visit: Here, body: NewLink, idempotency_key: IdempotencyKey = None) -> Response[LinkInFull]:
-    """Link two calendars. The first copy begins at once. A target that others can read is warned of."""
+    """Link two calendars. The first copy begins at once. A target that others can read is warned of.
+
+    With `two_way` both are linked with each other; answered is the link from source to target."""
 
     def make() -> LinkInFull:
-        options = body.model_dump()
-        return _in_full(visit, requests.create_link(visit.engine, visit.by, **options), wanted=readers.asked(options))
+        options = body.options()
+        create = groups.create_link if body.two_way else requests.create_link
+        made = create(
+            visit.engine,
+            visit.by,
+            source_calendar_id=body.source_calendar_id,
+            target_calendar_id=body.target_calendar_id,
+            **options,
+        )
+        return _in_full(visit, made, wanted=readers.asked(options))
 
     return once(visit, idempotency_key, make, shape=LinkInFull, headers=_tag)
 
@@ -276,7 +312,7 @@ def get_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
 
 @router.patch("/api/links/<link_id>", tags=TAGS)
 def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch = None) -> Response[LinkInFull]:
-    """Change privacy, filters or window."""
+    """Change privacy, filters or window. One of a group answers 409 LINK.IN_GROUP: change the group."""
     return _tagged(
         visit,
         requests.change_link(
@@ -296,7 +332,9 @@ def delete_link(
     delete_mirrors: Annotated[bool, Query(description="true: its mirrors are removed; false: they stay.")],
     if_match: IfMatch = None,
 ) -> DeletedLink:
-    """Delete a link, with or without its mirrors. It is gone when its last mirror is."""
+    """Delete a link, with or without its mirrors. It is gone when its last mirror is.
+
+    One of a group answers 409 LINK.IN_GROUP: delete the group."""
     count = requests.delete_link(
         visit.engine, visit.by, link_id, delete_mirrors=delete_mirrors, version=version(if_match)
     )
@@ -305,13 +343,13 @@ def delete_link(
 
 @router.post("/api/links/<link_id>/pause", tags=TAGS)
 def pause_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
-    """Stop writing for a link; what changes meanwhile waits."""
+    """Stop writing for a link; what changes meanwhile waits. One of a group answers 409 LINK.IN_GROUP."""
     return _tagged(visit, requests.pause_link(visit.engine, visit.by, link_id))
 
 
 @router.post("/api/links/<link_id>/resume", tags=TAGS)
 def resume_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
-    """Go on where a link was paused."""
+    """Go on where a link was paused. One of a group answers 409 LINK.IN_GROUP."""
     return _tagged(visit, requests.resume_link(visit.engine, visit.by, link_id))
 
 

@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from functions.api.guard import Here
 from functions.api.once import once
+from functions.api.routes.link_groups import NewGroup
 from functions.api.routes.links import LinkChanges, NewLink, Warned
 from functions.api.routing import new_router
 from functions.api.shapes import IdempotencyKey, In, Out, When
@@ -23,10 +24,11 @@ Action = Literal["create", "change", "resync", "delete"]
 
 
 class NewPlan(In):
-    """A new link (`create`), or with `link_id` one of: `change`, `resync`, `delete_mirrors` (to delete the link, with
-    its mirrors or without)."""
+    """A new link (`create`) or group (`create_group`), or with `link_id` one of: `change`, `resync`, `delete_mirrors`
+    (to delete the link, with its mirrors or without)."""
 
     create: NewLink | None = None
+    create_group: NewGroup | None = None
     link_id: UUID | None = None
     change: LinkChanges | None = None
     resync: Literal[True] | None = None
@@ -35,18 +37,24 @@ class NewPlan(In):
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         of_a_link = [one for one in (self.change, self.resync, self.delete_mirrors) if one is not None]
-        if len(of_a_link) != (0 if self.create else 1) or (self.create is None) == (self.link_id is None):
-            raise ValueError("name a new link, or a link and one of change, resync and delete_mirrors")
+        new = [one for one in (self.create, self.create_group) if one is not None]
+        if len(of_a_link) + len(new) != 1 or bool(new) == (self.link_id is not None):
+            raise ValueError("name a new link or group, or a link and one of change, resync and delete_mirrors")
         return self
 
     def proposal(self) -> plans.Proposal:
         """The same as the product has it."""
         if self.create is not None:
             source, target = self.create.source_calendar_id, self.create.target_calendar_id
-            options = self.create.model_dump(mode="json", exclude={"source_calendar_id", "target_calendar_id"})
+            options = self.create.options()
+            if self.create.two_way:
+                return plans.Proposal(action="create", calendar_ids=(source, target), options=options)
             return plans.Proposal(
                 action="create", source_calendar_id=source, target_calendar_id=target, options=options
             )
+        if self.create_group is not None:
+            calendar_ids = tuple(self.create_group.calendar_ids)
+            return plans.Proposal(action="create", calendar_ids=calendar_ids, options=self.create_group.options())
         if self.change is not None:
             changes = self.change.model_dump(mode="json", exclude_unset=True)
             return plans.Proposal(action="change", link_id=self.link_id, options=changes)
@@ -94,13 +102,16 @@ class Counts(Out):
 
 
 class Plan(Out):
-    """A plan lives for an hour. `link_id` null: the link is not made yet."""
+    """A plan lives for an hour. `link_id` null: the link is not made yet. `calendar_ids`: those of a new group, null
+    for a link by itself; `group_id` once it is made."""
 
     id: UUID
     action: Action
     link_id: UUID | None
+    group_id: UUID | None
     source_calendar_id: UUID
     target_calendar_id: UUID
+    calendar_ids: list[UUID] | None
     counts: Counts
     created_at: datetime
     expires_at: datetime
@@ -115,11 +126,13 @@ class NewlyMadePlan(Plan):
 
 
 class AppliedPlan(Out):
-    """What is being done. `mirrors`: how many of a deleted link's mirrors are being removed."""
+    """What is being done. `mirrors`: how many of a deleted link's mirrors are being removed. `link_id` of a new group:
+    the link from its first calendar to its second."""
 
     plan_id: UUID
     action: Action
     link_id: UUID
+    group_id: UUID | None
     mirrors: int
 
 

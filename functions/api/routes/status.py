@@ -43,7 +43,8 @@ class CalendarStatus(Out):
 
 
 class Counts(Out):
-    """A link in numbers. `due` wait to be written; of these `retrying` failed before, `backfill` are a first copy."""
+    """A link in numbers. `due` wait to be written; of these `retrying` failed before, `backfill` are a first copy;
+    `conflicts` wait for you to say who wins."""
 
     mirrors: int
     rewritten: int
@@ -52,6 +53,7 @@ class Counts(Out):
     backfill: int
     held: int
     frozen: int
+    conflicts: int
     next_attempt_at: datetime | None
 
 
@@ -72,7 +74,7 @@ class Attention(Out):
     """Something that needs you, and what to do about it: by the page `page` of this host (its link is called `action`),
     or by `command`. All three are null where only waiting helps."""
 
-    kind: Literal["gate", "connection", "calendar", "link", "held"]
+    kind: Literal["gate", "connection", "calendar", "link", "held", "conflict"]
     id: UUID | None
     code: str
     message: str
@@ -101,8 +103,8 @@ class Status(Out):
 
 @router.get("/api/attention", tags=["status"])
 def list_attention(visit: Here) -> AttentionList:
-    """What needs you: accounts to sign in to, calendars that fail, deletions held, mirrors frozen, and
-    events that cannot be mirrored. The same list is part of the status."""
+    """What needs you: accounts to sign in to, calendars that fail, deletions held, conflicts,
+    edits that were refused, mirrors frozen, and events that cannot be mirrored. The same list is part of the status."""
     with visit.mine() as conn:
         found = status.read(conn, user_id=visit.principal.user_id, flags=visit.application.flags, now=visit.now)
     return AttentionList(at=found.at, items=[Attention.model_validate(one) for one in found.attention])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from functions.portal import rendering
@@ -16,6 +16,7 @@ from shared.identity import people
 from shared.sync import plans, preview
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from functions.http import Response
@@ -67,16 +68,11 @@ def create(visit: Visit, form: Form) -> Response:
         insists = "understood" in form
         if filled.mask(filled.privacy).tells and not insists:
             with visit.mine() as conn:
-                shared = calendars.get(conn, target).is_shared
+                into = [calendars.get(conn, one) for one in ((source, target) if filled.two_way else (target,))]
+            shared = [one.name for one in into if one.is_shared]
             if shared:
-                return _page(visit, filled, status=409, shared=True)
-        proposal = plans.Proposal(
-            action="create",
-            source_calendar_id=source,
-            target_calendar_id=target,
-            options={**options, "others_may_read": insists},
-        )
-        return planned.show(visit, proposal)
+                return _page(visit, filled, status=409, shared=shared)
+        return planned.show(visit, _proposal(filled, source, target, {**options, "others_may_read": insists}))
     except InvalidError as error:
         return _page(visit, filled, status=error.status, problem=error)
     except KalendsError as error:
@@ -109,7 +105,7 @@ def example(visit: Visit, zone: str, now: datetime) -> Event:
 
 
 def _page(
-    visit: Visit, form: LinkForm, *, status: int = 200, problem: KalendsError | None = None, shared: bool = False
+    visit: Visit, form: LinkForm, *, status: int = 200, problem: KalendsError | None = None, shared: Sequence[str] = ()
 ) -> Response:
     user_id = visit.principal.user_id
     with visit.mine() as conn:
@@ -138,6 +134,12 @@ def _page(
         shared=shared,
         tells=form.mask(form.privacy).tells if shared else (),
     )
+
+
+def _proposal(form: LinkForm, source: UUID, target: UUID, options: dict[str, Any]) -> plans.Proposal:
+    if form.two_way:
+        return plans.Proposal(action="create", calendar_ids=(source, target), options=options)
+    return plans.Proposal(action="create", source_calendar_id=source, target_calendar_id=target, options=options)
 
 
 def _name(account: store.Connection) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from functions.portal import rendering
 from functions.portal.forms import back
+from functions.portal.views import groups
 from shared.control import gates
 from shared.sync import activity, requests, status
 
@@ -30,6 +31,7 @@ def show(visit: Visit) -> Response:
         visit,
         status=200,
         found=found,
+        cards=groups.cards(found.links),
         connected=connected,
         changes=changes,
         syncing=syncing,

@@ -22,8 +22,11 @@ def show(visit: Visit, proposal: Proposal, *, version: int | None = None) -> Res
     """Counts, samples as readers will see them, what is not known, and the button. Raises what doing it would raise."""
     plan, found = plans.make(visit.engine, visit.by, proposal, version=version)
     with visit.mine() as conn:
-        source, target = calendars.get(conn, plan.source_calendar_id), calendars.get(conn, plan.target_calendar_id)
-    return rendering.page("plan.html", visit, plan=plan, found=found, source=source, target=target)
+        ends = plan.calendar_ids or [plan.source_calendar_id, plan.target_calendar_id]
+        names = [calendars.get(conn, calendar_id).name for calendar_id in ends]
+    title = " → ".join(names) if plan.calendar_ids is None else " ⇄ ".join(names)
+    readers = names[1] if plan.calendar_ids is None else "the others"
+    return rendering.page("plan.html", visit, plan=plan, found=found, title=title, readers=readers)
 
 
 def resync(visit: Visit, form: Form, link_id: str) -> Response:
@@ -38,4 +41,5 @@ def apply(visit: Visit, form: Form, plan_id: str) -> Response:
     done = plans.apply(visit.engine, visit.by, identifier(plan_id))
     if done.action == "delete":
         return back("/", told="deleting" if done.mirrors else "deleted")
-    return back(f"/links/{done.link_id}", told=TOLD[done.action])
+    page = f"/groups/{done.group_id}" if done.group_id else f"/links/{done.link_id}"
+    return back(page, told=TOLD[done.action])

@@ -121,6 +121,8 @@ class Api:
                 todo = "Nothing is lost; try again later. kalends status shows what is open, an operator opens it."
             case HTTPStatus.FORBIDDEN, "AUTH.ROLE":
                 todo = "Ask an administrator. kalends status shows what is yours."
+            case HTTPStatus.CONFLICT, "LINK.IN_GROUP":
+                todo = "Which group it is: kalends groups list. To change it: kalends groups set GROUP"
             case HTTPStatus.PRECONDITION_FAILED, _:
                 todo = "Look at it again, then repeat the command."
             case status, _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -28,6 +28,12 @@ def left_out(link: Item) -> list[str]:
     return [*(kind for kind, out in kinds.items() if out), *filters.shown(link["filters"])]
 
 
+def by_hand(link: Item) -> str:
+    """What follows from what people do by hand."""
+    both = f"; on both sides: {link['on_conflict']}" if link["on_edit"] == "merge" else ""
+    return f"changed: {link['on_edit']}; deleted: {link['on_delete']}{both}"
+
+
 def show_preview(found: Item, target: Item, *, as_json: bool) -> None:
     """What readers of the target would see of an example."""
     if as_json:

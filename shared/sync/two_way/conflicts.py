@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from shared.audit import record
-from shared.calendar import codec
+from shared.calendar import codec, expansion
 from shared.calendar.patch import Field
 from shared.calendar.two_way import Winner
 from shared.core.errors import ConflictError, NotFoundError
+from shared.providers import port
 from shared.sync.store import calendars, edits
 
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ if TYPE_CHECKING:
     from shared.sync.context import Engine
     from shared.sync.store.mappings import Mapping
 
-BY_POLICY = "policy"
-"""Who decided where the link's policy did; otherwise an actor, or the code of the error with which the source's
-provider refused the edit."""
+BY_POLICY, OVERTAKEN = "policy", "overtaken"
+"""Who decided where the link's policy did, or nobody because the source or its mirror went first; otherwise an actor,
+or the code of the error with which the source's provider refused the edit."""
 
 RESTORED = "restored"
 """Who decided after the database was restored: what the target shows then may be our own, under settings that are
 forgotten, so none of it goes to the source; it is kept here."""
+_REFUSED_BECAUSE = {
+    port.NOT_ORGANIZER: "somebody else organises the event, and only they can change it",
+    port.HAS_GUESTS: "others are invited to the event, and would be mailed, or lose it unheard",
+    port.CONFERENCE: "its description holds an online meeting, which a change would lose",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +61,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """Both values of a conflict; None: there is no such occurrence on that side."""
+    """Both values of a conflict; None: there is no such occurrence on that side. `title` and `starts_at` are those of
+    the source event; None where no text is kept, or it is gone."""
 
     source: Patch | None
     target: Patch | None
+    title: str | None = None
+    starts_at: datetime | None = None
 
 
 _LISTED = """
@@ -97,19 +106,30 @@ def values(conn: Connection, engine: Engine, conflicts: Sequence[Listed]) -> dic
     keys: dict[UUID, DataKey] = {}
     found: dict[UUID, Values] = {}
     sealed = {
-        row[0]: (row[1], row[2])
+        row[0]: row[1:]
         for row in conn.execute(
-            "SELECT id, source_value, target_value FROM conflicts WHERE id = ANY(%s)", ([one.id for one in conflicts],)
+            """
+            SELECT c.id, c.source_value, c.target_value, e.raw_payload, e.start_time
+              FROM conflicts c JOIN event_mappings m ON m.id = c.mapping_id
+              LEFT JOIN external_calendar_events e
+                     ON e.calendar_id = m.source_calendar_id AND e.series_id IS NULL
+                    AND e.external_event_id IN (m.source_event_id, regexp_replace(m.source_event_id, %s, ''))
+             WHERE c.id = ANY(%s)
+            """,
+            (expansion.SUFFIX, [one.id for one in conflicts]),
         )
     }
     for one in conflicts:
         calendar_id = one.source_calendar_id
         if calendar_id not in keys:
             keys[calendar_id] = engine.data_key(conn, calendars.get(conn, calendar_id).connection_id)
-        source, target = sealed[one.id]
+        key = keys[calendar_id]
+        source, target, text, starts_at = sealed[one.id]
         found[one.id] = Values(
-            source=_open(source, one.mapping_id, key=keys[calendar_id]),
-            target=_open(target, one.mapping_id, key=keys[calendar_id]),
+            source=_open(source, one.mapping_id, key=key),
+            target=_open(target, one.mapping_id, key=key),
+            title=None if text is None else codec.text_from_json(key.open(text, aad=str(calendar_id))).title,
+            starts_at=starts_at,
         )
     return found
 
@@ -185,6 +205,7 @@ def settle(
             "source": _seal(one.source, mapping, key=key),
             "target": _seal(one.target, mapping, key=key),
             "winner": winner,
+            "refusal": refused.get(one.place),
             "by": None if winner is None else refused.get(one.place, by),
             "now": now,
         }
@@ -192,7 +213,7 @@ def settle(
             """
             UPDATE conflicts
                SET source_value = %(source)s, target_value = %(target)s, winner = %(winner)s,
-                   decided_by = coalesce(decided_by, %(by)s),
+                   decided_by = coalesce(%(refusal)s, decided_by, %(by)s),
                    resolved_at = CASE WHEN %(winner)s::text IS NOT NULL THEN %(now)s::timestamptz END
              WHERE mapping_id = %(mapping)s AND occurrence = %(place)s AND field = %(field)s AND resolved_at IS NULL
             """,
@@ -225,6 +246,31 @@ def count_waiting(conn: Connection, link_ids: Collection[UUID]) -> dict[UUID, in
         (list(link_ids),),
     ).fetchall()
     return dict(rows)
+
+
+def count_refused(conn: Connection, link_ids: Collection[UUID], *, since: datetime) -> dict[UUID, dict[str, int]]:
+    """How many edits of mirrors the source's provider has refused, by link and code."""
+    rows = conn.execute(
+        """
+        SELECT link_id, decided_by, count(DISTINCT (mapping_id, occurrence)) FROM conflicts
+         WHERE link_id = ANY(%s) AND resolved_at >= %s AND decided_by ~ '^[A-Z]' GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        (list(link_ids), since),
+    ).fetchall()
+    found: dict[UUID, dict[str, int]] = {}
+    for link_id, code, count in rows:
+        found.setdefault(link_id, {})[code] = count
+    return found
+
+
+def is_refusal(decided_by: str) -> bool:
+    """Whether that is the code of an error, and nobody who decided."""
+    return decided_by[:1].isupper()
+
+
+def refused_because(code: str) -> str:
+    """Why a provider did not take an edit, as half a sentence; a code that is not known here stands for itself."""
+    return _REFUSED_BECAUSE.get(code, f"its provider refused it ({code})")
 
 
 def _seal(value: Patch | None, mapping: Mapping, *, key: DataKey) -> bytes | None:

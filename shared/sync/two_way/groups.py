@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from shared.calendar.mask import Mask
     from shared.store.database import Connection
     from shared.sync.context import Engine
     from shared.sync.links import Link
+    from shared.sync.readers import Warned
     from shared.sync.requests import By
 
 LARGEST = 8
@@ -31,18 +33,15 @@ LARGEST = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Calendars, and the links between them, ordered by source and target; their settings are those of any link."""
+    """Calendars, and the links between them, ordered by source and target; their settings are those of any link.
+    `version` rises with every change."""
 
     id: UUID
     name: str
+    version: int
     created_at: datetime
     calendar_ids: tuple[UUID, ...]
     links: tuple[Link, ...]
-
-    @property
-    def version(self) -> int:
-        """Rises with every change."""
-        return sum(link.version for link in self.links)
 
     @property
     def settings(self) -> Link:
@@ -54,7 +53,7 @@ def list_page(conn: Connection, *, after: UUID | None, limit: int) -> list[Group
     """Groups in order of creation, after the one named."""
     rows = conn.execute(
         """
-        SELECT id, name, created_at FROM link_groups g
+        SELECT id, name, version, created_at FROM link_groups g
          WHERE (%(after)s::uuid IS NULL OR id > %(after)s) AND EXISTS (SELECT FROM links l WHERE l.group_id = g.id)
          ORDER BY id LIMIT %(limit)s
         """,
@@ -65,7 +64,7 @@ def list_page(conn: Connection, *, after: UUID | None, limit: int) -> list[Group
 
 def get(conn: Connection, group_id: UUID) -> Group:
     """One group. Raises NotFoundError."""
-    row = conn.execute("SELECT id, name, created_at FROM link_groups WHERE id = %s", (group_id,)).fetchone()
+    row = conn.execute("SELECT id, name, version, created_at FROM link_groups WHERE id = %s", (group_id,)).fetchone()
     group = None if row is None else _group(conn, *row)
     if group is None or not group.links:
         raise NotFoundError(f"There is no group {group_id}. List yours: kalends groups list.", code="GROUP.NOT_FOUND")
@@ -85,6 +84,12 @@ def create(engine: Engine, by: By, *, calendar_ids: Sequence[UUID], name: str | 
         group = get(conn, group_id)
     _ask(engine, by, group.links)
     return group
+
+
+def create_link(engine: Engine, by: By, *, source_calendar_id: UUID, target_calendar_id: UUID, **options: Any) -> Link:
+    """Link two calendars both ways: `create` for two. Answers the link from the source to the target."""
+    group = create(engine, by, calendar_ids=(source_calendar_id, target_calendar_id), **options)
+    return next(link for link in group.links if link.source_calendar_id == source_calendar_id)
 
 
 def creating(
@@ -124,6 +129,7 @@ def change(engine: Engine, by: By, group_id: UUID, *, version: int | None, chang
             conn.execute("UPDATE link_groups SET name = %s WHERE id = %s", (changes["name"], group_id))
         for link in group.links:
             links.change(conn, link.id, version=None, changes=settings)
+        _has_changed(conn, group_id)
         _record(conn, by, "group.changed", group_id, fields=sorted(changes))
         group = get(conn, group_id)
     _ask(engine, by, group.links)
@@ -137,6 +143,7 @@ def set_state(engine: Engine, by: By, group_id: UUID, state: str) -> Group:
         for link in group.links:
             if link.state != state:
                 links.set_state(conn, link.id, state)
+        _has_changed(conn, group_id)
         _record(conn, by, "group.paused" if state == "paused" else "group.resumed", group_id)
         group = get(conn, group_id)
     _ask(engine, by, group.links)
@@ -168,7 +175,10 @@ def add(engine: Engine, by: By, group_id: UUID, calendar_id: UUID) -> Group:
                 code="GROUP.OTHERS_READ",
             )
         pairs = [pair for other in group.calendar_ids for pair in ((other, calendar_id), (calendar_id, other))]
-        _link(conn, by, group_id, pairs, links.settings_of(group.settings))
+        for link in _link(conn, by, group_id, pairs, links.settings_of(group.settings)):
+            if group.settings.state == "paused":
+                links.set_state(conn, link.id, "paused")
+        _has_changed(conn, group_id)
         _record(conn, by, "group.calendar_added", group_id, calendar_id=str(calendar_id))
         group = get(conn, group_id)
     _ask(engine, by, group.links)
@@ -188,9 +198,18 @@ def remove(engine: Engine, by: By, group_id: UUID, calendar_id: UUID, *, delete_
             )
         gone = [one for one in group.links if calendar_id in (one.source_calendar_id, one.target_calendar_id)]
         count = _unlink(conn, by, gone, delete_mirrors=delete_mirrors)
+        _has_changed(conn, group_id)
         _record(conn, by, "group.calendar_removed", group_id, calendar_id=str(calendar_id), mirrors=count)
     _ask(engine, by, gone)
     return count
+
+
+def warnings(conn: Connection, group: Group, *, wanted: Mask | None = None) -> list[Warned]:
+    """What others will see in each calendar of a group that others can read; `wanted` is what it was asked to show."""
+    into = {link.target_calendar_id: link for link in group.links}
+    return [
+        told for calendar_id in group.calendar_ids for told in readers.warnings(conn, into[calendar_id], wanted=wanted)
+    ]
 
 
 def delete(engine: Engine, by: By, group_id: UUID, *, delete_mirrors: bool, version: int | None = None) -> int:
@@ -205,11 +224,12 @@ def delete(engine: Engine, by: By, group_id: UUID, *, delete_mirrors: bool, vers
     return count
 
 
-def _group(conn: Connection, group_id: UUID, name: str, created_at: datetime) -> Group:
+def _group(conn: Connection, group_id: UUID, name: str, version: int, created_at: datetime) -> Group:
     of_group = sorted(links.of_group(conn, group_id), key=lambda one: (one.source_calendar_id, one.target_calendar_id))
     return Group(
         id=group_id,
         name=name,
+        version=version,
         created_at=created_at,
         calendar_ids=tuple(dict.fromkeys(one.source_calendar_id for one in of_group)),
         links=tuple(of_group),
@@ -230,10 +250,14 @@ def _must_fit(calendar_ids: Sequence[UUID]) -> None:
         )
 
 
+def _has_changed(conn: Connection, group_id: UUID) -> None:
+    conn.execute("UPDATE link_groups SET version = version + 1 WHERE id = %s", (group_id,))
+
+
 def _link(
     conn: Connection, by: By, group_id: UUID, pairs: Sequence[tuple[UUID, UUID]], options: dict[str, Any]
-) -> None:
-    for source, target in pairs:
+) -> list[Link]:
+    return [
         links.create(
             conn,
             user_id=by.user_id,
@@ -242,6 +266,8 @@ def _link(
             target_calendar_id=target,
             **options,
         )
+        for source, target in pairs
+    ]
 
 
 def _unlink(conn: Connection, by: By, gone: Sequence[Link], *, delete_mirrors: bool) -> int:
