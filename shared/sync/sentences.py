@@ -241,6 +241,8 @@ def of_lost_edit(standing: Standing) -> list[str]:
         return []
     if conflicts.is_refusal(standing.lost_to):
         why = conflicts.refused_because(standing.lost_to)
+    elif standing.lost_to == conflicts.RESTORED:
+        why = "the database had been restored to an earlier moment, and then the source wins"
     elif standing.lost_to == conflicts.BY_POLICY:
         why = "both sides had changed it, and by the link's policy the source won"
     else:

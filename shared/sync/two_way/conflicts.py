@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 BY_POLICY, OVERTAKEN = "policy", "overtaken"
 """Who decided where the link's policy did, or nobody because the source or its mirror went first; otherwise an actor,
 or the code of the error with which the source's provider refused the edit."""
-
 RESTORED = "restored"
 """Who decided after the database was restored: what the target shows then may be our own, under settings that are
 forgotten, so none of it goes to the source; it is kept here."""
