@@ -48,7 +48,8 @@ class Conflict(Out):
     `occurrence` is null for the event, or series, itself. `winner` null: it waits for you; a decision is carried out
     with the look at the source that follows, and `resolved_at` set then. `decided_by` is you, the link's `policy`,
     `overtaken` (the event or its mirror went first), `restored` (after a restore of the database the source wins), or
-    the code of the error with which the source's provider refused the edit. `title` is the source event's, null where no text is kept.
+    the code of the error with which the source's provider refused the edit. `title` is the source event's, null where
+    no text is kept.
     """
 
     id: UUID

@@ -153,7 +153,7 @@ class TwoWay(Lives):
             titles = {one.original_start: one.text.title for one in unit.overrides if one.text}
             times = (
                 [
-                    (one.span.starts_at(), one.span.ends_at(), titles.get(one.original_start))
+                    (one.span.starts_at(), one.span.ends_at(), titles.get(one.original_start, root.text.title))
                     for one in recurrence.occurrences(unit, Window(start=None, end=None))
                 ]
                 if root.recurrence
