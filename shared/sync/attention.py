@@ -144,8 +144,8 @@ def _of_links(links: Iterable[LinkStatus]) -> list[Attention]:
             found.append(Attention(kind="held", id=one.link.id, code="LINK.DELETIONS_HELD", message=message))
         if one.counts.conflicts:
             message = (
-                f"{_counted(one.counts.conflicts, 'change')} of {name} contradict each other: both sides changed the "
-                "same. Say which value stays; until then each side keeps its own."
+                f"{_counted(one.counts.conflicts, 'conflict')} of {name}, where both sides changed the same: say which "
+                "value stays. Until then each side keeps its own."
             )
             found.append(Attention(kind="conflict", id=one.link.id, code="LINK.CONFLICTS", message=message))
         for code, count in one.refused.items():

@@ -127,7 +127,7 @@ class TestEdits:
         (found,) = items(ada).values()
 
         assert (found["kind"], found["code"]) == ("conflict", "LINK.CONFLICTS")
-        assert found["message"].startswith("2 changes of home → work contradict each other")
+        assert found["message"].startswith("2 conflicts of home → work, where both sides changed the same: say")
         assert (found["page"], found["action"], found["command"]) == ("/conflicts", "Decide", "kalends conflicts list")
         assert "Bo" not in str(found)
         states = {one["source_name"]: one for one in ada.json("/api/status")["links"]}

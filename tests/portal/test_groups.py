@@ -165,7 +165,7 @@ class TestConflicts:
         world.run()
         after = ada.open("/conflicts?resolved=yes")
 
-        assert "1 change of club → choir contradict" in needed.text
+        assert "1 conflict of club → choir, where both sides changed the same" in needed.text
         assert "/conflicts" in needed.links
         assert "club, the event Lunch with Bo" in page.text
         assert "choir, its mirror Lunch with Cy" in page.text
