@@ -25,6 +25,7 @@ CALENDAR = (
     "/api/connections",
     "/api/calendars",
     "/api/links",
+    "/api/link-groups",
     "/api/plans",
     "/api/runs",
     "/api/sync",
@@ -33,6 +34,7 @@ CALENDAR = (
     "/api/overlaps",
     "/api/changes",
     "/api/held",
+    "/api/conflicts",
     "/api/admin/calendar",
 )
 """Where calendars are worked with. Status and doctor stay open: they tell that a gate is closed."""

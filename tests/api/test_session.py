@@ -155,6 +155,14 @@ class TestOrderOfRefusals:
         assert stopped == {(method, path) for method, path in OPERATIONS if path.startswith(CALENDAR)}
         assert len(stopped) > 15
 
+    def test_what_stands_before_the_gate_was_put_there_by_name(self) -> None:
+        families = {"/".join(path.split("/")[:3]) for _, path in OPERATIONS}
+
+        assert families - {*CALENDAR} == {
+            *("/api/admin", "/api/attention", "/api/doctor", "/api/feeds", "/api/me", "/api/reconcile", "/api/session"),
+            *("/api/status", "/api/tokens"),
+        }
+
     def test_other_features_continue_to_work(self, ada: Caller, database: Database) -> None:
         for operation in Operation:
             close(database, operation)
