@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("matrix")]
 
-EVERY = 11
+EVERY = 16
 """All cases are in `make matrix`."""
 
 
