@@ -47,9 +47,8 @@ def parts(
     conn: Connection, link: Link, roots: Sequence[str], units: Mapping[str, Unit], *, now: datetime
 ) -> list[Part]:
     """What a link mirrors these source events by; `units` are those of them that are there."""
-    provider = _provider(conn, link)
+    provider, before = _target(conn, link, roots)
     expanded = {root for root in roots if root in units and not _holds(provider, units[root])}
-    before = _expanded_before(conn, link, roots)
     standing = _standing(conn, link, sorted(expanded | before))
     found: list[Part] = []
     for root in roots:
@@ -100,23 +99,19 @@ def _bounded(link: Link, *, now: datetime) -> Window:
     return Window(start=window.start, end=end)
 
 
-def _provider(conn: Connection, link: Link) -> str:
+def _target(conn: Connection, link: Link, roots: Sequence[str]) -> tuple[str, set[str]]:
+    """The provider of a link's target, and which of these series were expanded for it until now."""
     row = conn.execute(
         """
-        SELECT x.provider FROM calendars c JOIN external_calendar_connections x ON x.id = c.connection_id
-         WHERE c.id = %s
+        SELECT x.provider, ARRAY(SELECT m.source_event_id FROM event_mappings m
+                                  WHERE m.link_id = %(link)s AND m.source_event_id = ANY(%(roots)s)
+                                    AND m.reason = %(expanded)s)
+          FROM calendars c JOIN external_calendar_connections x ON x.id = c.connection_id
+         WHERE c.id = %(target)s
         """,
-        (link.target_calendar_id,),
+        {"link": link.id, "roots": list(roots), "expanded": EXPANDED, "target": link.target_calendar_id},
     ).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _expanded_before(conn: Connection, link: Link, roots: Sequence[str]) -> set[str]:
-    rows = conn.execute(
-        "SELECT source_event_id FROM event_mappings WHERE link_id = %s AND source_event_id = ANY(%s) AND reason = %s",
-        (link.id, list(roots), EXPANDED),
-    ).fetchall()
-    return {row[0] for row in rows}
+    return (row[0], set(row[1])) if row else ("", set())
 
 
 def _standing(conn: Connection, link: Link, roots: Sequence[str]) -> dict[str, list[str]]:

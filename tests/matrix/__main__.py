@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -9,11 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests import postgres, radicale
-from tests.matrix import run, table
+from tests.matrix import run, table, two_way
 
 
 def main() -> int:
     """Sync, compare, print; 1 when a cell is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
+    parser.add_argument("--two-way", action="store_true", help="then calendars that are linked both ways (3 minutes)")
+    options = parser.parse_args()
     began = time.monotonic()
 
     def say(what: str) -> None:
@@ -24,10 +28,14 @@ def main() -> int:
         logins = stack.enter_context(stack.enter_context(postgres.serve()).database())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         base = stack.enter_context(radicale.running(folder, users={radicale.USER: radicale.PASSWORD}))
-        matrix = run.one_way(stack.enter_context(run.home(logins, base)), say=say)
+        home = stack.enter_context(run.home(logins, base))
+        found = {"one way": run.one_way(home, say=say)}
+        if options.two_way:
+            found["both ways"] = two_way.two_way(home, say=say)
     say("done")
-    print("\n".join(table.lines(matrix)), flush=True)
-    return int(table.is_wrong(matrix))
+    for name, matrix in found.items():
+        print("\n".join([name, *table.lines(matrix), ""]), flush=True)
+    return int(any(map(table.is_wrong, found.values())))
 
 
 if __name__ == "__main__":
