@@ -3,10 +3,8 @@ deletion, a series with all that differs in it as one resource, written whole an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared.calendar.event import Unit
 from shared.core.errors import (
     ConflictError,
     InvalidError,
@@ -30,19 +28,20 @@ from shared.providers.port import (
     WriteOccurrence,
     Written,
 )
-from tests.simulation import plain, translate
+from tests.simulation import plain, resources, translate
 from tests.simulation.account import GAPS, SimulatedCalendar
 from tests.simulation.google import instance
 from tests.simulation.provider import EMPTY
+from tests.simulation.resources import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.calendar.event import Event
+    from shared.calendar.event import Event, Unit
     from shared.calendar.mirror import Appearance
     from shared.calendar.span import Window
     from shared.providers.port import Write
-    from tests.simulation.account import Place, Talk
+    from tests.simulation.account import Place
     from tests.simulation.plain import Item
     from tests.simulation.provider import Shelf
 
@@ -56,28 +55,15 @@ PATIENCE = 20.0
 MULTIGET = 100
 
 
-@dataclass(slots=True, kw_only=True)
-class Resource:
-    """What stands under one name: a single event or master, and what differs in it by place."""
-
-    root: Item
-    overrides: dict[str, Item] = field(default_factory=dict)
-
-    @property
-    def etag(self) -> str:
-        """Of the whole."""
-        return str(self.root["etag"])
-
-
 class CalDavLike(SimulatedCalendar):
     """port.CalendarProvider."""
 
     def get(self, calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
         """One GET."""
         shelf = self._shelf(calendar_id)
-        found = self._ask(f"gets {event_id}", lambda: _resource(shelf, event_id))
+        found = self._ask(f"gets {event_id}", lambda: resources.find(shelf, event_id))
         self._note_answer(shelf, event_id, is_gone=found is None)
-        return None if found is None else _unit(found, shelf)
+        return None if found is None else resources.unit(found)
 
     def find_marked(self, calendar_id: str, *, window: Window | None = None) -> list[Event]:
         """Everything is read: few servers can search for a property that they do not know."""
@@ -111,11 +97,13 @@ class CalDavLike(SimulatedCalendar):
         skipped: list[Skipped] = []
         for first in range(0, len(names), MULTIGET):
             some = names[first : first + MULTIGET]
-            for found in self._ask(f"reads {len(some)}", lambda some=some: [_resource(shelf, one) for one in some]):
+            for found in self._ask(
+                f"reads {len(some)}", lambda some=some: [resources.find(shelf, one) for one in some]
+            ):
                 if found is None:
                     continue
                 try:
-                    units.append(_unit(found, shelf))
+                    units.append(resources.unit(found))
                 except InvalidError as error:
                     skipped.append(Skipped(event_id=found.root["id"], reason=error.message))
         return units, skipped
@@ -127,10 +115,7 @@ class CalDavLike(SimulatedCalendar):
         shelf = self._shelf(calendar_id)
         jobs: dict[str, list[Numbered]] = {}
         for number, write in enumerate(writes):
-            place = (
-                f"series {write.series_id}" if isinstance(write, WriteOccurrence | CancelOccurrence) else str(number)
-            )
-            jobs.setdefault(place, []).append((number, write))
+            jobs.setdefault(_place(number, write), []).append((number, write))
         outcomes: dict[int, Outcome] = {}
         until = self._machine.seconds() + PATIENCE
         for job in jobs.values():
@@ -154,8 +139,10 @@ class CalDavLike(SimulatedCalendar):
                     return {number: self._remove(shelf, write)}
                 case WriteOccurrence() | CancelOccurrence():
                     return self._occurrences(shelf, write.series_id, job)
+                case Withdraw(occurrence=None):
+                    return {number: self._take_away(shelf, write)}
                 case Amend() | Withdraw():
-                    return {number: self._say_all(shelf, write)}
+                    return self._amendments(shelf, write.event_id, job)
         except KalendsError as error:
             return {number: Failed(error=error) for number, _ in job}
 
@@ -163,7 +150,7 @@ class CalDavLike(SimulatedCalendar):
         name = name_for(write.key)
         item = {**EMPTY, "id": name, "by": "kalends", "marker": write.marker, **_looks(write.appearance)}
         try:
-            return _written(self._put(shelf, Resource(root=item), write, read=None), shelf)
+            return _written(self._put(shelf, Resource(root=item), write, read=None))
         except PreconditionFailedError:
             if self._get(shelf, name) is None:
                 raise ConflictError(f"Nothing is there as {name} that we may see.") from None
@@ -174,7 +161,7 @@ class CalDavLike(SimulatedCalendar):
             found.root |= {**_looks(write.appearance), "marker": write.marker}
             found.overrides.clear()
 
-        return _written(self._change(shelf, name, write, change), shelf)
+        return _written(self._change(shelf, name, write, change, is_stamped=True))
 
     def _put_update(self, shelf: Shelf, write: Update) -> Written:
         def change(found: Resource) -> None:
@@ -182,7 +169,7 @@ class CalDavLike(SimulatedCalendar):
             if write.rule_anew or not write.appearance.recurrence:
                 found.overrides.clear()
 
-        return _written(self._change(shelf, write.event_id, write, change, etag=write.etag), shelf)
+        return _written(self._change(shelf, write.event_id, write, change, etag=write.etag, is_stamped=True))
 
     def _remove(self, shelf: Shelf, write: Delete) -> Written:
         name = name_for(write.event_id) if write.unconfirmed else write.event_id
@@ -224,7 +211,7 @@ class CalDavLike(SimulatedCalendar):
                 found.overrides[key] = known
 
         after = self._change(shelf, series_id, job[0][1], change)
-        there = {one.id: one for one in _unit(after, shelf).overrides if not one.is_cancelled}
+        there = {one.id: one for one in resources.unit(after).overrides if not one.is_cancelled}
         outcomes = dict(failed)
         for number, write in job:
             if number not in failed and isinstance(write, WriteOccurrence | CancelOccurrence):
@@ -232,33 +219,45 @@ class CalDavLike(SimulatedCalendar):
                 outcomes[number] = Written(event_id=event_id, event=there.get(event_id))
         return outcomes
 
-    def _say_all(self, shelf: Shelf, write: Amend | Withdraw) -> Outcome:
-        """What is done to a person's own event, request by request."""
-        talk: Talk = self._amend(shelf, write) if isinstance(write, Amend) else self._withdraw(shelf, write)
+    def _amendments(self, shelf: Shelf, name: str, job: list[Numbered]) -> dict[int, Outcome]:
+        """Changes of a person's own event: all of them of one reading, whose ETag they share."""
+        failed: dict[int, Outcome] = {}
 
-        def step() -> Written | None:
-            try:
-                next(talk)
-            except StopIteration as end:
-                written: Written = end.value
-                return written
-            return None
+        def change(found: Resource) -> None:
+            failed.clear()
+            for number, write in job:
+                try:
+                    if isinstance(write, Amend):
+                        resources.amend(found, write)
+                    elif isinstance(write, Withdraw):
+                        resources.take_out(found, write)
+                except KalendsError as error:
+                    failed[number] = Failed(error=error)
 
-        while (result := self._send(shelf, write.event_id, write, step)) is None:
-            pass
-        return result
+        try:
+            after = self._change(shelf, name, job[0][1], change, guard=resources.require_own)
+        except NotFoundError as error:
+            return {n: _gone(one) if isinstance(one, Withdraw) else Failed(error=error) for n, one in job}
+        outcomes = dict(failed)
+        for number, write in job:
+            if number not in outcomes and isinstance(write, Withdraw):
+                outcomes[number] = _gone(write)
+            elif number not in outcomes and isinstance(write, Amend):
+                item = resources.seen(after, write.occurrence)
+                event = None if item is None else translate.event({**item, "etag": after.etag}, shelf.kind)
+                place = name if write.occurrence is None else f"{name}_{write.occurrence}"
+                outcomes[number] = Written(event_id=place, event=event)
+        return outcomes
 
-    def _of_another(self, shelf: Shelf, event_id: str, occurrence: str | None) -> Item | None:
-        found = _resource(shelf, event_id)
-        if found is None or occurrence is None:
-            return None if found is None else found.root
-        if not plain.has_place(found.root, occurrence):
-            return None
-        item = found.overrides.get(occurrence) or instance(found.root, f"{event_id}_{occurrence}", occurrence)
-        return None if item["status"] == "cancelled" else {**item, "etag": found.etag}
-
-    def _take_out(self, shelf: Shelf, item: Item) -> None:
-        self._server.put(shelf, {**item, "status": "cancelled"}, by="kalends")
+    def _take_away(self, shelf: Shelf, write: Withdraw) -> Written:
+        """A person's own event goes, as it was last seen."""
+        name = write.event_id
+        found = self._get(shelf, name)
+        if found is not None:
+            resources.require_own(found)
+            resources.require_unchanged(found, write.etag)
+            self._send(shelf, name, write, lambda: self._erase(shelf, name, read=found.etag))
+        return _gone(write)
 
     def _change(
         self,
@@ -268,17 +267,22 @@ class CalDavLike(SimulatedCalendar):
         change: Callable[[Resource], None],
         *,
         etag: str | None = None,
+        guard: Callable[[Resource], None] | None = None,
+        is_stamped: bool = False,
     ) -> Resource:
-        """Read a resource, change it, and write it if nobody else has meanwhile. With `etag`, only as it was then."""
+        """Read a resource, change it, and write it if nobody else has meanwhile. With `etag`, only as it was then.
+        `guard` refuses what is not to be touched. Without a change nothing is written, unless it `is_stamped`."""
         for _ in range(ATTEMPTS):
             found = self._get(shelf, name)
             if found is None:
                 raise NotFoundError(f"There is no event {name}.")
             if etag is not None and found.etag != etag:
                 raise PreconditionFailedError(f"Event {name} has changed.")
-            _require_no_guests(found)
-            read = found.etag
+            (guard or _require_no_guests)(found)
+            read, before = found.etag, (dict(found.root), dict(found.overrides))
             change(found)
+            if (found.root, found.overrides) == before and not is_stamped:
+                return found
             try:
                 return self._put(shelf, found, write, read=read)
             except PreconditionFailedError:
@@ -287,7 +291,7 @@ class CalDavLike(SimulatedCalendar):
         raise PreconditionFailedError(f"Event {name} keeps changing.")
 
     def _get(self, shelf: Shelf, name: str) -> Resource | None:
-        return self._ask(f"gets {name}", lambda: _resource(shelf, name), scope=name)
+        return self._ask(f"gets {name}", lambda: resources.find(shelf, name), scope=name)
 
     def _put(self, shelf: Shelf, resource: Resource, write: Write, *, read: str | None) -> Resource:
         """A PUT, and what the server then keeps. `read`: the ETag of what it replaces, None for a new one."""
@@ -296,21 +300,21 @@ class CalDavLike(SimulatedCalendar):
         def put() -> Resource:
             self._require_unchanged(shelf, name, read)
             self._server.put_resource(shelf, resource.root, resource.overrides, by="kalends", read=read)
-            found = _resource(shelf, name)
+            found = resources.find(shelf, name)
             assert found is not None
             return found
 
         return self._send(shelf, name, write, put)
 
     def _erase(self, shelf: Shelf, name: str, *, read: str) -> None:
-        if _resource(shelf, name) is None:
+        if resources.find(shelf, name) is None:
             return  # 404: success
         self._require_unchanged(shelf, name, read)
         self._server.erase(shelf, name, by="kalends", read=read)
 
     def _require_unchanged(self, shelf: Shelf, name: str, read: str | None) -> None:
         """If-Match, and If-None-Match for what is new (RFC 4791, 5.3.2)."""
-        found = _resource(shelf, name)
+        found = resources.find(shelf, name)
         if (found and found.etag) != read:
             raise PreconditionFailedError(f"412 for {name}")
 
@@ -328,39 +332,29 @@ def _roots(shelf: Shelf) -> list[Item]:
     return [one for one in shelf.items.values() if one["series"] is None and not plain.is_gone(one)]
 
 
-def _resource(shelf: Shelf, name: str) -> Resource | None:
-    """A copy of what stands under a name now."""
-    root = shelf.items.get(name)
-    if root is None or root["series"] is not None or plain.is_gone(root):
-        return None
-    return Resource(root=dict(root), overrides={one["original"]: dict(one) for one in shelf.overrides(name)})
+def _place(number: int, write: Write) -> str:
+    """What one reading and one writing are for."""
+    match write:
+        case WriteOccurrence() | CancelOccurrence():
+            return f"series {write.series_id}"
+        case Amend() | Withdraw(occurrence=str()):
+            return f"event {write.event_id}"
+        case _:
+            return str(number)
 
 
-def _unit(resource: Resource, shelf: Shelf) -> Unit:
-    """As the adapter reads it: one ETag for all of it, and none for what others are invited to."""
-    has_guests = _has_guests(resource)
-
-    def read(item: Item) -> Event:
-        event = translate.event({**item, "etag": resource.etag}, shelf.kind)
-        return replace(event, etag=None) if has_guests or event.is_cancelled else event
-
-    root = read(resource.root)
-    overrides = [resource.overrides[key] for key in sorted(resource.overrides)] if root.is_series else []
-    return Unit(root=root, overrides=tuple(read(one) for one in overrides))
+def _gone(write: Withdraw) -> Written:
+    return Written(event_id=write.event_id, event=None)
 
 
-def _written(resource: Resource, shelf: Shelf) -> Written:
-    return Written(event_id=resource.root["id"], event=_unit(resource, shelf).root)
+def _written(resource: Resource) -> Written:
+    return Written(event_id=resource.root["id"], event=resources.unit(resource).root)
 
 
 def _looks(appearance: Appearance) -> Item:
     return translate.looks(appearance, "caldav")
 
 
-def _has_guests(resource: Resource) -> bool:
-    return any(one["guests"] for one in (resource.root, *resource.overrides.values()))
-
-
 def _require_no_guests(resource: Resource) -> None:
-    if _has_guests(resource):
+    if resource.has_guests:
         raise ConflictError(f"Others are invited to event {resource.root['id']} and would be mailed.")

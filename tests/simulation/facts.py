@@ -68,6 +68,7 @@ class Facts:
             began=world.machine.begin,
             now=world.machine.now(),
             calendars={name: list(shelf.items.values()) for name, shelf in world.server.shelves.items()},
+            kinds={name: shelf.kind for name, shelf in world.server.shelves.items()},
             links=list(self._links.values()),
             link_log=self._link_log,
             tags=self._tags,

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
-from tests.simulation.oracle import masks
+from tests.simulation.oracle import forms, masks
 from tests.simulation.oracle.judging import WORDS, Finding
 from tests.simulation.oracle.mirrors import hidden
 
@@ -88,11 +88,53 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
         if any(link["state"] in ("deleting", "deleted") for link in links):
             continue
         known = [item for since, item in sources[links[0]["source"], named["source"]] if since <= at]
+        if _has_given_way(history, links[0], named["source"], at):
+            continue
         if not any(plain.is_gone(item) or hidden(item, link) for item in known for link in links):
             what = f"{entry['actor']} deleted {entry['id']} in {entry['calendar']}, the mirror of {named['source']}"
             yield Finding(kind="unproved delete", what=what)
             if any(later > at for later in created[tag or ""]):
                 yield Finding(kind="replaced", what=f"{what}, and made another: an update is in place")
+
+
+def _has_given_way(history: History, link: dict[str, Any], source: str, at: float) -> bool:
+    """Whether the target could not hold a series as one, so that mirrors of its occurrences took the place of its own.
+    Of such an occurrence: whether it does not happen any more, is hidden, or the series is mirrored as one again."""
+    named = forms.of_series(source)
+    states = list(_states(history, link["source"], source, at))
+    if any(not forms.holds(history.kinds[link["target"]], root, overrides.values()) for root, overrides in states):
+        return True
+    if named is None:
+        return False
+    series, place = named
+    was_split = False
+    for root, overrides in _states(history, link["source"], series, at):
+        is_split = not forms.holds(history.kinds[link["target"]], root, overrides.values())
+        item = overrides.get(place, root)
+        is_over = plain.is_gone(root) or not plain.has_place(root, place) or item["status"] == "cancelled"
+        if was_split and (not is_split or is_over or hidden(item, link)):
+            return True
+        was_split = was_split or is_split
+        if is_split and (is_over or hidden(item, link)):
+            return True
+    return False
+
+
+def _states(history: History, calendar: str, series: str, at: float) -> Iterator[tuple[Item, dict[str, Item]]]:
+    """A series with what differs in it after each change by its person, up to `at`."""
+    root: Item | None = None
+    overrides: dict[str, Item] = {}
+    for entry in history.journal:
+        if entry["calendar"] != calendar or entry["root"] != series or entry["by"] != "person" or entry["at"] > at:
+            continue
+        item = entry["after"]
+        if item["series"] is None:
+            root = item
+            overrides = {key: one for key, one in overrides.items() if plain.has_place(item, key)}
+        else:
+            overrides[item["original"]] = item
+        if root is not None:
+            yield root, dict(overrides)
 
 
 def _is_purged(history: History, at: float, tag: str | None) -> bool:

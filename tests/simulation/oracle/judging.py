@@ -17,16 +17,17 @@ WORDS = re.compile(r"zq\d+x")
 class History:
     """Plain data about one history. All `at` are seconds since it began.
 
-    `calendars`: name -> items. `links`: the links there are. `link_log`: each version of a link, as (at, was, is).
-    `tags`: what a marker names -> link and source event. `discarded` and `approved`: tags whose held deletions the
-    person decided on; `purged`: when the person had the mirror with a tag removed, which the database did not know.
-    `intended`: of each actor and tag, when a write was rendered, and the link as it was then. `frozen`: (at, tag) of
-    each freeze. `journal`: each change of an item, by whom; of a CalDAV resource also the ETag that the writer had
-    `read`. `calls`: each request of ours. `told`: changes (calendar, at) that a webhook accepted. `dead`: per dead
-    letter, why it failed each time; `lying`: the same of those that are still there and can be read. `ended`: actor ->
-    when it ended; one that was killed, or whom the database did not hear, is not there: it could note nothing down.
-    `renewed`: account -> when the person signed in again. `restores`: of each restore of the database, when the backup
-    was taken and when it was put back; `taken`: ids of links that a restore took away and that did not come back.
+    `calendars`: name -> items; `kinds`: name -> kind of provider. `links`: the links there are. `link_log`: each
+    version of a link, as (at, was, is). `tags`: what a marker names -> link and source event. `discarded` and
+    `approved`: tags whose held deletions the person decided on; `purged`: when the person had the mirror with a tag
+    removed, which the database did not know. `intended`: of each actor and tag, when a write was rendered, and the link
+    as it was then. `frozen`: (at, tag) of each freeze. `journal`: each change of an item, by whom; of a CalDAV resource
+    also the ETag that the writer had `read`. `calls`: each request of ours. `told`: changes (calendar, at) that a
+    webhook accepted. `dead`: per dead letter, why it failed each time; `lying`: the same of those that are still there
+    and can be read. `ended`: actor -> when it ended; one that was killed, or whom the database did not hear, is not
+    there: it could note nothing down. `renewed`: account -> when the person signed in again. `restores`: of each
+    restore of the database, when the backup was taken and when it was put back; `taken`: ids of links that a restore
+    took away and that did not come back.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
     whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's
     journal. `unread`: calendar and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong.
@@ -36,6 +37,7 @@ class History:
     began: datetime
     now: datetime
     calendars: dict[str, list[Item]]
+    kinds: dict[str, str]
     links: list[dict[str, Any]]
     link_log: list[tuple[float, dict[str, Any] | None, dict[str, Any] | None]]
     tags: dict[str, dict[str, str]]

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
-from tests.simulation.oracle import masks
+from tests.simulation.oracle import forms, masks
 from tests.simulation.oracle.judging import WORDS, Finding
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def _compare(
     for one in sorted(expected, key=lambda one: not one.must):
         alike = [pair for pair in found if pair[1] == one.looks]
         # Its own first: what a deleted link left behind may look the same.
-        own = {"link": one.link, "source": one.source}
-        match = next((pair for pair in alike if history.tags.get(_tag(pair[0]) or "") == own), next(iter(alike), None))
+        match = next((pair for pair in alike if _is_of(history, pair[0], one)), next(iter(alike), None))
         if match is not None:
             found.remove(match)
         elif one.must:
@@ -95,6 +94,9 @@ def _compare(
     for root, looks in found:
         named = history.tags.get(_tag(root) or "", {"link": "?", "source": "?"})
         link = by_id.get(named["link"])
+        series = forms.of_series(named["source"])
+        if series is not None and link and (link["source"], series[0]) in versions:
+            named = {**named, "source": series[0]}
         source = versions.get((link["source"] if link else "?", named["source"]), [])
         if named["link"] in kept or _is_excused(history, name, link, links):
             continue
@@ -123,6 +125,13 @@ def _compare(
             yield Finding(kind="spoiled" if beside else "lost", what=what)
 
 
+def _is_of(history: History, root: Item, one: _Expected) -> bool:
+    """Whether a mirror says that it is of this source, or of an occurrence of it."""
+    named = history.tags.get(_tag(root) or "", {"link": "?", "source": "?"})
+    series = forms.of_series(named["source"])
+    return named["link"] == one.link and one.source in (named["source"], series and series[0])
+
+
 def _tells_too_much(
     history: History, mirror: list[Item], links: list[dict[str, Any]], homes: dict[tuple[str, str], Homes]
 ) -> Iterator[Finding]:
@@ -131,8 +140,10 @@ def _tells_too_much(
     link = next((one for one in links if one["id"] == named["link"] and one["state"] == "active"), None)
     if link is None:
         return
+    series = forms.of_series(named["source"])
+    known = homes[link["source"], named["source"]] | homes[link["source"], series[0] if series else "?"]
     for item in mirror:
-        if item["status"] != "cancelled" and (told := masks.told(link, item, homes[link["source"], named["source"]])):
+        if item["status"] != "cancelled" and (told := masks.told(link, item, known)):
             what = f"{item['id']} of mirror {mirror[0]['id']} of link {link['id'][-6:]} still shows {told}"
             yield Finding(kind="leak", what=what)
             return
@@ -162,11 +173,13 @@ def _promised(
         if root["by"] != "person" or root["series"] is not None or plain.is_gone(root) or hidden(root, link):
             continue
         looks = _looks(history, root, overrides[root["id"]], link)
-        inside = any(
-            plain.touches(look[0], look[1], history.now - behind + MARGIN, history.now + ahead - MARGIN)
-            for look in looks
-        )
-        yield _Expected(link=link["id"], source=root["id"], looks=looks, must=inside and root["readable"])
+        as_one = forms.holds(history.kinds[link["target"]], root, overrides[root["id"]])
+        for form in (looks,) if as_one else tuple((look,) for look in looks):
+            inside = any(
+                plain.touches(look[0], look[1], history.now - behind + MARGIN, history.now + ahead - MARGIN)
+                for look in form
+            )
+            yield _Expected(link=link["id"], source=root["id"], looks=form, must=inside and root["readable"])
 
 
 def _looks(history: History, root: Item, overrides: list[Item], link: dict[str, Any] | None) -> Looks:
