@@ -17,7 +17,7 @@ TAGS = ["reconciliation"]
 
 
 class ReconcileRequest(In):
-    """A calendar, or, without one, everything that is linked."""
+    """A calendar, or, without one, all of them: a link that was lost may have written to any."""
 
     calendar_id: UUID | None = None
 
