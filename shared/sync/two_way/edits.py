@@ -17,7 +17,7 @@ from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
 from shared.sync import links
 from shared.sync.sight import Sight, differing, of_unit
-from shared.sync.store import calendars, edits, mappings
+from shared.sync.store import calendars, edits, journal, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,6 +140,8 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     else:
         base = mirror if mapping.base is None else _mirror(mapping.base, mapping, key=key)
         shown = base if mapping.shown is None else _mirror(mapping.shown, mapping, key=key)
+    if _is_half_written(mirror, base) and journal.is_unanswered(conn, mapping.id):
+        return None  # our own write was cut short: it is done again, and is nobody's edit
     moments = [one.updated_at for one in (unit.root, *unit.overrides) if one.updated_at is not None]
     edit = Edit(
         mirror=mirror,
@@ -154,12 +156,21 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     return mapping.source_calendar_id
 
 
+def _is_half_written(mirror: Mirror, base: Mirror) -> bool:
+    """Whether a series looks as it does between two of our requests: without its rule, or without occurrences that
+    differ, which a provider drops with the old rule."""
+    if not base.root.recurrence:
+        return False
+    return not mirror.root.recurrence or any(key not in mirror.overrides for key in base.overrides)
+
+
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
     """Before a mirror is overwritten without a precondition: an edit that no pull has seen yet is noted, not lost."""
     reach = _reach(run.engine.now())
     for one in work:
         mapping = one.mapping
-        if not one.merges or mapping.base is None or mapping.mirror_etag or one.root_write is None:
+        is_kept = not one.is_removal and mapping.base is not None
+        if not one.merges or not is_kept or mapping.mirror_etag or one.root_write is None:
             continue
         unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=reach)
         if unit is None or not differing(mapping, of_unit(unit, key=run.key)):

@@ -35,13 +35,14 @@ from shared.sync.two_way.edits import WITHDRAW, Edit, opened
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Collection
     from collections.abc import Mapping as Dictionary
     from uuid import UUID
 
     from shared.calendar.event import Unit
     from shared.calendar.mask import Mask
     from shared.calendar.mirror import Appearance, Mirror
-    from shared.calendar.two_way import Outcome
+    from shared.calendar.two_way import Outcome, Writes
     from shared.core.errors import KalendsError
     from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider, Write
@@ -170,7 +171,8 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
         edits.drop(conn, mapping)  # a rule that nobody can expand: the push records why (promise 10)
         return None
     etags = {place: one.etag for place, one in standing.items()}
-    to_write = {} if is_restored else _to_write(event_id, alone, outcome, etags)
+    wanted = _with_hidden(outcome.source, source.now, whole, exposed=merge.exposed_by(how))
+    to_write = {} if is_restored else _to_write(event_id, alone, wanted, etags)
     intents = [
         AtSource(
             run_id=run.id,
@@ -212,14 +214,24 @@ def _with_deleted(now: Mirror, shown: Mirror) -> Mirror:
     return replace(now, overrides=dict(sorted(kept.items())))
 
 
+def _with_hidden(wanted: Writes, rendered: Mirror, whole: Mirror, *, exposed: Collection[Field]) -> Writes:
+    """What to write to the source, whose occurrences that the link hides stay as they are: to the mirror they are gone,
+    and a new start or rule would take them out."""
+    kept: Writes = {}
+    for place, change in wanted.items():
+        hidden = showing.at(whole, place) if place and change is None and showing.at(rendered, place) is None else None
+        kept[place] = change if hidden is None else patch.of(hidden, {*OF_OCCURRENCES} & {*exposed})
+    return kept
+
+
 def _to_write(
-    event_id: str, alone: str, outcome: Outcome, etags: Dictionary[str, str | None]
+    event_id: str, alone: str, wanted: Writes, etags: Dictionary[str, str | None]
 ) -> dict[str, Amend | Withdraw]:
     """By place. One write changes the ETag that the next would need: only a single one is bound to what we know.
     `alone` is the occurrence of which the mapping is ("": it is of the whole event)."""
-    is_single = len(outcome.source) == 1
+    is_single = len(wanted) == 1
     found: dict[str, Amend | Withdraw] = {}
-    for place, change in outcome.source.items():
+    for place, change in wanted.items():
         occurrence = place or alone
         etag = etags.get(occurrence) if is_single or place == ROOT else None
         if change is None:

@@ -94,6 +94,21 @@ def test_a_group_is_deleted_with_mirrors_whose_edits_are_not_merged_yet(three: P
     assert world.rows("SELECT count(*) FROM links") == [(0,)]
 
 
+def test_a_group_is_deleted_with_mirrors_that_are_edited_at_that_moment(three: Pair):
+    world = three.world
+    three.put("a", event("e1"))
+    (mirror,) = three.roots("b")
+    world.server.put("b", event(mirror.id, title="edited", marker=mirror.marker))
+    with world.database.everyone() as conn:
+        conn.execute("UPDATE event_mappings SET mirror_etag = NULL")  # as after a refused precondition
+
+    groups.delete(world.engine, by(world), three.group.id, delete_mirrors=True)
+    three.sync()
+
+    assert three.titles() == {"a": ["Dentist"], "b": [], "c": []}
+    assert world.rows("SELECT count(*) FROM links") == [(0,)]
+
+
 def test_settings_are_changed_for_all_links_at_once_and_never_for_one(three: Pair):
     world = three.world
     three.put("a", event("e1", title="Therapy"))
