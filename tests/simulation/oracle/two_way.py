@@ -185,9 +185,12 @@ class _Walk:
         value = _value(entry["after"], part)
         if any(edit == value for _, edit in self._shared[tag, part].edits):
             return True
-        named = self._history.tags[tag]
+        named, mirror = self._history.tags[tag], self._both(tag)[1]
         if entry["id"] == entry["root"] and named["source"] == entry["root"]:
-            return False
+            # An occurrence that was changed in the mirror keeps the times of its series, too.
+            return (
+                part == "when" and bool(self._in_series[tag]) and mirror is not None and _value(mirror, part) == value
+            )
         # An occurrence: whatever its mirror shows of it by a person's hand, or its own series has.
         written = [item for _, item in self._in_series[tag]]
         own = [one for (name, _), one in self._items.items() if name == entry["calendar"]]
