@@ -111,13 +111,15 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
 
 def _note_edit(conn: Connection, mapping: Mapping, looks: Looks, sources: set[UUID], *, key: DataKey) -> bool:
     """Keep an edit until it is merged, or see that there is none: without a look, the page was behind our own write.
-    Returns False for one that nobody can understand: it is put right."""
+    Returns False for one that nobody can understand, or that we left unfinished: it is put right."""
     if mapping.id not in looks:
         return True
     look = looks[mapping.id]
     if look.unit is None:
         return False
     try:
+        if edits.is_cut_short(conn, mapping, look.unit, key=key):
+            return False
         source = edits.note(conn, mapping, look.mapping, look.unit, key=key)
     except InvalidError:
         return False

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.calendar import mask
+from shared.calendar import mask, merge
 from shared.calendar.event import Text
+from shared.calendar.patch import OF_ROOTS
 from shared.core.errors import InvalidError
 from shared.providers.port import Delete, Removed, Update, Upserted
 from shared.store import leases
@@ -217,6 +218,12 @@ def test_a_writer_that_remembers_what_a_link_showed_is_caught(caught, monkeypatc
     monkeypatch.setattr(links, "by_ids", remembered)
 
     assert caught("leak")
+
+
+def test_hidden_text_that_flows_back_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(merge, "exposed_by", lambda how: frozenset(OF_ROOTS))
+
+    assert caught("told back", lately=1, has=Has(two_way=True))
 
 
 # 9. No guest is ever notified: updates are in place.

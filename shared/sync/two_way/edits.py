@@ -140,8 +140,8 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     else:
         base = mirror if mapping.base is None else _mirror(mapping.base, mapping, key=key)
         shown = base if mapping.shown is None else _mirror(mapping.shown, mapping, key=key)
-    if _is_half_written(mirror, base) and journal.is_unanswered(conn, mapping.id):
-        return None  # our own write was cut short: it is done again, and is nobody's edit
+    if is_cut_short(conn, mapping, unit, key=key):
+        return None
     moments = [one.updated_at for one in (unit.root, *unit.overrides) if one.updated_at is not None]
     edit = Edit(
         mirror=mirror,
@@ -156,12 +156,16 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     return mapping.source_calendar_id
 
 
-def _is_half_written(mirror: Mirror, base: Mirror) -> bool:
-    """Whether a series looks as it does between two of our requests: without its rule, or without occurrences that
-    differ, which a provider drops with the old rule."""
-    if not base.root.recurrence:
+def is_cut_short(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
+    """Whether a series looks as it does between two requests of ours, and the later ones may not have been sent:
+    without its rule, or without occurrences that differ, which a provider drops with the old rule. That is nobody's
+    edit, and is written again. Raises InvalidError for a rule that nobody can expand."""
+    base = None if mapping.base is None else _mirror(mapping.base, mapping, key=key)
+    if base is None or not base.root.recurrence:
         return False
-    return not mirror.root.recurrence or any(key not in mirror.overrides for key in base.overrides)
+    mirror = merge.shown(unit)
+    is_partial = not mirror.root.recurrence or any(one not in mirror.overrides for one in base.overrides)
+    return is_partial and journal.is_unanswered(conn, mapping.id)
 
 
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:

@@ -208,7 +208,8 @@ def _source(conn: Connection, run: Run, mapping: Mapping, link: Link) -> Unit | 
 
 def _with_deleted(now: Mirror, shown: Mirror) -> Mirror:
     """An edited mirror with the occurrences that were deleted in it: what follows from that the link says apart."""
-    deleted = [key for key, one in now.overrides.items() if one is None and showing.at(shown, key) is not None]
+    gone = {key for key, one in shown.overrides.items() if one is None}
+    deleted = [key for key, one in now.overrides.items() if one is None and key not in gone]
     back = {key: shown.overrides.get(key) for key in deleted}
     kept = {key: one for key, one in {**now.overrides, **back}.items() if key not in back or one is not None}
     return replace(now, overrides=dict(sorted(kept.items())))

@@ -118,8 +118,6 @@ class _Walk:
         for part in PARTS:
             if _value(source, part) == _value(mirror, part):
                 self._shared[tag, part] = _Shared()
-        if all(_value(source, part) == _value(mirror, part) for part in PARTS):
-            self._in_series[tag].clear()
 
     def _both(self, tag: str) -> tuple[Item | None, Item | None]:
         named, place = self._history.tags.get(tag), self._mirrors.get(tag)

@@ -158,6 +158,38 @@ class TestSeries:
         assert not [one for one in pair.all("a") if one.is_override]
         pair.quiet()
 
+    def test_an_occurrence_deleted_in_a_mirror_that_was_moved_comes_back_at_its_new_time(self, pair: Pair):
+        pair.put("a", weekly())
+        pair.edit("b", hours=2)
+
+        pair.world.server.put("b", occurrence(pair.one("b"), 2, status=Status.CANCELLED))
+        pair.sync()
+
+        assert pair.one("a").span == pair.one("b").span == event("series", hours=26).span
+        assert not [one for name in "ab" for one in pair.all(name) if one.is_cancelled]
+        pair.quiet()
+
+    def test_our_own_write_that_was_cut_short_is_nobodys_edit(self, pair: Pair):
+        pair.put("a", weekly())
+        pair.put("a", occurrence(weekly(), 1, text=Text(title="Dentist, first")))
+        with pair.world.database.everyone() as conn:
+            conn.execute("UPDATE event_mappings SET requested = requested + 1, applied = NULL")
+            conn.execute("UPDATE sync_journal SET outcome = 'intended'")
+        (mirror,) = pair.roots("b")
+        (differs,) = [one for one in pair.all("b") if one.is_override]
+
+        pair.world.server.put("b", replace(mirror, recurrence=()))
+        del pair.world.server.calendars["b"].events[differs.id]
+        del pair.world.server.calendars["b"].changed_at[differs.id]
+        pair.sync()
+
+        for name in "ab":
+            (root,) = pair.roots(name)
+            assert root.recurrence == weekly().recurrence
+            (kept,) = [one for one in pair.all(name) if one.is_override]
+            assert kept.text is not None
+            assert kept.text.title == "Dentist, first"
+
     def test_an_occurrence_deleted_in_the_mirror_is_taken_out_of_the_source_where_deletions_flow_back(
         self, world: World
     ):
