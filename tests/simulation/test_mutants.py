@@ -223,7 +223,7 @@ def test_a_writer_that_remembers_what_a_link_showed_is_caught(caught, monkeypatc
 def test_hidden_text_that_flows_back_is_caught(caught, monkeypatch):
     monkeypatch.setattr(merge, "exposed_by", lambda how: frozenset(OF_ROOTS))
 
-    assert caught("told back", lately=1, has=Has(two_way=True))
+    assert caught("told back", lately=4, has=Has(two_way=True))
 
 
 # 9. No guest is ever notified: updates are in place.

@@ -80,7 +80,7 @@ class _Walk:
         happened += [
             (entry["at"], 1, number, entry)
             for number, entry in enumerate(self._history.kept)
-            if entry["what"] == "written"
+            if entry["what"] == "written" and not entry["merges"]
         ]
         for at, is_agreed, _, entry in sorted(happened, key=lambda one: one[:3]):
             if is_agreed:
