@@ -40,7 +40,7 @@ check: setup ## style, types, import law, migrations, templates (cfn-lint, cdk-n
 promises: setup ## the tests of the engine's promises and of others' pains alone, with a table (docs/promises.md)
 	@$(PYTHON) -m pytest -q -p tests.promises $(ARGS)
 
-matrix: setup ## the recurrence corpus on every ordered pair of providers, as a table (a minute; ARGS=--two-way: both ways, too)
+matrix: setup ## the recurrence corpus on every ordered pair of providers, one way and both ways, as tables (four minutes)
 	@$(PYTHON) -m tests.matrix $(ARGS)
 
 bench: setup ## measure beside the peers (5 minutes); writes build/bench.json and docs/performance.md
