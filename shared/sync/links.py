@@ -13,7 +13,7 @@ from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 from shared.sync.filters import Filters, parse, to_json
-from shared.sync.store import edits, mappings, orphans
+from shared.sync.store import calendars, edits, mappings, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -315,6 +315,8 @@ def set_state(conn: Connection, link_id: UUID, state: str) -> Link:
     conn.execute(
         "UPDATE links SET state = %s, version = version + 1, updated_at = now() WHERE id = %s", (state, link_id)
     )
+    if state == "active":
+        calendars.request(conn, edits.sources_waiting(conn, link_id))
     return get(conn, link_id)
 
 

@@ -10,6 +10,10 @@ import pytest
 
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import TimedSpan
+from shared.core import clock
+from shared.core.errors import TransientError
+from shared.providers.port import Amend
+from shared.sync import dispatch
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event, occurrence
 
@@ -341,4 +345,34 @@ class TestNothingIsLost:
 
         assert pair.titles() == {"a": ["Therapy"], "b": ["Busy"]}
         assert pair.one("a").span == pair.one("b").span
+        pair.quiet()
+
+
+class TestRefusedForNow:
+    @pytest.mark.promise(10)
+    def test_an_edit_that_the_source_does_not_take_now_waits_alone(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.put("a", event("e2", title="other", hours=30))
+        first = next(one for one in pair.roots("b") if one.text and one.text.title == "Dentist")
+        other = next(one for one in pair.roots("b") if one.text and one.text.title == "other")
+
+        def refuse(write: object) -> None:
+            if isinstance(write, Amend) and write.event_id == "e1":
+                raise TransientError("503 for this one", code="PROVIDER.UNAVAILABLE")
+
+        pair.world.server.refuse = refuse
+        pair.world.server.put("b", replace(first, text=Text(title="Dentist, edited")))
+        pair.world.server.put("b", replace(other, text=Text(title="other, edited")))
+        pair.world.put(pair.ids["a"], event("e3", title="third", hours=50))
+        pair.sync()
+
+        assert pair.titles()["a"] == ["Dentist", "other, edited", "third"]
+        assert pair.titles()["b"] == ["Dentist, edited", "other, edited", "third"]
+        assert pair.world.rows("SELECT status, error_count FROM external_calendar_connections") == [("active", 0)]
+
+        pair.world.server.refuse = lambda write: None
+        dispatch.dispatch(pair.world.engine, correlation_id="test", now=clock.now() + timedelta(hours=1))
+        pair.world.run()
+
+        assert pair.titles()["a"] == pair.titles()["b"] == ["Dentist, edited", "other, edited", "third"]
         pair.quiet()
