@@ -269,6 +269,7 @@ def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> 
         tally=tally,
         lane=mappings.LIVE,
         now=run.engine.now(),
+        copies={unit.root.id},  # whatever marker it bears: it is a source
     )
     return set(applied.targets)
 

@@ -376,3 +376,37 @@ class TestRefusedForNow:
 
         assert pair.titles()["a"] == pair.titles()["b"] == ["Dentist, edited", "other, edited", "third"]
         pair.quiet()
+
+
+class TestCopies:
+    @pytest.mark.promise(4)
+    def test_what_is_split_off_a_mirrored_series_is_an_event_of_its_own_and_nothing_is_lost(self, pair: Pair):
+        pair.put("a", weekly())
+        mirror = pair.one("b")
+        third = occurrence(mirror, 3).span
+
+        pair.world.server.put("b", replace(mirror, recurrence=("RRULE:FREQ=WEEKLY;COUNT=3",)))
+        pair.world.server.put("b", replace(mirror, id="rest", span=third, recurrence=("RRULE:FREQ=WEEKLY;COUNT=3",)))
+        pair.sync()
+
+        rules = ("RRULE:FREQ=WEEKLY;COUNT=3",)
+        for name in ("a", "b"):
+            assert {one.span: one.recurrence for one in pair.roots(name)} == {mirror.span: rules, third: rules}
+        pair.quiet()
+
+        pair.world.server.remove("b", "rest")
+        pair.sync()
+
+        assert [one.span for one in pair.roots("a")] == [one.span for one in pair.roots("b")] == [mirror.span]
+
+    def test_an_edit_of_the_mirror_of_a_copy_flows_back_to_the_copy(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.world.server.put("b", replace(pair.one("b"), id="copy", text=Text(title="copied")))
+        pair.sync()
+        (made,) = [one for one in pair.roots("a") if one.marker]
+
+        pair.world.server.put("a", replace(made, text=Text(title="copied, edited")))
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Dentist", "copied, edited"], "b": ["Dentist", "copied, edited"]}
+        pair.quiet()
