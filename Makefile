@@ -13,7 +13,7 @@ setup: ## fetch the tools and dependencies (every other target does it first; in
 run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes it; .env: real accounts)
 	@exec $(PYTHON) -m infra.local --env-file .env
 
-smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; FAULTS=1: in bad weather
+smoke: setup ## three accounts, 300 events, 60 live changes, CalDAV and both ways on the whole system; FAULTS=1: in bad weather
 	@$(PYTHON) -m tests.smoke $(if $(FAULTS),--faults)
 
 simulate: setup ## the whole sync on a virtual clock in bad weather: SEEDS=200 histories; one is replayed by ARGS="--seed n --trace"
