@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from shared.connections import calendars as listed
 from shared.sync import reconciliation, requests
 from shared.sync.requests import By
+from shared.sync.two_way import groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
+    from random import Random
 
     from shared.sync.context import Engine
     from tests.simulation.person import Person
@@ -38,11 +40,11 @@ class Asker:
         free = [(one, other) for one in ids for other in ids if one != other and (one, other) not in taken]
         if not free or len(links) >= MOST_LINKS:
             return
-        self.link(*self._chance.choice(free), self._options())
+        self.link(*self._chance.choice(free), self.options(self._chance))
 
     def link(self, source: UUID, target: UUID, options: dict[str, Any]) -> None:
         """What happens in one calendar appears in another."""
-        self._ask(
+        self.ask(
             f"links {self._world.names[source]} to {self._world.names[target]} {options}",
             lambda engine, by: requests.create_link(
                 engine, by, source_calendar_id=source, target_calendar_id=target, **options
@@ -53,12 +55,12 @@ class Asker:
         """Another privacy, filter or window."""
         link = self._link()
         if link is not None:
-            options = self._options()
+            options = self.options(self._chance)
             chosen = self._chance.sample(sorted(options), self._chance.randint(1, 2))
             changes = {name: options[name] for name in chosen}
-            self._ask(
+            self.ask(
                 f"changes link {_short(link['id'])}: {changes}",
-                lambda engine, by: requests.change_link(engine, by, link["id"], version=None, changes=changes),
+                lambda engine, by: _change(engine, by, link, changes),
             )
 
     def change_privacy(self) -> None:
@@ -74,29 +76,27 @@ class Asker:
         hides_title = show["title"] is False or (show["title"] is None and privacy == "busy")
         templates = (None, "Busy in {calendar}", "Away") if hides_title else (None, "[{title}]", "{calendar}: {title}")
         changes = {"privacy": privacy, "show": show, "title_template": chance.choice(templates)}
-        self._ask(
+        self.ask(
             f"changes the privacy of link {_short(link['id'])}: {changes}",
-            lambda engine, by: requests.change_link(engine, by, link["id"], version=None, changes=changes),
+            lambda engine, by: _change(engine, by, link, changes),
         )
 
     def pause_or_resume(self) -> None:
         """A link rests, or goes on."""
         link = self._link()
         if link is not None:
-            self._ask(
+            self.ask(
                 f"{'resumes' if link['state'] == 'paused' else 'pauses'} link {_short(link['id'])}",
-                lambda engine, by: (requests.resume_link if link["state"] == "paused" else requests.pause_link)(
-                    engine, by, link["id"]
-                ),
+                lambda engine, by: _set_state(engine, by, link, "active" if link["state"] == "paused" else "paused"),
             )
 
     def resume_all(self) -> int:
         """Every paused link goes on; returns how many there were."""
         paused = [link for link in self._links() if link["state"] == "paused"]
         for link in paused:
-            self._ask(
+            self.ask(
                 f"resumes link {_short(link['id'])}",
-                lambda engine, by, link=link: requests.resume_link(engine, by, link["id"]),
+                lambda engine, by, link=link: _set_state(engine, by, link, "active"),
             )
         return len(paused)
 
@@ -105,14 +105,14 @@ class Asker:
         link = self._link()
         if link is not None:
             with_mirrors = self._chance.random() < 0.6
-            self._ask(
+            self.ask(
                 f"deletes link {_short(link['id'])} {'with' if with_mirrors else 'without'} its mirrors",
-                lambda engine, by: requests.delete_link(engine, by, link["id"], delete_mirrors=with_mirrors),
+                lambda engine, by: _delete(engine, by, link, delete_mirrors=with_mirrors),
             )
 
     def sync_now(self) -> None:
         """ "Sync now" on everything."""
-        self._ask("asks for a sync", lambda engine, by: requests.sync_now(engine, by))
+        self.ask("asks for a sync", lambda engine, by: requests.sync_now(engine, by))
 
     def settle(self) -> int:
         """Do everything that Kalends waits for; returns how much that was."""
@@ -126,7 +126,7 @@ class Asker:
         )
         for (hold_id,) in waiting if everything else waiting[:1]:
             approved = self._chance.random() < 0.6
-            self._ask(
+            self.ask(
                 f"{'approves' if approved else 'discards'} held deletions {_short(hold_id)}",
                 lambda engine, by, hold_id=hold_id, approved=approved: requests.resolve_held(
                     engine, by, hold_id, approved=approved
@@ -141,7 +141,7 @@ class Asker:
             self._person.user_id,
         )
         for (calendar_id,) in waiting:
-            self._ask(
+            self.ask(
                 f"removes what nobody knows from {self._world.names[calendar_id]}",
                 lambda engine, by, calendar_id=calendar_id: reconciliation.purge(engine, by, calendar_id),
             )
@@ -173,12 +173,13 @@ class Asker:
                     listed.request_linked(conn, connection_id)
 
             self._world.renewed.append((account, self._machine.seconds()))
-            self._ask(f"signs in to {account} again", sign_in)
+            self.ask(f"signs in to {account} again", sign_in)
         return len(rows)
 
     # What they have in common.
 
-    def _ask(self, what: str, work: Callable[[Engine, By], object]) -> None:
+    def ask(self, what: str, work: Callable[[Engine, By], object]) -> None:
+        """Ask Kalends for something."""
         self._machine.note(f"the person {what}")
 
         def asked(engine: Engine) -> None:
@@ -187,8 +188,9 @@ class Asker:
 
         self._world.act("person", asked)
 
-    def _options(self) -> dict[str, Any]:
-        chance = self._chance
+    @staticmethod
+    def options(chance: Random) -> dict[str, Any]:
+        """What a link shows, and of when."""
         return {
             "privacy": chance.choice(("busy", "busy", "title", "full")),
             "busy_title": chance.choice(("Busy", "Busy", "Away")),
@@ -213,6 +215,30 @@ class Asker:
     def _link(self) -> dict[str, Any] | None:
         links = self._links()
         return self._chance.choice(links) if links else None
+
+
+def _change(engine: Engine, by: By, link: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Of a link that goes both ways, both are changed."""
+    if link["group_id"] is None:
+        requests.change_link(engine, by, link["id"], version=None, changes=changes)
+    else:
+        groups.change(engine, by, UUID(link["group_id"]), version=None, changes=changes)
+
+
+def _set_state(engine: Engine, by: By, link: dict[str, Any], state: str) -> None:
+    if link["group_id"] is not None:
+        groups.set_state(engine, by, UUID(link["group_id"]), state)
+    elif state == "paused":
+        requests.pause_link(engine, by, link["id"])
+    else:
+        requests.resume_link(engine, by, link["id"])
+
+
+def _delete(engine: Engine, by: By, link: dict[str, Any], *, delete_mirrors: bool) -> None:
+    if link["group_id"] is None:
+        requests.delete_link(engine, by, link["id"], delete_mirrors=delete_mirrors)
+    else:
+        groups.delete(engine, by, UUID(link["group_id"]), delete_mirrors=delete_mirrors)
 
 
 def _short(one: UUID) -> str:

@@ -28,29 +28,29 @@ class Editor:
         self._server = world.server
         self._person = person
         self._chance = person.chance
-        self._inventor = inventor
+        self.inventor = inventor
 
     # On one's own events.
 
     def add(self, shelf: Shelf | None = None) -> None:
         """A new event or series."""
         shelf = shelf or self._shelf()
-        item = self._inventor.event(self._machine.now(), self._server.new_id(shelf))
+        item = self.inventor.event(self._machine.now(), self._server.new_id(shelf))
         if shelf.kind == "google":
             item["type"] = self._chance.choices(
                 ("default", "focus_time", "out_of_office", "working_location"), (20, 1, 1, 1)
             )[0]
         elif self._chance.random() < 0.15:
             item["show"] = self._chance.choice(("tentative", "oof"))
-        self._put(shelf, item, "adds")
+        self.put(shelf, item, "adds")
 
     def rewrite(self) -> None:
         """Another text."""
-        self._change("rewrites", lambda item: self._inventor.text())
+        self._change("rewrites", lambda item: self.inventor.text())
 
     def move(self) -> None:
         """Another time."""
-        self._change("moves", lambda item: self._inventor.moved(item, self._machine.now()))
+        self._change("moves", lambda item: self.inventor.moved(item, self._machine.now()))
 
     def answer(self) -> None:
         """Free or busy, accepted or declined."""
@@ -74,7 +74,7 @@ class Editor:
         """One occurrence of a series is changed, moved or cancelled, or follows its rule again."""
         found = self._own(only=lambda item: bool(item["recurrence"]))
         if found is not None:
-            self._change_one_of(*found)
+            self.change_one_of(*found)
 
     def reshape(self) -> None:
         """A single event becomes a series, or the other way round."""
@@ -82,8 +82,8 @@ class Editor:
         def changed(item: Item) -> dict[str, Any]:
             if item["recurrence"]:
                 return {"recurrence": []}
-            times = self._inventor.times(self._machine.now())  # new ones: no place of an earlier rule comes back
-            rules = [self._inventor.rule({**item, **times})] if is_near({**item, **times}) else []
+            times = self.inventor.times(self._machine.now())  # new ones: no place of an earlier rule comes back
+            rules = [self.inventor.rule({**item, **times})] if is_near({**item, **times}) else []
             return {**times, "recurrence": rules}
 
         self._change("reshapes", changed)
@@ -112,11 +112,11 @@ class Editor:
         for shelf in self._person.shelves:
             for item in shelf.living("person"):
                 if not item["readable"]:
-                    self._put(shelf, {**item, "readable": True}, "mends")
+                    self.put(shelf, {**item, "readable": True}, "mends")
 
     def touch(self, shelf: Shelf, item: Item) -> None:
         """Change an event a little."""
-        self._put(shelf, {**item, **self._inventor.text()}, "rewrites")
+        self.put(shelf, {**item, **self.inventor.text()}, "rewrites")
 
     def bring_back(self) -> None:
         """A deleted single event comes out of the bin."""
@@ -127,14 +127,14 @@ class Editor:
             if plain.is_gone(one) and one["by"] == "person" and not one["recurrence"]
         ]
         if gone:
-            self._put(shelf, {**self._chance.choice(gone), "status": "confirmed"}, "brings back")
+            self.put(shelf, {**self._chance.choice(gone), "status": "confirmed"}, "brings back")
 
     def add_many(self, number: int | None = None, shelf: Shelf | None = None) -> None:
         """An import."""
         shelf = shelf or self._shelf()
         for _ in range(number or self._chance.randint(8, 16)):
-            item = self._inventor.event(self._machine.now(), self._server.new_id(shelf))
-            self._put(shelf, item, "imports")
+            item = self.inventor.event(self._machine.now(), self._server.new_id(shelf))
+            self.put(shelf, item, "imports")
 
     def delete_many(self) -> None:
         """Somebody, or something, empties a calendar."""
@@ -157,11 +157,11 @@ class Editor:
             self._machine.note(f"the person deletes the mirror {item['id']} of {shelf.name}")
             self._server.erase(shelf, item["id"], by="person")
         elif kind < 0.6:
-            self._put(shelf, {**item, **self._inventor.text()}, "rewrites the mirror")
+            self.put(shelf, {**item, **self.inventor.text()}, "rewrites the mirror")
         elif item["recurrence"]:
-            self._change_one_of(shelf, item)
+            self.change_one_of(shelf, item)
         else:
-            self._put(shelf, {**item, **self._inventor.times(self._machine.now())}, "moves the mirror")
+            self.put(shelf, {**item, **self.inventor.times(self._machine.now())}, "moves the mirror")
 
     def copy_a_mirror(self) -> None:
         """Somebody copies a mirror into another calendar, marker and all: from now on an event like any other."""
@@ -177,7 +177,7 @@ class Editor:
             copy |= {"status": "confirmed", "show": "tentative"}
         elif other.kind == "google" and copy["show"] not in ("free", "busy"):
             copy["show"] = "busy"
-        self._put(other, copy, f"copies {item['id']} of {shelf.name} as")
+        self.put(other, copy, f"copies {item['id']} of {shelf.name} as")
 
     # What they have in common.
 
@@ -200,9 +200,10 @@ class Editor:
         if found is None:
             return
         shelf, item = found
-        self._put(shelf, {**item, **changed(item)}, what)
+        self.put(shelf, {**item, **changed(item)}, what)
 
-    def _change_one_of(self, shelf: Shelf, master: Item) -> None:
+    def change_one_of(self, shelf: Shelf, master: Item) -> None:
+        """One occurrence of this series is changed, moved or cancelled."""
         begin = plain.moment(master["start"])
         places = [
             plain.place(one, all_day=master["all_day"])
@@ -222,17 +223,18 @@ class Editor:
             elif known is None or known["status"] != "cancelled":
                 self._server.put(shelf, {**(known or bare), "status": "cancelled"}, by="person")
         elif kind < 0.5 and known is not None:
-            self._put(shelf, bare, "makes ordinary again")
+            self.put(shelf, bare, "makes ordinary again")
         else:
-            changes: dict[str, Any] = self._inventor.shifted(bare)
+            changes: dict[str, Any] = self.inventor.shifted(bare)
             if self._chance.random() < 0.6:
-                changes |= self._inventor.text()
+                changes |= self.inventor.text()
             if self._chance.random() < 0.2:
                 changes["show"] = "free"
             if self._chance.random() < 0.1:
                 changes["response"] = "declined"
-            self._put(shelf, {**bare, **changes}, "changes")
+            self.put(shelf, {**bare, **changes}, "changes")
 
-    def _put(self, shelf: Shelf, item: Item, what: str) -> Item:
+    def put(self, shelf: Shelf, item: Item, what: str) -> Item:
+        """Save an item as a person does."""
         self._machine.note(f"the person {what} {item['id']} of {shelf.name}")
         return self._server.put(shelf, item, by="person")

@@ -40,6 +40,10 @@ OPTIONS = (
     "days_ahead",
     "days_behind",
     "state",
+    "group_id",
+    "on_edit",
+    "on_delete",
+    "on_conflict",
 )
 
 
@@ -87,6 +91,7 @@ class Facts:
             restores=world.restores,
             taken=self._taken,
             kept=self._kept,
+            conflicts=self._conflicts(),
             journalled=self._journalled(),
             unread=self._unread(),
             skewed=world.skewed,
@@ -176,6 +181,9 @@ class Facts:
         ):
             found.setdefault(mapping_id.hex, []).append((outcome, self._seconds(at)))
         return found
+
+    def _conflicts(self) -> set[str]:
+        return {row[0].hex for row in self._world.store.rows("SELECT DISTINCT mapping_id FROM conflicts")}
 
     def _unread(self) -> set[tuple[str, str]]:
         rows = self._world.store.rows(

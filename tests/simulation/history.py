@@ -56,6 +56,7 @@ class Has:
     caldav: bool = False
     restores: bool = False
     privacy: bool = False
+    two_way: bool = False
 
     @classmethod
     def of(cls, names: Collection[str]) -> Has:
@@ -129,7 +130,7 @@ class History:
         while calm < 2:
             machine.run_until(machine.now() + timedelta(seconds=61))
             world.around.is_down = False
-            if sum(one.asks.settle() for one in self.people):
+            if sum(one.settle() for one in self.people):
                 calm = 0
             calm = calm + 1 if machine.is_idle and not world.queues.running and not self._due() else 0
             if machine.now() > limit:
@@ -250,7 +251,7 @@ class Storm(History):
         self._has = has
         self._chance = self.machine.random
         self._person = Person(user_id=UUID(int=self.machine.seed << 64 | 1), chance=self._chance)
-        self._somebody = People(world, self._person, is_fickle=has.privacy)
+        self._somebody = People(world, self._person, is_fickle=has.privacy, goes_both_ways=has.two_way)
         self.people = [self._somebody]
 
     def live(self) -> None:
@@ -298,6 +299,9 @@ class Storm(History):
         world.learn_names()
         for _ in range(chance.choice((0, 4, 8, 25))):
             self._somebody.edits.add()
+        if self._somebody.both_ways is not None:
+            self._somebody.both_ways.add_group()
+            self.machine.run_until(self.machine.now() + timedelta(seconds=1))
         for _ in range(chance.randint(1, 4)):
             self._somebody.asks.add_link()
         world.weather.calm = False

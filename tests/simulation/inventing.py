@@ -48,6 +48,10 @@ class Inventor:
             "location": f"{self._word()} Street" if chance.random() < 0.4 else "",
         }
 
+    def line(self) -> str:
+        """A few words."""
+        return self._chance.choice(FRAMES).format(self._word())
+
     def times(self, now: datetime) -> dict[str, Any]:
         """When something new happens: mostly soon, sometimes past or far away."""
         chance = self._chance

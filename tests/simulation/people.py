@@ -8,6 +8,7 @@ from tests.simulation.asking import Asker
 from tests.simulation.editing import Editor
 from tests.simulation.inventing import Inventor
 from tests.simulation.operating import Operator
+from tests.simulation.two_way import BothWays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +21,20 @@ class People:
     """Somebody whose calendars Kalends keeps in step, and what that person may do next."""
 
     def __init__(
-        self, world: World, person: Person, inventor: Inventor | None = None, *, is_fickle: bool = False
+        self,
+        world: World,
+        person: Person,
+        inventor: Inventor | None = None,
+        *,
+        is_fickle: bool = False,
+        goes_both_ways: bool = False,
     ) -> None:
-        """`is_fickle`: what shows through links is changed again and again."""
+        """`is_fickle`: what shows through links is changed again and again. `goes_both_ways`: some calendars are linked
+        with each other, and mirrors are edited as events are."""
         self.person = person
         self.edits = edits = Editor(world, person, inventor or Inventor(person.chance))
         self.asks = asks = Asker(world, person)
+        self.both_ways = BothWays(world, person, edits, asks) if goes_both_ways else None
         self._chance = person.chance
         operator = Operator(world)
         self._actions: list[tuple[Callable[[], object], float]] = [
@@ -56,6 +65,13 @@ class People:
         ]
         if is_fickle:
             self._actions.append((asks.change_privacy, 8))
+        if self.both_ways is not None:
+            self._actions += self.both_ways.actions
+
+    def settle(self) -> int:
+        """Do everything that Kalends waits for; returns how much that was."""
+        decided = 0 if self.both_ways is None else self.both_ways.decide_conflicts(everything=True)
+        return decided + self.asks.settle()
 
     def act(self) -> None:
         """Do something."""

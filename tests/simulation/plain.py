@@ -3,7 +3,8 @@
 Nothing of the product is used here: the oracle judges by this. Keys of an item: `id`, `by` (person or kalends),
 `status` (confirmed, tentative, cancelled), `title`, `description`, `location`, `all_day`, `start`, `end` (dates, or
 times in UTC), `zone`, `show` (busy, free, tentative, oof), `visibility`, `type`, `response`, `guests`, `recurrence`,
-`series` and `original` (of an occurrence that differs: its master and its place), `marker`, `readable`, `etag`.
+`series` and `original` (of an occurrence that differs: its master and its place), `marker`, `readable`, `etag`,
+`updated` (when it was last written).
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ EMPTY: Item = {
     "original": None,
     "marker": None,
     "readable": True,
+    "updated": None,
 }
 
 
@@ -221,7 +222,7 @@ class Server:
     def _store(self, shelf: Shelf, item: Item, *, by: By, **told: str | None) -> Item:
         self.version += 1
         before = shelf.items.get(item["id"])
-        stored = {**item, "etag": f'"{self.version}"'}
+        stored = {**item, "etag": f'"{self.version}"', "updated": self.machine.now()}
         if self.habits.trims_text:
             for name in ("title", "location"):
                 stored[name] = stored[name].strip()

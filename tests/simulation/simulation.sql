@@ -71,7 +71,10 @@ BEGIN
   VALUES (simulation.now(), TG_ARGV[0], (CASE TG_ARGV[0]
     WHEN 'lease' THEN jsonb_build_object('resource', to_jsonb(NEW) -> 'resource', 'holder', to_jsonb(NEW) -> 'holder',
       'until', CASE WHEN (to_jsonb(NEW) ->> 'until') = '-infinity' THEN NULL ELSE to_jsonb(NEW) -> 'until' END)
-    WHEN 'written' THEN jsonb_build_object('resource', 'push:' || (to_jsonb(NEW) ->> 'target_calendar_id'))
+    WHEN 'written' THEN jsonb_build_object('mapping', to_jsonb(NEW) -> 'id', 'resource',
+      CASE WHEN current_setting('simulation.actor', true) LIKE 'pull%'  -- an edit was merged
+           THEN 'pull:' || (to_jsonb(NEW) ->> 'source_calendar_id')
+           ELSE 'push:' || (to_jsonb(NEW) ->> 'target_calendar_id') END)
     WHEN 'read' THEN jsonb_build_object('resource', 'pull:' || (to_jsonb(NEW) ->> 'calendar_id'))
     END) || jsonb_build_object('by', current_setting('simulation.actor', true)));
   RETURN NULL;

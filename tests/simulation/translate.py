@@ -34,6 +34,7 @@ def event(item: Item, kind: Kind) -> Event:
             series_id=item["series"],
             original_start=parse_occurrence_key(item["original"]),
             etag=item["etag"],
+            updated_at=item["updated"],
         )
     span = _span(item)
     is_google = kind == "google"
@@ -50,6 +51,7 @@ def event(item: Item, kind: Kind) -> Event:
         series_id=item["series"],
         original_start=parse_occurrence_key(item["original"]) if item["original"] else None,
         etag=item["etag"],
+        updated_at=item["updated"],
         marker=item["marker"],
     )
 

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
-from tests.simulation.oracle import forms, masks
+from tests.simulation.oracle import forms, masks, two_way
 from tests.simulation.oracle.judging import WORDS, Finding
 from tests.simulation.oracle.mirrors import hidden
 
@@ -37,6 +37,7 @@ def judge(history: History) -> Iterator[Finding]:
     yield from _frozen_without_cause(history)
     yield from _overwritten(history)
     yield from _too_soon(history)
+    yield from two_way.judge(history)
     for failures in history.dead:
         if not all(EXCUSES.fullmatch(one) for one in failures):
             yield Finding(kind="dead letter", what=f"work was put aside after {', '.join(failures)}")
@@ -47,7 +48,7 @@ def judge(history: History) -> Iterator[Finding]:
 
 def _touched(history: History) -> Iterator[Finding]:
     for entry in history.journal:
-        if entry["by"] == "kalends" and entry["root_by"] == "person":
+        if entry["by"] == "kalends" and entry["root_by"] == "person" and not two_way.is_meant(history, entry):
             what = f"{entry['actor']} wrote to {entry['id']} in {entry['calendar']}, which a person made"
             yield Finding(kind="touched", what=what)
 
@@ -66,7 +67,7 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
     """A mirror goes only because its source went or is hidden, or its link was deleted."""
     sources: dict[tuple[str, str], list[tuple[float, Item]]] = defaultdict(list)
     for entry in history.journal:
-        if entry["by"] == "person":
+        if "person" in (entry["by"], entry["root_by"]):
             sources[entry["calendar"], entry["id"]].append((entry["at"], entry["after"]))
     created: dict[str, list[float]] = defaultdict(list)
     for entry in history.journal:
@@ -121,11 +122,11 @@ def _has_given_way(history: History, link: dict[str, Any], source: str, at: floa
 
 
 def _states(history: History, calendar: str, series: str, at: float) -> Iterator[tuple[Item, dict[str, Item]]]:
-    """A series with what differs in it after each change by its person, up to `at`."""
+    """A series with what differs in it after each change, up to `at`."""
     root: Item | None = None
     overrides: dict[str, Item] = {}
     for entry in history.journal:
-        if entry["calendar"] != calendar or entry["root"] != series or entry["by"] != "person" or entry["at"] > at:
+        if entry["calendar"] != calendar or entry["root"] != series or entry["at"] > at:
             continue
         item = entry["after"]
         if item["series"] is None:
@@ -205,6 +206,8 @@ def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[
                 ):
                     what = f"{word} in the {part} of {entry['id']} in {entry['calendar']} at {entry['at']:.0f}"
                     yield Finding(kind="leak", what=what)
+                if entry["root_by"] == "person":
+                    homes[word].add((entry["calendar"], part))
 
 
 def _was_shown(

@@ -29,9 +29,10 @@ class History:
     restore of the database, when the backup was taken and when it was put back; `taken`: ids of links that a restore
     took away and that did not come back.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
-    whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's
-    journal. `unread`: calendar and id of what is recorded as unreadable. `skewed`: actors whose clocks are wrong.
-    `excused`: calendars of which only a poll can find every change, as long as none was made.
+    whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's journal.
+    `conflicts`: tags of mirrors of which a conflict is recorded. `unread`: calendar and id of what is recorded as
+    unreadable. `skewed`: actors whose clocks are wrong. `excused`: calendars of which only a poll can find every
+    change, as long as none was made.
     """
 
     began: datetime
@@ -56,6 +57,7 @@ class History:
     restores: list[tuple[float, float]]
     taken: set[str]
     kept: list[dict[str, Any]]
+    conflicts: set[str]
     journalled: dict[str, list[tuple[str, float]]]
     unread: set[tuple[str, str]]
     skewed: set[str]
@@ -82,6 +84,7 @@ PROMISES = {
     "overwritten": 6,
     "notification lost": 7,
     "leak": 8,
+    "told back": 8,
     "guests": 9,
     "replaced": 9,
     "spoiled": 10,

@@ -51,7 +51,7 @@ def _not_journalled(history: History) -> Iterator[Finding]:
     intended just before."""
     last: dict[str, float] = {}
     for entry in history.journal:
-        if entry["by"] == "kalends" and entry["tag"] is not None:
+        if entry["by"] == "kalends" and entry["root_by"] == "kalends" and entry["tag"] is not None:
             last[entry["tag"]] = entry["at"]
     living = {link["id"] for link in history.links if link["state"] != "deleting"}
     for tag, at in last.items():

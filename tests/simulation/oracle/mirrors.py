@@ -219,10 +219,10 @@ def _manners(name: str, roots: list[Item], overrides: dict[str, list[Item]]) -> 
 
 
 def _source_versions(history: History) -> dict[tuple[str, str], list[Item]]:
-    """Every version of everything that people made, by calendar and id."""
+    """Every version of everything that people made, amended or not, by calendar and id."""
     found: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for entry in history.journal:
-        if entry["by"] == "person":
+        if "person" in (entry["by"], entry["root_by"]):
             found[entry["calendar"], entry["id"]].append(entry["after"])
     return found
 

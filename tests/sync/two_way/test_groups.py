@@ -79,6 +79,21 @@ def test_a_deleted_group_leaves_each_calendar_its_own(three: Pair):
         groups.get(conn, three.group.id)
 
 
+def test_a_group_is_deleted_with_mirrors_whose_edits_are_not_merged_yet(three: Pair):
+    world = three.world
+    three.put("a", event("e1"))
+    groups.set_state(world.engine, by(world), three.group.id, "paused")
+    (mirror,) = three.roots("b")
+    world.server.put("b", event(mirror.id, title="edited", marker=mirror.marker))
+    three.sync()
+
+    groups.delete(world.engine, by(world), three.group.id, delete_mirrors=True)
+    three.sync()
+
+    assert three.titles() == {"a": ["Dentist"], "b": [], "c": []}
+    assert world.rows("SELECT count(*) FROM links") == [(0,)]
+
+
 def test_settings_are_changed_for_all_links_at_once_and_never_for_one(three: Pair):
     world = three.world
     three.put("a", event("e1", title="Therapy"))

@@ -1,0 +1,232 @@
+"""Whether what flows back may: only what a person wrote into a mirror, only where the mirror shows the event's own, and
+only to events that nobody else has a say in. And whether what was written into a mirror stays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation import plain
+from tests.simulation.oracle import forms, masks
+from tests.simulation.oracle.judging import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.oracle.judging import History, Item
+
+TIMES = ("start", "end", "all_day")
+PARTS = (*masks.TEXTS, "when")
+"""What is compared; `show` and `recurrence` flow back, too."""
+OTHERS = ("visibility", "type", "response", "guests", "marker", "readable", "by")
+"""What never flows back."""
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A field of an event and its mirror: the values that people wrote into the mirror, and how often into the event,
+    since both last agreed."""
+
+    edits: list[tuple[float, Any]] = field(default_factory=list)
+    own: int = 0
+
+
+def judge(history: History) -> Iterator[Finding]:
+    """Every finding about what flowed back so far."""
+    yield from _Walk(history).findings()
+
+
+def is_meant(history: History, entry: dict[str, Any]) -> bool:
+    """Whether a change of a person's event is said to be that of a mirror of it, in a link that merges edits."""
+    return next(_intents(history, entry), None) is not None
+
+
+def _intents(history: History, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of which mirror it is an edit, and the link as it was when that was merged."""
+    for (actor, tag), known in history.intended.items():
+        named = history.tags.get(tag)
+        if actor != entry["actor"] or named is None or not _is_of(named["source"], entry["root"]):
+            continue
+        link = next((link for at, link in reversed(known) if at <= entry["at"]), None)
+        if link is not None and link["source"] == entry["calendar"] and link["on_edit"] == "merge":
+            yield tag, link
+
+
+def _is_of(source: str, root: str) -> bool:
+    series = forms.of_series(source)
+    return source == root or (series is not None and series[0] == root)
+
+
+class _Walk:
+    """Goes through what happened, in order."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._items: dict[tuple[str, str], Item] = {}
+        self._mirrors: dict[str, tuple[str, str]] = {}
+        self._shared: dict[tuple[str, str], _Shared] = defaultdict(_Shared)
+        self._in_series: dict[str, list[tuple[float, Item]]] = defaultdict(list)
+        self._of_source: dict[tuple[str, str], list[str]] = defaultdict(list)
+        links = {link["id"]: link for _, was, now in history.link_log for link in (was, now) if link}
+        for tag, named in history.tags.items():
+            link = links.get(named["link"])
+            if link is not None:
+                self._of_source[link["source"], named["source"]].append(tag)
+
+    def findings(self) -> Iterator[Finding]:
+        """One after the other."""
+        happened = [(entry["at"], 0, number, entry) for number, entry in enumerate(self._history.journal)]
+        happened += [
+            (entry["at"], 1, number, entry)
+            for number, entry in enumerate(self._history.kept)
+            if entry["what"] == "written"
+        ]
+        for at, is_agreed, _, entry in sorted(happened, key=lambda one: one[:3]):
+            if is_agreed:
+                self._agree(entry["mapping"].replace("-", ""))
+                continue
+            if entry["by"] == "kalends" and entry["root_by"] == "person":
+                yield from self._flowed_back(entry)
+            self._note(at, entry)
+        yield from self._not_kept()
+
+    def _note(self, at: float, entry: dict[str, Any]) -> None:
+        place, before, after = (entry["calendar"], entry["id"]), entry["before"], entry["after"]
+        self._items[place] = after
+        is_root = entry["id"] == entry["root"]
+        if is_root and entry["root_by"] == "kalends" and entry["tag"]:
+            self._mirrors[entry["tag"]] = place
+        if entry["by"] != "person":
+            return
+        if entry["root_by"] == "kalends" and entry["tag"]:
+            self._in_series[entry["tag"]].append((at, after))
+            for part in PARTS:
+                if is_root and before is not None and _value(before, part) != _value(after, part):
+                    self._shared[entry["tag"], part].edits.append((at, _value(after, part)))
+        elif is_root:
+            for tag in self._of_source[place]:
+                for part in PARTS:
+                    if before is None or _value(before, part) != _value(after, part):
+                        self._shared[tag, part].own += 1
+
+    def _agree(self, tag: str) -> None:
+        """It is recorded that both agree: where they do by what the providers hold, nothing earlier counts any more."""
+        source, mirror = self._both(tag)
+        if source is None or mirror is None:
+            return
+        for part in PARTS:
+            if _value(source, part) == _value(mirror, part):
+                self._shared[tag, part] = _Shared()
+        if all(_value(source, part) == _value(mirror, part) for part in PARTS):
+            self._in_series[tag].clear()
+
+    def _both(self, tag: str) -> tuple[Item | None, Item | None]:
+        named, place = self._history.tags.get(tag), self._mirrors.get(tag)
+        if named is None or place is None:
+            return None, None
+        source = next(
+            (
+                self._items.get(one)
+                for one, tags in self._of_source.items()
+                if tag in tags and one[1] == named["source"]
+            ),
+            None,
+        )
+        return source, self._items[place]
+
+    def _flowed_back(self, entry: dict[str, Any]) -> Iterator[Finding]:
+        """What Kalends wrote into a person's event."""
+        root = self._items.get((entry["calendar"], entry["root"]), entry["after"])
+        before, after = entry["before"] or self._by_rule(root, entry["after"]), entry["after"]
+        where = f"{entry['actor']} wrote at {entry['at']:.0f} to {entry['id']} in {entry['calendar']}"
+        meant = list(_intents(self._history, entry))
+        if not meant:
+            return  # `touched` says so
+        if after["status"] == "cancelled":
+            if plain.is_gone(after) or plain.has_place(root, after["original"]):
+                yield Finding(kind="touched", what=f"{where}, which is gone by that")
+            return
+        changed = {
+            part for part in (*PARTS, "show", "recurrence", *OTHERS) if _value(before, part) != _value(after, part)
+        }
+        if not changed:
+            return
+        if changed & {*OTHERS}:
+            yield Finding(kind="touched", what=f"{where}: {sorted(changed & {*OTHERS})}")
+        if root["response"] != "none":
+            yield Finding(kind="touched", what=f"{where}, which somebody else organises")
+        if root["guests"] and not entry["calendar"].startswith("g"):
+            yield Finding(kind="guests", what=f"{where}, whose guests are mailed")
+        for part in sorted(changed & {*masks.TEXTS}):
+            if not any(_is_exposed(link, part) for _, link in meant):
+                yield Finding(kind="told back", what=f"{where}: its {part}, which the mirror does not show")
+        for part in sorted(changed & {*PARTS}):
+            if not any(self._was_written(tag, part, entry) for tag, _ in meant):
+                value = _value(after, part)
+                yield Finding(
+                    kind="from nowhere", what=f"{where}: {part} {value!r}, which nobody wrote since both agreed"
+                )
+
+    def _by_rule(self, root: Item, item: Item) -> Item:
+        """An occurrence that has not differed so far."""
+        if item["series"] is None:
+            return item
+        start = plain.at_place(item["original"])
+        length = plain.moment(root["end"]) - plain.moment(root["start"])
+        times = {"start": start, "end": start + length}
+        return {
+            **root,
+            **{name: plain.text(at, all_day=root["all_day"]) for name, at in times.items()},
+            **{name: item[name] for name in ("guests", "marker", "recurrence")},
+        }
+
+    def _was_written(self, tag: str, part: str, entry: dict[str, Any]) -> bool:
+        value = _value(entry["after"], part)
+        if any(edit == value for _, edit in self._shared[tag, part].edits):
+            return True
+        named = self._history.tags[tag]
+        if entry["id"] == entry["root"] and named["source"] == entry["root"]:
+            return False
+        # An occurrence: whatever its mirror shows of it by a person's hand, or its own series has.
+        written = [item for _, item in self._in_series[tag]]
+        own = [one for (name, _), one in self._items.items() if name == entry["calendar"]]
+        of_series = [one for one in own if plain.root_of(one) == entry["root"]]
+        return part == "when" or any(_value(one, part) == value for one in (*written, *of_series))
+
+    def _not_kept(self) -> Iterator[Finding]:
+        """What was written into a mirror last, and nobody else wrote into the event, stands in the event: or it is
+        recorded why not."""
+        history = self._history
+        links = {link["id"]: link for link in history.links}
+        changed = {(was or now or {})["id"]: at for at, was, now in history.link_log if was != now}
+        frozen = {tag for _, tag in history.frozen}
+        for (tag, part), shared in self._shared.items():
+            link = links.get(history.tags.get(tag, {}).get("link", ""))
+            if not shared.edits or shared.own or link is None or link["on_edit"] != "merge" or tag in frozen:
+                continue
+            began = shared.edits[0][0]
+            source, mirror = self._both(tag)
+            if source is None or mirror is None or plain.is_gone(source) or plain.is_gone(mirror):
+                continue
+            is_quiet = link["state"] == "active" and changed[link["id"]] < began and source["readable"]
+            if not is_quiet or not _is_exposed(link, part) or tag in history.conflicts:
+                continue
+            if any(put_back > began for _, put_back in history.restores):
+                continue
+            if _value(source, part) not in [value for _, value in shared.edits]:
+                what = f"the {part} that was written into {mirror['id']} at {began:.0f}, a mirror of {source['id']}"
+                yield Finding(kind="edit lost", what=f"{what}, is neither there nor among the conflicts")
+
+
+def _is_exposed(link: dict[str, Any], part: str) -> bool:
+    if part == "title" and link["title_template"] is not None:
+        return False
+    return part not in masks.TEXTS or masks.shows(link, part)
+
+
+def _value(item: Item, part: str) -> Any:
+    if part == "when":
+        return tuple(item[name] for name in TIMES)
+    value = item[part]
+    return value.replace("\r\n", "\n").strip() if part in masks.TEXTS else value
