@@ -337,7 +337,8 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool, now: dateti
         """
         UPDATE event_mappings
            SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, remask = false,
-               edit = NULL, edit_due = false, requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL, reason = 'link deleted'
+               edit = NULL, edit_due = false, requested = requested + 1, lane = 1, attempts = 0,
+               next_attempt_at = NULL, reason = 'link deleted'
          WHERE link_id = %s AND (applied IS NOT NULL OR mirror_event_id IS NOT NULL OR requested > done)
         """,
         (link_id,),
