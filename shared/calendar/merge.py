@@ -190,7 +190,7 @@ class _Merge:
         elif here is None and there is None:
             results = (None, None)
         else:
-            results = self._existence(verdict, key, here, there, by_rule=mask.as_the_rule_has_it(afterwards[0], key))
+            results = self._existence(verdict, root, key, here, there, by_rule=mask.as_the_rule_has_it(afterwards[0], key))
         self._hold(key, verdict)
         self._write(0, key, results[0], afterwards[0], root.to_source, verdict.to_source & self._exposed)
         self._write(1, key, results[1], afterwards[1], root.to_target, verdict.to_target)
@@ -218,6 +218,7 @@ class _Merge:
     def _existence(
         self,
         verdict: _Verdict,
+        root: _Verdict,
         key: str,
         here: Appearance | None,
         there: Appearance | None,
@@ -225,7 +226,12 @@ class _Merge:
         by_rule: Appearance | None,
     ) -> tuple[Appearance | None, Appearance | None]:
         """One side has the occurrence and the other has not. Of the target's only what is exposed counts."""
-        is_edited = [_is_edited(side, key) for side in (self._source, self._target)]
+        # Where a new start or rule is taken back, what had no place in it was not deleted.
+        sides = ((self._source, root.to_source), (self._target, root.to_target))
+        is_displaced = [bool(taken & SHAPE) and _has_no_place(side.now, key) for side, taken in sides]
+        is_edited = [_is_edited(side, key) and not gone for (side, _), gone in zip(sides, is_displaced, strict=True)]
+        if is_edited == [False, False]:
+            is_edited = is_displaced[::-1]
         if is_edited == [False, False]:
             return here, there  # as it was when both last agreed
         winner: Winner | None = Winner.SOURCE if is_edited[0] else Winner.TARGET
@@ -339,6 +345,11 @@ def _agree(one: Field, source: Appearance, target: Appearance) -> bool:
     if one is Field.AVAILABILITY:
         return patch.same(one, source, target)
     return may_show(one, source, target) or may_show(one, target, source)
+
+
+def _has_no_place(now: Mirror, key: str) -> bool:
+    """Whether a series as it is now has no such occurrence, and nobody took it out."""
+    return key not in now.overrides and mask.as_the_rule_has_it(now.root, key) is None
 
 
 def _is_edited(side: Side, key: str) -> bool:

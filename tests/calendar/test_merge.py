@@ -326,6 +326,20 @@ def test_an_occurrence_whose_series_moved_away_is_a_conflict(policy: Policy) -> 
             assert outcome.target == {ROOT: Patch(when=hours(2))}
 
 
+@pytest.mark.parametrize("policy", [Policy.SOURCE, Policy.TARGET])
+def test_a_series_moved_in_vain_takes_out_none_of_its_earlier_occurrences(policy: Policy) -> None:
+    base = series({WEEKS[1]: week(1, title="First")})
+    stays = series({WEEKS[1]: week(1, title="First"), WEEKS[2]: week(2, title="Second")})
+    moves = series(span=hours(24))
+    source, target = (stays, moves) if policy is Policy.SOURCE else (moves, stays)
+
+    outcome = merged(base, source, target, policy=policy)
+
+    assert after(source, target, outcome) == (stays, stays)
+    assert (outcome.source, outcome.target)[policy is Policy.TARGET] == {}
+    assert outcome.mirror == stays
+
+
 def test_whole_days_here_and_a_rule_with_a_time_there_do_not_mix() -> None:
     until = ("RRULE:FREQ=WEEKLY;UNTIL=20260323T120000Z",)
     source, target = series(span=days()), series(recurrence=until)
