@@ -7,7 +7,7 @@ sealed, as it looks, with what both sides were when they last agreed; the pull o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -148,6 +148,9 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     else:
         base = mirror if mapping.base is None else _mirror(mapping.base, mapping, key=key)
         shown = base if mapping.shown is None else _mirror(mapping.shown, mapping, key=key)
+    if mapping.applied is None:
+        # It is being created: what does not differ yet is about to be written, after the series, and not an edit.
+        mirror = replace(mirror, overrides={**base.overrides, **mirror.overrides})
     moments = [one.updated_at for one in (unit.root, *unit.overrides) if one.updated_at is not None]
     edit = Edit(
         mirror=mirror,

@@ -12,8 +12,8 @@ from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import TimedSpan
 from shared.core import clock
 from shared.core.errors import TransientError
-from shared.providers.port import Amend
-from shared.sync import dispatch
+from shared.providers.port import Amend, Insert
+from shared.sync import dispatch, pull
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event, occurrence
 
@@ -410,3 +410,22 @@ class TestCopies:
 
         assert pair.titles() == {"a": ["Dentist", "copied, edited"], "b": ["Dentist", "copied, edited"]}
         pair.quiet()
+
+
+def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_edit(pair: Pair):
+    world = pair.world
+    series = world.put(pair.ids["a"], weekly())
+    moved = occurrence(series, 2, text=series.text, span=event("x", hours=24 + 14 * 24 + 3).span)
+    world.put(pair.ids["a"], moved)
+
+    def look(write: object) -> None:
+        if isinstance(write, Insert):
+            world.look(pair.ids["b"])
+            pull.pull(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+
+    world.server.after_write = look
+    pair.sync()
+
+    assert [write for write in pair.writes() if write[0] == "a"] == []
+    assert [one.span for one in pair.all("a") if one.is_override] == [moved.span]
+    pair.quiet()
