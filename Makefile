@@ -13,7 +13,7 @@ setup: ## fetch the tools and dependencies (every other target does it first; in
 run: setup ## start Kalends on this machine: http://localhost:3001 (PORT changes it; .env: real accounts)
 	@exec $(PYTHON) -m infra.local --env-file .env
 
-smoke: setup ## two accounts, 300 events, 60 live changes on the whole system; FAULTS=1: in bad weather
+smoke: setup ## three accounts, 300 events, 60 live changes, CalDAV and both ways on the whole system; FAULTS=1: in bad weather
 	@$(PYTHON) -m tests.smoke $(if $(FAULTS),--faults)
 
 simulate: setup ## the whole sync on a virtual clock in bad weather: SEEDS=200 histories; one is replayed by ARGS="--seed n --trace"
@@ -40,7 +40,7 @@ check: setup ## style, types, import law, migrations, templates (cfn-lint, cdk-n
 promises: setup ## the tests of the engine's promises and of others' pains alone, with a table (docs/promises.md)
 	@$(PYTHON) -m pytest -q -p tests.promises $(ARGS)
 
-matrix: setup ## the recurrence corpus on every ordered pair of providers, as a table (a minute; ARGS=--two-way: both ways, too)
+matrix: setup ## the recurrence corpus on every ordered pair of providers, one way and both ways, as tables (four minutes)
 	@$(PYTHON) -m tests.matrix $(ARGS)
 
 bench: setup ## measure beside the peers (5 minutes); writes build/bench.json and docs/performance.md

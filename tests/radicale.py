@@ -29,7 +29,7 @@ delay = 0
 [storage]
 filesystem_folder = {folder}/collections
 [logging]
-level = warning
+level = {level}
 """
 MKCALENDAR = """<?xml version="1.0" encoding="utf-8"?>
 <C:mkcalendar xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:set><D:prop>
@@ -45,14 +45,15 @@ END:VCALENDAR&#13;
 
 
 @contextmanager
-def running(folder: Path, *, users: dict[str, str]) -> Iterator[str]:
-    """Serve these users (name -> password) on a free loopback port; answers the base address."""
+def running(folder: Path, *, users: dict[str, str], level: str = "warning") -> Iterator[str]:
+    """Serve these users (name -> password) on a free loopback port; answers the base address. At the level `info` its
+    log tells every request."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (folder / "users").write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
     config = folder / "config"
-    config.write_text(_CONFIG.format(port=port, folder=folder))
+    config.write_text(_CONFIG.format(port=port, folder=folder, level=level))
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, "-m", "radicale", "--config", str(config)], stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
@@ -64,10 +65,10 @@ def running(folder: Path, *, users: dict[str, str]) -> Iterator[str]:
         server.wait(timeout=10)
 
 
-def make_calendar(base: str, user: str, name: str, *, password: str = PASSWORD) -> str:
-    """A new empty calendar; answers its address."""
+def make_calendar(base: str, user: str, name: str, *, password: str = PASSWORD, title: str = "") -> str:
+    """A new empty calendar, called `title` or by its name; answers its address."""
     address = f"{base}/{user}/{name}/"
-    body = MKCALENDAR.format(name=name.title())
+    body = MKCALENDAR.format(name=title or name.title())
     answer = httpx.request("MKCALENDAR", address, content=body, auth=(user, password))
     assert answer.status_code == httpx.codes.CREATED, answer.text
     return address

@@ -190,9 +190,8 @@ class _Merge:
         elif here is None and there is None:
             results = (None, None)
         else:
-            results = self._existence(
-                verdict, root, key, here, there, by_rule=mask.as_the_rule_has_it(afterwards[0], key)
-            )
+            by_rule = mask.as_the_rule_has_it(afterwards[0], key)
+            results = self._existence(verdict, root, key, here, there, by_rule=by_rule)
         self._hold(key, verdict)
         self._write(0, key, results[0], afterwards[0], root.to_source, verdict.to_source & self._exposed)
         self._write(1, key, results[1], afterwards[1], root.to_target, verdict.to_target)

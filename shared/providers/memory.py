@@ -58,7 +58,8 @@ class _Calendar:
 
 @dataclass(slots=True)
 class MemoryServer:
-    """All calendars of all accounts. `before_write` and `after_write` may raise, to play a fault or a kill."""
+    """All calendars of all accounts. `before_write` and `after_write` may raise, to play a fault or a kill; what
+    `refuse` raises is the answer to that one write."""
 
     calendars: dict[str, _Calendar] = field(default_factory=dict)
     clock: int = 0
@@ -69,6 +70,7 @@ class MemoryServer:
     page_size: int = 100
     before_write: Callable[[Write], None] = lambda write: None
     after_write: Callable[[Write], None] = lambda write: None
+    refuse: Callable[[Write], None] = lambda write: None
 
     def put(self, calendar_id: str, event: Event) -> Event:
         """Store an event as its owner would; it gets a new ETag."""
@@ -155,6 +157,7 @@ class MemoryCalendar:
         for write in writes:
             self._server.before_write(write)
             try:
+                self._server.refuse(write)
                 answer: Written | Failed = self._write(calendar_id, write)
             except KalendsError as error:
                 answer = Failed(error=error)

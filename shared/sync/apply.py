@@ -16,6 +16,7 @@ from shared.sync.store.mappings import Wish
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from uuid import UUID
 
@@ -65,15 +66,17 @@ def page(
     lane: int,
     now: datetime,
     looks: Looks | None = None,
+    copies: AbstractSet[str] = frozenset(),
 ) -> Outcome:
     """Apply a page. The caller saves the cursor in the same transaction, so that both happen or neither.
 
     `tally` counts the deletions of this run by link, over all its pages. `source_key` gives the data key of a calendar
-    that is mirrored into this one. `looks` are mirrors on the page that were looked at (`edits.look`).
+    that is mirrored into this one. `looks` are mirrors on the page that were looked at (`edits.look`),
+    `copies` events that carry the marker of a mirror beside them (`copies.find`).
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = feeds.need_text(conn, calendar.id, calendar_links)
-    found = _sort(conn, calendar, page, key=key, secrets=secrets, run_id=run_id)
+    found = _sort(conn, calendar, page, key=key, secrets=secrets, copies=copies)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)
     for series_id, kept in found.complete.items():
@@ -311,7 +314,7 @@ def _sort(
     *,
     key: DataKey,
     secrets: Sequence[bytes],
-    run_id: UUID,
+    copies: AbstractSet[str],
 ) -> Sorted:
     ids = {change.event_id if isinstance(change, Removed) else change.event.root_id for change in page.changes}
     ours = mappings.of_mirrors(conn, calendar.id, list(ids))
@@ -328,7 +331,10 @@ def _sort(
                 sight = found.mirrors.get(event.root_id)
                 if sight is not None:
                     sight.add(change, key=key)
-                elif (signed := marker.verify(secrets, event.marker, calendar_id=calendar.remote_id)) is not None:
+                elif (
+                    event.root_id not in copies
+                    and (signed := marker.verify(secrets, event.marker, calendar_id=calendar.remote_id)) is not None
+                ):
                     sightings.adopt(conn, signed, event)
                 else:
                     found.upserts.append(event)

@@ -20,6 +20,9 @@ from shared.core.errors import (
     KalendsError,
     NotFoundError,
     PreconditionFailedError,
+    QuotaSpentError,
+    RateLimitedError,
+    ReauthRequiredError,
 )
 from shared.providers.port import Amend, Failed, Withdraw, Written
 from shared.sync import expansion
@@ -41,6 +44,7 @@ IGNORED = "deleted by hand"
 """Why a mirror is not made again."""
 _FOR_GOOD = (NotFoundError, ConflictError, InvalidError, ForbiddenError, PreconditionFailedError)
 """Errors after which the same is not tried again. What has changed since it was seen is left to its owner."""
+_OF_ACCOUNT = (RateLimitedError, ReauthRequiredError, QuotaSpentError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,8 @@ def due(conn: Connection, calendar_id: UUID) -> list[SourceWrite]:
 
 def carry_out(run: Run, provider: CalendarProvider, due: Sequence[SourceWrite]) -> None:
     """Do these in the calendar of a pull, each noted in the journal before. What a provider refuses for good is noted
-    and left; any other error is raised, and what is left is tried with the next look."""
+    and left; what it does not take now is tried with the next look, and nothing else waits for that (promise 10). What
+    is wrong with the whole account is raised."""
     for one in due:
         with run.transaction(run.engine.now()) as conn:
             entry_id = _intend(conn, one, run=run)
@@ -141,7 +146,7 @@ def carry_out(run: Run, provider: CalendarProvider, due: Sequence[SourceWrite]) 
                 )
             if is_over and one.undo_run is not None:
                 undo_items.settle_at_source(conn, one.undo_run, one.mapping_id)
-        if error is not None and not is_over:
+        if isinstance(error, _OF_ACCOUNT):
             raise error
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.control import gates
 from shared.core.messages import SyncMessage
 from shared.sync import links, reconciliation, silence
-from shared.sync.store import channels, mappings
+from shared.sync.store import calendars, channels, edits, mappings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,6 +61,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         silent = silence.judge(conn, now=now) if listening else 0
     with engine.database.everyone() as conn:  # its own: channels are locked before anything else, and not for long
         _request_polls(conn, now=now)
+        calendars.request(conn, edits.wake(conn, now=now))
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
         # The push that saw the last mirror go may have been killed, or a pull saw it: nobody else looks again.

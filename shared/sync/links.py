@@ -13,7 +13,7 @@ from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
 from shared.sync.filters import Filters, parse, to_json
-from shared.sync.store import edits, mappings, orphans
+from shared.sync.store import calendars, edits, mappings, orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -315,6 +315,8 @@ def set_state(conn: Connection, link_id: UUID, state: str) -> Link:
     conn.execute(
         "UPDATE links SET state = %s, version = version + 1, updated_at = now() WHERE id = %s", (state, link_id)
     )
+    if state == "active":
+        calendars.request(conn, edits.sources_waiting(conn, link_id))
     return get(conn, link_id)
 
 
@@ -335,8 +337,8 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool, now: dateti
         """
         UPDATE event_mappings
            SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, remask = false,
-               requested = requested + 1, lane = 1, attempts = 0, next_attempt_at = NULL, reason = 'link deleted',
-               edit = NULL, edit_due = false
+               edit = NULL, edit_due = false, requested = requested + 1, lane = 1, attempts = 0,
+               next_attempt_at = NULL, reason = 'link deleted'
          WHERE link_id = %s AND (applied IS NOT NULL OR mirror_event_id IS NOT NULL OR requested > done)
         """,
         (link_id,),

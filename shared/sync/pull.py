@@ -7,7 +7,7 @@ lease keeps a second worker out, and whoever gives it up looks once more, so no 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from shared.store import leases
 from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, reconciliation, silence, undo
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, events, mappings, runs
-from shared.sync.two_way import edits, flow_back
+from shared.sync.two_way import copies, edits, flow_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,14 @@ PROVEN_PER_CALL = 200
 """So many events missing from a full read are asked for one by one in one call."""
 SLACK_AHEAD = timedelta(days=30)
 """A full read looks so much further than the widest window, so that windows may move before it is repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was asked about a page before it is applied: mirrors that it shows as edited, and copies of mirrors."""
+
+    looks: Looks
+    copies: frozenset[str]
 
 
 def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
@@ -106,13 +114,14 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
         )
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
-        _save(run, page, window, tally, looks=edits.look(run, provider, page), asked=asked)
+        seen = Seen(looks=edits.look(run, provider, page), copies=copies.find(run, provider, page))
+        _save(run, page, window, tally, seen, asked=asked)
         if page.cursor is not None:
             return Outcome.DONE
     return Outcome.MORE
 
 
-def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, looks: Looks, asked: datetime) -> None:
+def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen, *, asked: datetime) -> None:
     """Everything that follows from a page, and the cursor that stands behind it, in one transaction. The calendar is
     proved current as of when it was `asked` for."""
     now = run.engine.now()
@@ -130,7 +139,8 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], *, looks: 
             tally=tally,
             lane=run.lane,
             now=now,
-            looks=looks,
+            looks=seen.looks,
+            copies=seen.copies,
         )
         if applied.changed and not full and calendar.last_synced_at is not None:
             silence.expect(conn, calendar.id, since=calendar.last_synced_at, now=now)

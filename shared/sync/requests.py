@@ -178,7 +178,7 @@ def pause_link(engine: Engine, by: By, link_id: UUID) -> Link:
 def resume_link(engine: Engine, by: By, link_id: UUID) -> Link:
     """Go on where a link was paused. Twice is fine."""
     link = _set_state(engine, by, link_id, "active")
-    ask_push(engine, by, [link.target_calendar_id])
+    ask(engine, by, link)
     return link
 
 

@@ -66,4 +66,4 @@ def test_times_and_occurrences_are_told_in_words(adas: Kalends, pair: Pair) -> N
 
     (line,) = [one for one in adas("conflicts", "list").lines if "  when  " in one]
 
-    assert re.search(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d-\d\d:\d\d \(Home\)", line)
+    assert re.search(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d-(\w{3} [\d-]+ )?\d\d:\d\d \(Home\)", line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.smoke import privacy
+from tests.smoke import dav, privacy
 from tests.smoke.run import Run
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def test_two_accounts_stay_in_step_nothing_is_lost_doubled_or_leaked(cloud: Cloud, tmp_path: Path) -> None:
+def test_accounts_stay_in_step_nothing_is_lost_doubled_or_leaked(cloud: Cloud, tmp_path: Path) -> None:
     facts = json.loads((cloud.directory / "ready.json").read_text())
-    run = Run(facts, events=60, changes=24, seed=2, say=print)
+    with dav.serving(tmp_path) as server:
+        run = Run(facts, server=server, events=60, changes=24, seed=2, say=print)
 
-    report = run.everything()
+        report = run.everything()
     needles = privacy.needles(cloud.directory, run.world.canaries.planted, run.kalends.secrets)
     in_queues, _ = privacy.in_queues(needles, cloud.aws("sqs"))
     dsn = privacy.superuser(cloud.directory, cloud.dsn_owner)
@@ -33,6 +34,8 @@ def test_two_accounts_stay_in_step_nothing_is_lost_doubled_or_leaked(cloud: Clou
     assert report.wrong == []
     assert report.initial["events"] == 60
     assert report.live["changes"] == 24
+    assert report.caldav["changes"] == 11
+    assert (report.two_way["changes"], report.two_way["flowed_back"]) == (10, 6)
     assert report.writes_after_quiet == 0
     assert set(report.counts.values()) == {0}
     assert len(run.world.canaries.planted) > 20

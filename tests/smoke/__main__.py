@@ -11,12 +11,13 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from infra import ROOT
 from infra.local import aws
 from tests.e2e import cloud as clouds
-from tests.smoke import privacy
+from tests.smoke import dav, privacy
 from tests.smoke.hard import HardRun
 from tests.smoke.run import Run
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.e2e.cloud import Cloud
+    from tests.smoke.dav import Server
     from tests.smoke.privacy import Needles
     from tests.smoke.run import Report
 
@@ -48,10 +50,11 @@ def main() -> int:
     KEPT.mkdir(parents=True)
     say = progress(time.monotonic())
     with ExitStack() as stack:
+        server = stack.enter_context(dav.serving(Path(stack.enter_context(TemporaryDirectory(prefix="radicale-")))))
         if options.ready_file:
             facts = json.loads(options.ready_file.read_text())
             directory = Path(facts["logs"]).parent
-            report, needles = attempt(plain(facts, options, say), directory, facts)
+            report, needles = attempt(plain(facts, server, options, say), directory, facts)
             time.sleep(3)  # the last lines of the Lambdas' logs arrive
         else:
             say("starting the local cloud")
@@ -59,7 +62,7 @@ def main() -> int:
             with clouds.started(directory) as cloud:
                 facts = json.loads((directory / "ready.json").read_text())
                 say(f"the local cloud is up: {facts['base_url']}")
-                run = hard(cloud, options, say) if options.faults else plain(facts, options, say)
+                run = hard(cloud, server, options, say) if options.faults else plain(facts, server, options, say)
                 report, needles = attempt(run, directory, facts)
         leaks = privacy.in_files(needles, directory / "logs")
         shutil.copytree(directory / "logs", KEPT / "logs", ignore_dangling_symlinks=True)
@@ -73,14 +76,14 @@ def main() -> int:
     return 1 if report.wrong else 0
 
 
-def plain(facts: Mapping[str, Any], options: argparse.Namespace, say: Callable[[str], None]) -> Run:
+def plain(facts: Mapping[str, Any], server: Server, options: argparse.Namespace, say: Callable[[str], None]) -> Run:
     """The run as it goes in fair weather."""
-    return Run(facts, events=options.events, changes=options.changes, seed=options.seed, say=say)
+    return Run(facts, server=server, events=options.events, changes=options.changes, seed=options.seed, say=say)
 
 
-def hard(cloud: Cloud, options: argparse.Namespace, say: Callable[[str], None]) -> Run:
+def hard(cloud: Cloud, server: Server, options: argparse.Namespace, say: Callable[[str], None]) -> Run:
     """The run in bad weather."""
-    return HardRun(cloud, events=options.events, changes=options.changes, seed=options.seed, say=say)
+    return HardRun(cloud, server=server, events=options.events, changes=options.changes, seed=options.seed, say=say)
 
 
 def attempt(run: Run, directory: Path, facts: Mapping[str, Any]) -> tuple[Report, Needles]:

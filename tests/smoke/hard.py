@@ -17,14 +17,16 @@ import psutil
 
 from tests.smoke import kills, live, outage, stories
 from tests.smoke.product import ProductError, unsettled
-from tests.smoke.run import Run, World, lane
+from tests.smoke.run import Run
 from tests.smoke.simulator import Agenda
 from tests.smoke.weather import Weather
+from tests.smoke.world import World, lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.e2e.cloud import Cloud
+    from tests.smoke.dav import Server
     from tests.smoke.live import Lane, Outcome
     from tests.smoke.stories import Step
 
@@ -37,9 +39,11 @@ RECOVERY = 420.0
 class HardRun(Run):
     """One run on a cloud of its own."""
 
-    def __init__(self, cloud: Cloud, *, events: int, changes: int, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, cloud: Cloud, *, server: Server, events: int, changes: int, seed: int, say: Callable[[str], None]
+    ) -> None:
         facts = json.loads((cloud.directory / "ready.json").read_text())
-        super().__init__(facts, events=events, changes=changes, seed=seed, say=say)
+        super().__init__(facts, server=server, events=events, changes=changes, seed=seed, say=say)
         self._cloud = cloud
         self._outage = outage.Outage(cloud=cloud, say=say)
         self._weather = Weather(simulators=(self.world.google_a.simulator, self.world.microsoft_a.simulator), seed=seed)
@@ -61,6 +65,8 @@ class HardRun(Run):
             dying = pool.submit(self._kill)
             self.live_changes()
             dying.result()
+        late = self.further_changes(patience=IMPATIENCE)
+        self.say(f"{len(late)} further changes are late")
         self.ring()
         self._outage.happen(self._changes_in_the_dark())
         self._weather.clear()
@@ -71,6 +77,7 @@ class HardRun(Run):
         """The mirrors must stand in the end, but nobody judges the way there."""
         for one in self.world.more:
             self._link(one)
+        self._link_further()
         super().first_copy()
 
     def live_changes(self) -> None:
@@ -142,7 +149,8 @@ class HardRun(Run):
             stories.seen(one.source, now=now, full=one.link.privacy == "full", count=20)
             for one in (self.world.masked, self.world.open)
         ]
-        return chain.from_iterable(zip(*told, strict=True))
+        further = zip(self._caldav.later(now), self._two_way.later(), strict=True)
+        return chain(chain.from_iterable(further), chain.from_iterable(zip(*told, strict=True)))
 
     def _recover(self) -> None:
         """Wait until nothing is left to do, helping nobody."""

@@ -12,6 +12,7 @@ from tests.smoke import oracle
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tests.smoke.dav import Collection
     from tests.smoke.oracle import Calendar, Finding, Link, Verdict
     from tests.smoke.simulator import Agenda, Resource
     from tests.smoke.stories import Step
@@ -27,8 +28,8 @@ class Lane:
     """A link with its two ends, and the words of its own events."""
 
     link: Link
-    source: Agenda
-    target: Agenda
+    source: Agenda | Collection
+    target: Agenda | Collection
     words: tuple[str, ...] = ()
 
     @property
@@ -49,14 +50,14 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
 
-def calendar(agenda: Agenda) -> Calendar:
+def calendar(agenda: Agenda | Collection) -> Calendar:
     """An agenda as the oracle looks at it."""
     return oracle.Calendar(
         name=agenda.name, provider=agenda.provider, items=agenda.items(), real=frozenset(agenda.real)
     )
 
 
-def judge(lanes: Sequence[Lane], *, others: Sequence[Agenda] = ()) -> Verdict:
+def judge(lanes: Sequence[Lane], *, others: Sequence[Agenda | Collection] = ()) -> Verdict:
     """The oracle's judgement of all calendars of these lanes, and of `others`, now."""
     agendas = {agenda.name: agenda for lane in lanes for agenda in (lane.source, lane.target)}
     agendas |= {agenda.name: agenda for agenda in others}
@@ -134,7 +135,7 @@ def whisper(lane: Lane, steps: Sequence[Step], *, seconds: float) -> list[str]:
     ]
 
 
-def quiet(agendas: Sequence[Agenda], *, seconds: float, patience: float) -> None:
+def quiet(agendas: Sequence[Agenda | Collection], *, seconds: float, patience: float) -> None:
     """Wait until programs have written nothing at any of the providers for `seconds`; raises TimeoutError."""
     simulators = {agenda.provider: agenda.simulator for agenda in agendas}
     deadline = time.monotonic() + patience

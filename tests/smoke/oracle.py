@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from tests.smoke.sightings import Resource, Sighting
+    from tests.smoke.sightings import Moment, Resource, Sighting
 
 type Privacy = Literal["busy", "title", "full"]
 type Kind = Literal["lost", "duplicate", "stray", "altered", "leak", "guests", "mail", "touched"]
@@ -51,6 +51,17 @@ class Link:
     privacy: Privacy
     behind: timedelta = timedelta(days=1)
     ahead: timedelta = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A person has edited the mirror, across a two-way link, of the real event `event` of `calendar`: the event itself
+    must show, at this time, by this title. Of a series this may be one occurrence."""
+
+    calendar: str
+    event: str
+    title: str
+    when: tuple[Moment, Moment]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,16 +232,42 @@ def _leaks(calendar: Calendar, made: Iterable[Resource], private: Iterable[str])
             )
 
 
+def flowed_back(calendars: Iterable[Calendar], edits: Iterable[Edit], *, now: datetime) -> list[Finding]:
+    """Edits of mirrors that have not come to the events they mirror."""
+    by_name = {calendar.name: calendar for calendar in calendars}
+    seen = {
+        name: {
+            (one.event, one.title, one.when)
+            for one in sightings.read(calendar.provider, calendar.items, now - _BEYOND, now + timedelta(days=365))
+        }
+        for name, calendar in by_name.items()
+    }
+    return [
+        Finding(kind="lost", calendar=edit.calendar, what=f"an edit of the mirror of {edit.event} did not flow back")
+        for edit in edits
+        if (edit.event, edit.title, edit.when) not in seen[edit.calendar]
+        or edit.event not in by_name[edit.calendar].real
+    ]
+
+
 def courtesy(
-    provider: str, calendars: Iterable[Calendar], *, mail: Iterable[Resource], writes: Iterable[Resource]
+    provider: str,
+    calendars: Iterable[Calendar],
+    *,
+    mail: Iterable[Resource],
+    writes: Iterable[Resource],
+    edits: Iterable[Edit] = (),
 ) -> list[Finding]:
-    """What a provider's records say: no guest got mail about a mirror, and no program wrote to what people made.
+    """What a provider's records say: no guest got mail about a mirror, and no program wrote to what people made, but to
+    update what they have edited elsewhere.
 
     `calendars` are those looked at; `mail` and `writes` are as the simulator tells them.
     """
     own = [calendar for calendar in calendars if calendar.provider == provider]
     real: frozenset[str] = frozenset().union(*(calendar.real for calendar in own))
     real |= {item["id"] for calendar in own for item in calendar.items if _root(item) in real}
+    edited = frozenset(edit.event for edit in edits)
+    edited |= {item["id"] for calendar in own for item in calendar.items if _root(item) in edited}
     found = [
         Finding(
             kind="mail", calendar=provider, what=f"{one['kind']} mail to {len(one['to'])} guests about {one['event']}"
@@ -245,7 +282,9 @@ def courtesy(
             what=f"{one['client_id']} did {one['operation']} on {one['event']}, which a person made ({one['at']})",
         )
         for one in writes
-        if one["origin"] == "api" and _owner(one["event"], real) is not None
+        if one["origin"] == "api"
+        and _owner(one["event"], real) is not None
+        and not (one["operation"] == "update" and _owner(one["event"], edited) is not None)
     ]
     return found
 

@@ -104,15 +104,25 @@ class Kalends:
         found = self.call("GET", "/api/calendars", connection_id=connection, limit=200)["items"]
         return {str(one["name"]): str(one["id"]) for one in found}
 
-    def link(self, source: str, target: str, *, privacy: str) -> str:
+    def connect_caldav(self, server: str, username: str, password: str) -> str:
+        """Connect a CalDAV account by an app password; answers the connection's id."""
+        self.secrets.append(password)
+        body = {"server": server, "username": username, "password": password}
+        return str(self.call("PUT", "/api/connections/caldav", body)["id"])
+
+    def link(self, source: str, target: str, *, privacy: str, two_way: bool = False) -> str:
         """Link two calendars; answers the link's id."""
-        body = {"source_calendar_id": source, "target_calendar_id": target, "privacy": privacy}
+        body = {"source_calendar_id": source, "target_calendar_id": target, "privacy": privacy, "two_way": two_way}
         return str(self.call("POST", "/api/links", body)["id"])
 
     def status(self) -> Resource:
         """How everything stands."""
         found: Resource = self.call("GET", "/api/status")
         return found
+
+    def look(self, calendar: str) -> None:
+        """Ask to look at a calendar now: `kalends sync now --calendar`."""
+        self.call("POST", "/api/sync", {"calendar_id": calendar})
 
     def sync(self) -> None:
         """Look at everything now, and wait until nothing is left to do."""

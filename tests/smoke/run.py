@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.smoke import live, oracle, seeding, shapes, stories
-from tests.smoke.live import Lane
-from tests.smoke.oracle import Link, Verdict
+from tests.smoke import world as worlds
+from tests.smoke.further import CalDavStory, TwoWayStory, watch
+from tests.smoke.oracle import Verdict
 from tests.smoke.product import Kalends, ProductError, invitation, unsettled
-from tests.smoke.simulator import Agenda, Simulator
 from tests.smoke.texts import Canaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-CANARIES = 50
+    from tests.smoke.dav import Server
+    from tests.smoke.live import Lane
+    from tests.smoke.world import World
+
 ROUNDS = 3
 SLOWEST_P50, SLOWEST_P95 = 10.0, 30.0
 """Seconds beyond which latency fails the run: ten times what it aims at."""
@@ -37,6 +40,8 @@ class Report:
 
     initial: dict[str, Any] = field(default_factory=dict)
     live: dict[str, Any] = field(default_factory=dict)
+    caldav: dict[str, int] = field(default_factory=dict)
+    two_way: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     writes_after_quiet: int = -1
     wrong: list[str] = field(default_factory=list)
@@ -47,8 +52,11 @@ class Report:
 
     def line(self) -> str:
         """The last line of the run: one JSON object."""
-        summary = {"ok": not self.wrong, "initial": self.initial, "live": self.live, **self.counts}
-        return json.dumps({**summary, "writes_after_quiet": self.writes_after_quiet, **self.hardship})
+        summary = {"ok": not self.wrong, "initial": self.initial, "live": self.live}
+        further = {"caldav": self.caldav, "two_way": self.two_way}
+        return json.dumps(
+            {**summary, **further, **self.counts, "writes_after_quiet": self.writes_after_quiet, **self.hardship}
+        )
 
     def leaked(self, places: list[str]) -> None:
         """Private words or secrets were found there."""
@@ -61,61 +69,21 @@ class Report:
         file.write_text(json.dumps(asdict(self), indent=2, default=str))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """The accounts and calendars of one run. `more` are lanes besides the three that every run has."""
-
-    google_a: Agenda
-    google_b: Agenda
-    microsoft_a: Agenda
-    microsoft_b: Agenda
-    canaries: Canaries
-    titles: tuple[str, ...]
-    more: tuple[Lane, ...] = ()
-
-    @property
-    def agendas(self) -> tuple[Agenda, ...]:
-        """All calendars."""
-        four = (self.google_a, self.google_b, self.microsoft_a, self.microsoft_b)
-        return tuple({agenda.name: agenda for agenda in (*four, *self._others)}.values())
-
-    @property
-    def _others(self) -> tuple[Agenda, ...]:
-        return tuple(agenda for lane in self.more for agenda in (lane.source, lane.target))
-
-    @property
-    def lanes(self) -> tuple[Lane, ...]:
-        """All links."""
-        return self.masked, self.open, self.back, *self.more
-
-    @property
-    def masked(self) -> Lane:
-        """Google A, of which Microsoft A sees only that somebody is busy."""
-        words = (*self.canaries.planted, *self.titles)
-        return lane(self.google_a, self.microsoft_a, "busy", words)
-
-    @property
-    def open(self) -> Lane:
-        """Microsoft B, of which Google B sees everything that is written."""
-        return lane(self.microsoft_b, self.google_b, "full")
-
-    @property
-    def back(self) -> Lane:
-        """From Microsoft A back to Google A: with `masked` it makes a ring."""
-        return lane(self.microsoft_a, self.google_a, "busy")
-
-
-def lane(source: Agenda, target: Agenda, privacy: oracle.Privacy, words: tuple[str, ...] = ()) -> Lane:
-    """A link as the oracle knows it, with its two ends."""
-    link = Link(source=source.name, target=target.name, privacy=privacy)
-    return Lane(link=link, source=source, target=target, words=words)
-
-
 class Run:
-    """One run; `facts` are what the cloud wrote into its ready file."""
+    """One run; `facts` are what the cloud wrote into its ready file, `server` is for the person's CalDAV calendars."""
 
-    def __init__(self, facts: Mapping[str, Any], *, events: int, changes: int, seed: int, say: Callable[[str], None]):
+    def __init__(
+        self,
+        facts: Mapping[str, Any],
+        *,
+        server: Server,
+        events: int,
+        changes: int,
+        seed: int,
+        say: Callable[[str], None],
+    ) -> None:
         self._facts = facts
+        self._server = server
         self._events = events
         self._changes = changes
         self._random = Random(seed)
@@ -124,6 +92,8 @@ class Run:
         self.report = Report()
         self.world = self._make_world()
         self._calendars: dict[str, str] = {}
+        self._caldav = CalDavStory(self.world.caldav_b, look=self._look_at_caldav)
+        self._two_way = TwoWayStory(self.world.pair)
 
     def everything(self) -> Report:
         """From the empty system to the last round. Whatever goes wrong is in the report, as far as one can go on."""
@@ -147,8 +117,10 @@ class Run:
         self.seed()
         self.enter()
         self.first_copy()
+        self.further_links()
         self.channels()
         self.live_changes()
+        self.report.wrong += self.further_changes(patience=live.PATIENCE)
         self.ring()
         self.quiet_rounds()
 
@@ -169,22 +141,28 @@ class Run:
             # Whoever invites themselves from another calendar finds a copy in their primary one.
             own = [replace(plan, guests=(), answer="") for plan in plans]
             agenda.add_all([shapes.event(agenda.provider, plan, owner=agenda.owner) for plan in own])
+        self._caldav.seed(self._random, now)
+        self._two_way.seed(self._random, now)
 
     def enter(self) -> None:
-        """Come in by the one-time link, sign in, connect both accounts."""
+        """Come in by the one-time link, sign in, connect all accounts."""
         email, password = f"smoke-{token_hex(4)}@kalends.example", f"{token_hex(12)} correct horse"
         link = invitation(str(self._facts["aws_endpoint"]), email)
         self.kalends.enter(link, email=email, name="Smoke", password=password)
         self.kalends.sign_in(email=email, password=password)
-        for provider in ("google", "microsoft"):
+        for provider in ("google", "microsoft", "caldav"):
             agendas = [agenda for agenda in self.world.agendas if agenda.provider == provider]
-            connection = self.kalends.connect(agendas[0].provider, agendas[0].owner)
+            if provider == "caldav":
+                server = self._server
+                connection = self.kalends.connect_caldav(server.base, server.user, server.password)
+            else:
+                connection = self.kalends.connect(provider, agendas[0].owner)
             known = self.kalends.calendars(connection)
             for agenda in agendas:
                 if agenda.name not in known:
                     raise ProductError(f"the calendar {agenda.name!r} was not discovered, only {sorted(known)}")
                 self._calendars[agenda.name] = known[agenda.name]
-            self.say(f"{agendas[0].provider}: {agendas[0].owner} connected, {len(known)} calendars")
+            self.say(f"{provider}: {agendas[0].owner} connected, {len(known)} calendars")
 
     def first_copy(self) -> None:
         """Link the calendars and wait until all mirrors stand."""
@@ -212,12 +190,48 @@ class Run:
             self.say(f"first copy: {verdict.mirrors} mirrors in {seconds:.1f} s, {len(verdict.findings)} wrong")
             self._findings(verdict, "after the first copy")
 
+    def further_links(self) -> None:
+        """Into CalDAV, from CalDAV, and both ways between Google and Microsoft."""
+        lanes = self._link_further()
+        self._watch_settling()
+        verdict = live.judge(lanes)
+        self.say(f"further links: {verdict.mirrors} mirrors, {len(verdict.findings)} wrong")
+        self._findings(verdict, "after the first copy of the further links")
+
+    def further_changes(self, *, patience: float) -> list[str]:
+        """In CalDAV, looking at once as its owner can; and of mirrors across the two-way link. Answers what is late."""
+        world, now = self.world, datetime.now(UTC)
+        lane = world.from_caldav
+        known = live.texts(lane.judge().findings)
+        outcome = watch(
+            lane.name,
+            self._caldav.steps(now),
+            lambda: live.texts(lane.judge().findings) - known,
+            patience=patience,
+            say=self.say,
+        )
+        self.report.caldav = {"events": len(world.caldav_b.real), **outcome.summary()}
+        known = self._two_way.wrong()
+        both = watch(
+            "both ways",
+            self._two_way.steps(now),
+            lambda: self._two_way.wrong() - known,
+            patience=patience,
+            say=self.say,
+        )
+        self.report.two_way = {
+            "events": sum(len(one.source.real) for one in world.pair),
+            **both.summary(),
+        }
+        return [*outcome.late, *both.late]
+
     def channels(self) -> None:
-        """Every calendar is to have a push channel."""
+        """Every calendar is to have a push channel, but those of CalDAV, which are looked at every five minutes."""
+        looked_at = {self._calendars[agenda.name] for agenda in self.world.agendas if agenda.provider == "caldav"}
         self.report.wrong += [
             f"{one['name']} has no push channel and is only polled: look for 'channel not opened' in the workers' logs"
             for one in self.kalends.status()["calendars"]
-            if one["id"] in self._calendars.values() and one["pushed_until"] is None
+            if one["id"] in set(self._calendars.values()) - looked_at and one["pushed_until"] is None
         ]
 
     def live_changes(self) -> None:
@@ -287,17 +301,23 @@ class Run:
         """Let the oracle judge everything, and count."""
         world = self.world
         verdict = live.judge(world.lanes)
+        back = self._two_way.not_flowed_back()
         courtesy = [
             finding
-            for agenda in (world.google_a, world.microsoft_a)
+            for agenda in (world.google_a, world.microsoft_a, world.caldav_a)
             for finding in oracle.courtesy(
                 agenda.provider,
                 [live.calendar(one) for one in world.agendas if one.provider == agenda.provider],
-                mail=[mail for mail in agenda.simulator.mail() if mail["account"] == agenda.owner],
-                writes=[write for write in agenda.simulator.writes(0)[0] if write["account"] == agenda.owner],
+                mail=agenda.simulator.mail(agenda.owner),
+                writes=agenda.simulator.writes_of(agenda.owner),
+                edits=self._two_way.edits,
             )
         ]
-        whole = Verdict(findings=[*verdict.findings, *courtesy], mirrors=verdict.mirrors)
+        whole = Verdict(findings=[*verdict.findings, *back, *courtesy], mirrors=verdict.mirrors)
+        self.report.caldav["mirrors"] = live.judge((world.into_caldav, world.from_caldav)).mirrors
+        self.report.caldav["writes"] = sum(one["origin"] == "api" for one in self._server.writes(0)[0])
+        self.report.two_way["mirrors"] = live.judge(world.pair).mirrors
+        self.report.two_way["flowed_back"] = len(self._two_way.edits) - len(back)
         self.report.counts = {
             "duplicates": whole.count("duplicate"),
             "lost": whole.count("lost"),
@@ -325,6 +345,18 @@ class Run:
         self.kalends.link(source, target, privacy=lane.link.privacy)
         self.say(f"{lane.name}: linked, {lane.link.privacy}")
 
+    def _link_further(self) -> tuple[Lane, ...]:
+        world = self.world
+        for lane in (world.into_caldav, world.from_caldav):
+            self._link(lane)
+        source, target = (self._calendars[lane.source.name] for lane in world.pair)
+        self.kalends.link(source, target, privacy=world.pair[0].link.privacy, two_way=True)
+        self.say(f"{world.pair[0].name}: linked both ways, {world.pair[0].link.privacy}")
+        return world.into_caldav, world.from_caldav, *world.pair
+
+    def _look_at_caldav(self) -> None:
+        self.kalends.look(self._calendars[self.world.caldav_b.name])
+
     def _watch_settling(self) -> None:
         """Wait until nothing is left to do, and say how it goes."""
         began, told = time.monotonic(), ""
@@ -343,23 +375,5 @@ class Run:
             time.sleep(0.5)
 
     def _make_world(self) -> World:
-        google = Simulator(provider="google", base=str(self._facts["google_url"]))
-        microsoft = Simulator(provider="microsoft", base=str(self._facts["microsoft_url"]))
-        who, canaries = f"smoke-{token_hex(3)}", Canaries(self._random, most=CANARIES)
-        at_google, at_microsoft = f"{who}@example.com", f"{who}@contoso.example"
-        google.add_account(at_google, name="Smoke")
-        microsoft.add_account(at_microsoft, name="Smoke")
-
-        def agenda(simulator: Simulator, owner: str, name: str, calendar: str) -> Agenda:
-            return Agenda(simulator=simulator, owner=owner, name=name, calendar=calendar)
-
-        return World(
-            google_a=agenda(google, at_google, at_google, google.primary(at_google)),
-            google_b=agenda(google, at_google, "Google B", google.add_calendar(at_google, summary="Google B")),
-            microsoft_a=agenda(microsoft, at_microsoft, "Calendar", microsoft.primary(at_microsoft)),
-            microsoft_b=agenda(
-                microsoft, at_microsoft, "Microsoft B", microsoft.add_calendar(at_microsoft, summary="Microsoft B")
-            ),
-            canaries=canaries,
-            titles=("Series ", "Ferien", "Declined", "Zero length", "Family dinner"),
-        )
+        addresses = {name: str(self._facts[f"{name}_url"]) for name in ("google", "microsoft")}
+        return worlds.make(addresses, self._server, self._random)

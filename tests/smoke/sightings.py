@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
+import icalendar
 from dateutil import rrule
 from tzlocal import windows_tz
 
@@ -59,7 +60,7 @@ class Sighting:
 
 def read(provider: str, items: Iterable[Resource], first: datetime, last: datetime) -> list[Sighting]:
     """Everything that a calendar's items show from `first` to `last`, cancelled things left out, by start."""
-    see = {"google": _google, "microsoft": _microsoft}[provider]
+    see = {"google": _google, "microsoft": _microsoft, "caldav": _caldav}[provider]
     found = [one for one in see(list(items), first, last) if touches(one, first, last)]
     return sorted(found, key=lambda one: (str(one.start), one.event))
 
@@ -305,6 +306,61 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time())
 
 
+# CalDAV
+
+
+def _caldav(items: Sequence[Resource], first: datetime, last: datetime) -> Iterable[Sighting]:
+    for item in items:
+        events = icalendar.Calendar.from_ical(item["data"]).walk("VEVENT")
+        overrides = {_ical_moment(one["RECURRENCE-ID"].dt): one for one in events if "RECURRENCE-ID" in one}
+        for one in events:
+            if "RECURRENCE-ID" in one or "RRULE" not in one:
+                yield from _ical_sighting(one, *_ical_times(one), event=item["id"])
+                continue
+            begin, end = _ical_times(one)
+            excluded = one.get("EXDATE", [])
+            excluded = excluded if isinstance(excluded, list) else [excluded]
+            gone = {_ical_moment(date.dt) for dates in excluded for date in dates.dts} | overrides.keys()
+            rule = f"RRULE:{one['RRULE'].to_ical().decode()}"
+            for start in _rfc5545([rule], begin, str(one["DTSTART"].params.get("TZID", "UTC")), first, last):
+                if start not in gone:
+                    yield from _ical_sighting(one, start, start + _length(begin, end), event=item["id"])
+
+
+def _ical_sighting(item: icalendar.Event, start: Moment, end: Moment, *, event: str) -> Iterable[Sighting]:
+    status = str(item.get("STATUS", ""))
+    if status == "CANCELLED":
+        return
+    free = item.get("TRANSP") == "TRANSPARENT"
+    yield Sighting(
+        event=event,
+        start=start,
+        end=end,
+        title=str(item.get("SUMMARY", "")),
+        description=letters(str(item.get("DESCRIPTION", ""))),
+        location=str(item.get("LOCATION", "")),
+        availability="free" if free else "tentative" if status == "TENTATIVE" else "busy",
+        hidden="free" if free else "",
+        guests=len(item.get("ATTENDEE", ())),
+        rings=bool(item.walk("VALARM")),
+        private=item.get("CLASS") in ("PRIVATE", "CONFIDENTIAL"),
+        links=any(key in item for key in ("ATTACH", "CONFERENCE", "URL", "X-GOOGLE-CONFERENCE")),
+    )
+
+
+def _ical_times(item: icalendar.Event) -> tuple[Moment, Moment]:
+    start = _ical_moment(item["DTSTART"].dt)
+    if "DTEND" in item:
+        return start, _ical_moment(item["DTEND"].dt)
+    if "DURATION" in item:
+        return start, start + item["DURATION"].dt
+    return start, start if isinstance(start, datetime) else start + timedelta(days=1)
+
+
+def _ical_moment(value: Moment) -> Moment:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
 # Text
 
 
@@ -331,4 +387,9 @@ def plain(text: str) -> str:
     words = _Words()
     words.feed(text)
     words.close()
-    return re.sub(r"\s+", "", "".join(words.words).replace("\N{ZERO WIDTH SPACE}", ""))
+    return letters("".join(words.words))
+
+
+def letters(text: str) -> str:
+    """A text without its white space."""
+    return re.sub(r"\s+", "", text.replace("\N{ZERO WIDTH SPACE}", ""))

@@ -53,10 +53,13 @@ class Simulator:
         """The number of the newest write."""
         return self.writes(2**53)[1]
 
-    def mail(self) -> list[Resource]:
-        """What guests would have got."""
-        found: list[Resource] = self.call("GET", "/mail")["mail"]
-        return found
+    def writes_of(self, email: str) -> list[Resource]:
+        """All writes to a person's calendars."""
+        return [one for one in self.writes(0)[0] if one["account"] == email]
+
+    def mail(self, email: str) -> list[Resource]:
+        """What the guests of a person would have got."""
+        return [one for one in self.call("GET", "/mail")["mail"] if one["account"] == email]
 
     def delivered(self) -> int:
         """How many notifications were accepted by webhooks."""

@@ -69,7 +69,7 @@ class _Teller:
     def series(self) -> Iterator[Step]:
         """The life of a weekly series."""
         begin = self._time(10)
-        rule = f"FREQ=WEEKLY;BYDAY={_weekday(begin)};COUNT=12"
+        rule = f"FREQ=WEEKLY;BYDAY={weekday(begin)};COUNT=12"
         it = Event(self._agenda, Plan(title="Weekly", start=begin, end=begin + HOUR, zone=ZONES[2], rule=rule))
         shorter = replace(it.plan, rule=rule.replace("COUNT=12", "COUNT=8"))
         yield Step(name="create series", do=it.make)
@@ -207,5 +207,6 @@ class Event:
         return shapes.original(next(islice(seeding.starts(self.plan), number, None)), self.plan.zone)
 
 
-def _weekday(moment: datetime) -> str:
+def weekday(moment: datetime) -> str:
+    """As BYDAY says it."""
     return ("MO", "TU", "WE", "TH", "FR", "SA", "SU")[moment.weekday()]

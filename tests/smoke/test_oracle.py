@@ -345,3 +345,125 @@ def test_mail_about_a_mirror_and_a_write_to_a_real_event_are_found() -> None:
     assert [finding.kind for finding in found] == ["mail", "touched"]
     assert "mirror" in found[0].what
     assert "standup" in found[1].what
+
+
+def caldav(id_: str, *lines: str, **more: str) -> dict[str, Any]:
+    """A resource of a CalDAV calendar with one event, made as a busy mirror should be, and these further lines."""
+    given = {"UID": id_, "SUMMARY": "Busy", "CLASS": "PRIVATE", "TRANSP": "OPAQUE", "STATUS": "CONFIRMED", **more}
+    event = [*(f"{name}:{value}" for name, value in given.items()), *lines]
+    whole = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//A//EN", "BEGIN:VEVENT", *event, "END:VEVENT", "END:VCALENDAR"]
+    return {"id": id_, "data": "\r\n".join([*whole, ""])}
+
+
+MIRRORED_AT_CALDAV = (
+    caldav("c-lunch", "DTSTART:20260303T110000Z", "DTEND:20260303T120000Z"),
+    caldav("c-trip", "DTSTART;VALUE=DATE:20260410", "DTEND;VALUE=DATE:20260413"),
+    caldav(
+        "c-standup",
+        "DTSTART;TZID=Europe/Zurich:20260323T090000",
+        "DTEND;TZID=Europe/Zurich:20260323T091500",
+        "RRULE:FREQ=WEEKLY;COUNT=4",
+        "EXDATE;TZID=Europe/Zurich:20260406T090000",
+        "END:VEVENT",
+        "BEGIN:VEVENT",
+        "UID:c-standup",
+        "RECURRENCE-ID;TZID=Europe/Zurich:20260330T090000",
+        "DTSTART;TZID=Europe/Zurich:20260330T110000",
+        "DTEND;TZID=Europe/Zurich:20260330T111500",
+        "SUMMARY:Busy",
+        "CLASS:PRIVATE",
+    ),
+)
+
+
+def at_caldav(*mirrors: dict[str, Any]) -> oracle.Verdict:
+    """The judgement of these mirrors in a CalDAV calendar."""
+    work = Calendar(name="work", provider="google", items=SOURCE, real=frozenset({"lunch", "trip", "free", "standup"}))
+    home = Calendar(name="home", provider="caldav", items=mirrors, real=frozenset())
+    return oracle.judge([work, home], [BUSY], now=NOW, private=[SECRET])
+
+
+def test_right_mirrors_at_caldav_are_right() -> None:
+    judged = at_caldav(*MIRRORED_AT_CALDAV)
+
+    assert judged.findings == []
+    assert judged.mirrors == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"SUMMARY": SECRET}, ["altered", "leak"]),
+        ({"X-NOTE": SECRET}, ["leak"]),
+        ({"CLASS": "PUBLIC"}, ["leak"]),
+        ({"STATUS": "TENTATIVE"}, ["altered"]),
+        ({"STATUS": "CANCELLED"}, ["lost"]),
+        ({"ATTENDEE": "mailto:kim@example.com"}, ["guests"]),
+        ({"ATTACH": "https://example.com/minutes.pdf"}, ["leak"]),
+    ],
+)
+def test_wrong_mirror_at_caldav_is_found(wrong: dict[str, str], expected: list[str]) -> None:
+    lunch = caldav("c-lunch", "DTSTART:20260303T110000Z", "DTEND:20260303T120000Z", **wrong)
+
+    assert sorted(kinds(at_caldav(lunch, *MIRRORED_AT_CALDAV[1:]))) == expected
+
+
+def test_alarm_at_caldav_is_found() -> None:
+    alarm = ("BEGIN:VALARM", "ACTION:DISPLAY", "TRIGGER:-PT5M", "DESCRIPTION:!", "END:VALARM")
+    lunch = caldav("c-lunch", "DTSTART:20260303T110000Z", "DTEND:20260303T120000Z", *alarm)
+
+    assert kinds(at_caldav(lunch, *MIRRORED_AT_CALDAV[1:])) == ["altered"]
+
+
+def test_missing_and_second_mirrors_at_caldav_are_found() -> None:
+    lunch, trip, standup = MIRRORED_AT_CALDAV
+
+    assert kinds(at_caldav(trip, standup)) == ["lost"]
+    assert kinds(at_caldav(lunch, lunch | {"id": "again"}, trip, standup)) == ["duplicate"]
+
+
+EDIT = oracle.Edit(
+    calendar="work",
+    event="lunch",
+    title="Lunch",
+    when=(datetime(2026, 3, 3, 13, tzinfo=UTC), datetime(2026, 3, 3, 14, tzinfo=UTC)),
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "title", "found"),
+    [
+        ("2026-03-03T13:00:00Z", "2026-03-03T14:00:00Z", "Lunch", []),
+        ("2026-03-03T11:00:00Z", "2026-03-03T12:00:00Z", "Lunch", ["lost"]),
+        ("2026-03-03T13:00:00Z", "2026-03-03T14:00:00Z", SECRET, ["lost"]),
+    ],
+)
+def test_edit_of_a_mirror_is_lost_unless_its_event_shows_it(start: str, end: str, title: str, found: list[str]) -> None:
+    lunch = google("lunch", start, end, summary=title)
+    work = Calendar(name="work", provider="google", items=[lunch], real=frozenset({"lunch"}))
+
+    assert [finding.kind for finding in oracle.flowed_back([work], [EDIT], now=NOW)] == found
+
+
+def test_edit_of_a_mirror_is_lost_when_another_event_shows_it() -> None:
+    other = google("other", "2026-03-03T13:00:00Z", "2026-03-03T14:00:00Z", summary="Lunch")
+    work = Calendar(name="work", provider="google", items=[other], real=frozenset({"lunch", "other"}))
+
+    assert [finding.kind for finding in oracle.flowed_back([work], [EDIT], now=NOW)] == ["lost"]
+
+
+def test_programs_may_update_what_was_edited_elsewhere_and_nothing_else() -> None:
+    work = Calendar(name="work", provider="google", items=SOURCE, real=frozenset({"lunch", "trip"}))
+    write = {"calendar": "work", "client_id": "kalends", "at": "2026-03-01T12:00:00Z", "origin": "api"}
+    writes = [
+        write | {"operation": "update", "event": "lunch"},
+        write | {"operation": "delete", "event": "lunch"},
+        write | {"operation": "update", "event": "trip"},
+    ]
+
+    found = oracle.courtesy("google", [work], mail=[], writes=writes, edits=[EDIT])
+
+    assert [finding.what.split(",")[0] for finding in found] == [
+        "kalends did delete on lunch",
+        "kalends did update on trip",
+    ]

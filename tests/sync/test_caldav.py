@@ -310,3 +310,31 @@ def test_calendars_without_push_are_polled_every_five_minutes(home: Household) -
     source = home.ids[home.source.calendar_id]
     assert source not in asked[4]
     assert source in asked[6]
+
+
+def test_a_series_moved_at_google_is_in_step_though_what_differed_lost_its_place(home: Household) -> None:
+    connection, there = home.connect_at("google")
+    events = f"/calendars/{quote(there, safe='')}/events"
+    sim = home.installed.simulators["google"].sim
+
+    def times(begin: datetime) -> dict[str, Any]:
+        ends = {"start": begin, "end": begin + timedelta(hours=1)}
+        return {name: {"dateTime": at.isoformat(), "timeZone": "Europe/Berlin"} for name, at in ends.items()}
+
+    def place(week: int) -> str:
+        start = f"{soon(3 + 7 * week).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{events}/{series}/instances/{quote(start, safe='')}"
+
+    body = {"summary": "Stand-up", "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=5"]}
+    series = sim("POST", events, body | times(soon(3)))["id"]
+    sim("POST", place(1), times(soon(11, 14)))
+    sim("POST", place(2), {"cancelled": True})
+    home.link(there, home.target.calendar_id)
+
+    sim("PATCH", f"{events}/{series}", times(soon(3, 10)))
+    home.round()
+
+    found = happenings(home.target.provider, home.target.calendar_id)
+    assert found == happenings(home.app.provider(connection), there)
+    assert home.rows("SELECT count(*) FROM event_mappings WHERE requested > done OR attempts > 0") == [(0,)]
+    assert home.round() == 0

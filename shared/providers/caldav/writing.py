@@ -15,6 +15,7 @@ from shared.calendar.event import Availability, Status
 from shared.calendar.ical.lines import Component, Line, split, text_line
 from shared.calendar.ical.values import BUSY_STATUSES, CLASSES, MARKER
 from shared.calendar.ical.writing import PRODID
+from shared.core.errors import NotFoundError
 from shared.providers.caldav import resource
 from shared.providers.caldav.resource import OF_A_SERIES, STAMPS, TIMES, Series
 
@@ -78,8 +79,12 @@ def occurrence(calendar: Component, key: str, appearance: Appearance, *, context
 
 
 def cancel(calendar: Component, key: str, *, context: Context) -> None:
-    """Take one occurrence out; one that is gone already is fine. Raises NotFoundError if there is no such place."""
-    series = Series.of(calendar, key, context)
+    """Take one occurrence out; one that is gone already is fine, and so is a place that the series does not have (any
+    more): nothing is there to take out."""
+    try:
+        series = Series.of(calendar, key, context)
+    except NotFoundError:
+        return
     series.exclude()
     resource.raise_sequence(series.master)
 

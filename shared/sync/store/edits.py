@@ -18,22 +18,57 @@ def save(conn: Connection, mapping_id: UUID, *, edit: bytes, etag: str | None) -
     """An edit was seen, under this ETag of the mirror: it waits for the next look at the source."""
     conn.execute(
         """
-        UPDATE event_mappings SET edit = %s, edit_due = true, mirror_etag = %s, lane = 0, updated_at = now()
+        UPDATE event_mappings
+           SET edit = %s, edit_due = true, mirror_etag = %s, lane = 0, attempts = 0, next_attempt_at = NULL,
+               updated_at = now()
          WHERE id = %s
         """,
         (edit, etag, mapping_id),
     )
 
 
-def due(conn: Connection, source_calendar_id: UUID, *, limit: int) -> list[UUID]:
-    """The mappings of a source calendar with an edit to merge, the oldest first."""
+def due(conn: Connection, source_calendar_id: UUID, *, now: datetime, limit: int) -> list[UUID]:
+    """The mappings of a source calendar with an edit to merge by now, the oldest first."""
     rows = conn.execute(
         """
         SELECT m.id FROM event_mappings m JOIN links l ON l.id = m.link_id AND l.state = 'active'
          WHERE m.source_calendar_id = %s AND m.edit_due AND m.state = 'open' AND m.wanted = 'present'
+           AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= %s)
          ORDER BY m.updated_at, m.id LIMIT %s
         """,
-        (source_calendar_id, limit),
+        (source_calendar_id, now, limit),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def postpone(conn: Connection, mapping: Mapping, *, until: datetime, reason: str) -> None:
+    """The source could not be written: that edit waits, and nothing else with it."""
+    conn.execute(
+        """
+        UPDATE event_mappings
+           SET attempts = attempts + 1, next_attempt_at = %s, last_error = %s, updated_at = now()
+         WHERE id = %s AND edit_due
+        """,
+        (until, reason, mapping.id),
+    )
+
+
+def wake(conn: Connection, *, now: datetime) -> list[UUID]:
+    """The source calendars with postponed edits whose time has come. Needs a transaction across people."""
+    rows = conn.execute(
+        """
+        UPDATE event_mappings SET next_attempt_at = NULL
+         WHERE edit_due AND next_attempt_at <= %s RETURNING source_calendar_id
+        """,
+        (now,),
+    ).fetchall()
+    return sorted({row[0] for row in rows})
+
+
+def sources_waiting(conn: Connection, link_id: UUID) -> list[UUID]:
+    """The source calendar of a link, if edits of its mirrors wait for a look at it."""
+    rows = conn.execute(
+        "SELECT DISTINCT source_calendar_id FROM event_mappings WHERE link_id = %s AND edit_due", (link_id,)
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -46,7 +81,11 @@ def ask(conn: Connection, mapping_id: UUID) -> None:
 def drop(conn: Connection, mapping: Mapping) -> None:
     """Forget an edit, unless another came meanwhile."""
     conn.execute(
-        "UPDATE event_mappings SET edit = NULL, edit_due = false WHERE id = %s AND edit = %s",
+        """
+        UPDATE event_mappings
+           SET edit = NULL, edit_due = false, attempts = 0, next_attempt_at = NULL, last_error = NULL
+         WHERE id = %s AND edit = %s
+        """,
         (mapping.id, mapping.edit),
     )
 
@@ -89,8 +128,12 @@ def save_merged(
         UPDATE event_mappings
            SET base = %(base)s, shown = %(shown)s, applied = %(applied)s, observed = %(observed)s,
                edit = CASE WHEN edit = %(edit)s THEN %(stays)s ELSE edit END,
-               edit_due = edit_due AND edit <> %(edit)s,
+               -- Another edit came meanwhile, or a decision about what waits.
+               edit_due = edit_due AND (edit <> %(edit)s OR EXISTS (
+                   SELECT FROM conflicts c WHERE c.mapping_id = %(id)s AND c.resolved_at IS NULL
+                                             AND c.winner IS NOT NULL)),
                requested = requested + %(is_due)s::int, lane = 0, attempts = 0, next_attempt_at = NULL,
+               last_error = NULL,
                rewrites = CASE WHEN %(since)s > %(period_start)s THEN %(before)s + 1 ELSE 1 END,
                rewrites_since = CASE WHEN %(since)s > %(period_start)s THEN %(since)s ELSE %(now)s END,
                state = CASE WHEN %(since)s > %(period_start)s AND %(before)s + 1 >= %(limit)s

@@ -247,6 +247,18 @@ class Version:
     changed_at: datetime | None
 
 
+def own(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> set[str]:
+    """Those of these that are known as somebody's own, and no mirrors."""
+    rows = conn.execute(
+        """
+        SELECT external_event_id FROM external_calendar_events
+         WHERE calendar_id = %s AND external_event_id = ANY(%s) AND booking_id IS NULL AND sync_status <> 'CANCELLED'
+        """,
+        (calendar_id, list(event_ids)),
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 def versions(conn: Connection, calendar_id: UUID, root_id: str) -> dict[str, Version]:
     """The versions of an event by place: "" is the single event or master, else the key of an occurrence that differs.
     An occurrence that is gone has none."""

@@ -211,7 +211,7 @@ def settle(
         standing = conn.execute(
             """
             UPDATE conflicts
-               SET source_value = %(source)s, target_value = %(target)s, winner = %(winner)s,
+               SET source_value = %(source)s, target_value = %(target)s, winner = coalesce(%(winner)s, winner),
                    decided_by = coalesce(%(refusal)s, decided_by, %(by)s),
                    resolved_at = CASE WHEN %(winner)s::text IS NOT NULL THEN %(now)s::timestamptz END
              WHERE mapping_id = %(mapping)s AND occurrence = %(place)s AND field = %(field)s AND resolved_at IS NULL

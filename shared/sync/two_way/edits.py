@@ -7,11 +7,12 @@ sealed, as it looks, with what both sides were when they last agreed; the pull o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.calendar import codec, merge
+from shared.calendar.event import Unit
 from shared.calendar.span import Window
 from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from shared.calendar.event import Unit
     from shared.calendar.mirror import Mirror
     from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider, Page
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from shared.sync.writes import Work
 
 MERGE, WITHDRAW = "merge", "withdraw"
+ASKED_FOR = 100
+"""Of so many edits on one page each is asked for by name: more were made by a program, and a page takes seconds."""
 EDITED = "SYNC.MIRROR_EDITED"
 """The code of the ConflictError for a mirror that was found edited just before it was to be written."""
 
@@ -110,12 +112,18 @@ def intended(work: Work, *, key: DataKey) -> bytes | None:
 
 
 def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
-    """What a page shows as edited, asked for by name before the page is applied."""
+    """What a page shows as edited, asked for by name before the page is applied.
+
+    Where very much was edited at once, and after a restore, when nothing flows back, the page itself must do.
+    """
     with run.engine.database.person(run.calendar.user_id) as conn:
         suspects = _suspects(conn, run.calendar, page, key=run.key)
     reach = _reach(run.engine.now())
     looks: Looks = {}
-    for mapping in suspects:
+    for number, (mapping, shown) in enumerate(suspects):
+        if (number >= ASKED_FOR or run.calendar.reconcile_since is not None) and shown is not None:
+            looks[mapping.id] = Look(mapping=mapping, unit=shown)
+            continue
         try:
             unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=reach)
         except InvalidError:
@@ -142,6 +150,9 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
         shown = base if mapping.shown is None else _mirror(mapping.shown, mapping, key=key)
     if is_cut_short(conn, mapping, unit, key=key):
         return None
+    if mapping.applied is None:
+        # It is being created: what does not differ yet is about to be written, after the series, and not an edit.
+        mirror = replace(mirror, overrides={**base.overrides, **mirror.overrides})
     moments = [one.updated_at for one in (unit.root, *unit.overrides) if one.updated_at is not None]
     edit = Edit(
         mirror=mirror,
@@ -185,22 +196,34 @@ def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
                 one.refused = ConflictError(f"The mirror of mapping {mapping.id} was edited.", code=EDITED)
 
 
-def _suspects(conn: Connection, calendar: SyncedCalendar, page: Page, *, key: DataKey) -> list[Mapping]:
+def _suspects(
+    conn: Connection, calendar: SyncedCalendar, page: Page, *, key: DataKey
+) -> list[tuple[Mapping, Unit | None]]:
+    """Mirrors that seem to be edited, each as the page shows it, None where it does not show all of it."""
     upserts = [change for change in page.changes if isinstance(change, Upserted)]
     ours = mappings.of_mirrors(conn, calendar.id, sorted({change.event.root_id for change in upserts}))
     if not ours:
         return []
     of_links = links.by_ids(conn, sorted({mapping.link_id for mapping in ours.values()}))
+    is_restored = calendar.reconcile_since is not None
     sights = {
         event_id: Sight(mapping=mapping)
         for event_id, mapping in ours.items()
-        if may_be_merged(mapping, of_links[mapping.link_id], is_restored=calendar.reconcile_since is not None)
+        if may_be_merged(mapping, of_links[mapping.link_id], is_restored=is_restored)
     }
+    shown: dict[str, Unit] = {}
     for change in upserts:
         sight = sights.get(change.event.root_id)
-        if sight is not None:
-            sight.add(change, key=key)
-    return [sight.mapping for sight in sights.values() if sight.differing and not sight.is_gone]
+        if sight is None:
+            continue
+        sight.add(change, key=key)
+        if not change.event.is_override and (is_restored or not change.event.is_series or change.overrides is not None):
+            shown[change.event.id] = Unit(root=change.event, overrides=change.overrides or ())
+    return [
+        (sight.mapping, shown.get(event_id))
+        for event_id, sight in sights.items()
+        if sight.differing and not sight.is_gone
+    ]
 
 
 def _mirror(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Mirror:

@@ -14,12 +14,14 @@ from shared.calendar import codec, merge, patch, showing, two_way
 from shared.calendar.patch import OF_OCCURRENCES, OF_ROOTS, Field
 from shared.calendar.span import Window
 from shared.calendar.two_way import ROOT, Conflict, Policy, Side, Winner
+from shared.connections.store import wait_after
 from shared.core.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
     PreconditionFailedError,
+    QuotaSpentError,
     RateLimitedError,
     ReauthRequiredError,
     TransientError,
@@ -60,7 +62,7 @@ EDITS_LIMIT = 30
 EDITS_PERIOD = timedelta(hours=1)
 _FOR_GOOD = (ConflictError, InvalidError, ForbiddenError, NotFoundError)
 """Errors after which the same edit is not tried again."""
-_NOT_NOW = (RateLimitedError, TransientError, ReauthRequiredError)
+_OF_ACCOUNT = (RateLimitedError, ReauthRequiredError, QuotaSpentError)
 """Errors after which the provider need not be asked anything more."""
 _WHOLE = Window(start=None, end=None)
 
@@ -86,47 +88,48 @@ class Merging:
 
 def merge_due(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> None:
     """Merge what is due in the calendar of a pull. What the source's provider refuses for good is recorded, and the
-    mirror put right; any other error is raised, and what is left is merged with the next look."""
+    mirror put right; what it does not take now is tried again later, and nothing else waits for that (promise 10). What
+    is wrong with the whole account is raised."""
+    now = run.engine.now()
     with run.engine.database.person(run.calendar.user_id) as conn:
-        due = edits.due(conn, run.calendar.id, limit=AT_ONCE)
+        due = edits.due(conn, run.calendar.id, now=now, limit=AT_ONCE)
     if due and _is_unnoticed_restore(run):
         return  # the reconciliation that dispatch is about to begin looks at all of it
     for mapping_id in due:
         for tried in range(1, TRIES + 1):
-            if _merge(run, provider, mapping_id, tally):
+            if not _merge(run, provider, mapping_id, tally, is_last=tried == TRIES):
                 break
-            if tried == TRIES:
-                raise TransientError(
-                    f"The source event of mapping {mapping_id} changes all the time: its edit is merged later.",
-                    code="SYNC.SOURCE_CHANGES",
-                )
 
 
-def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counter[UUID]) -> bool:
-    """Returns False if the source has changed meanwhile; it is read anew by then."""
+def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counter[UUID], *, is_last: bool) -> bool:
+    """Returns whether to do so once more: the source has changed meanwhile, and is read anew by then."""
     with run.transaction(run.engine.now()) as conn:
         merging = _begin(conn, run, mapping_id)
     if merging is None:
-        return True
+        return False
     answers = _write(run, provider, merging)
     errors = {place: answer.error for place, answer in answers.items() if isinstance(answer, Failed)}
     unsettled = next((error for error in errors.values() if not isinstance(error, _FOR_GOOD)), None)
     fresh = None
-    if answers and not isinstance(unsettled, _NOT_NOW):
+    if answers and not isinstance(unsettled, TransientError | ReauthRequiredError):
         fresh = provider.get(run.calendar.remote_id, merging.event_id, window=_WHOLE)
     targets: set[UUID] = set()
-    with run.transaction(run.engine.now()) as conn:
+    is_again = isinstance(unsettled, PreconditionFailedError) and not is_last
+    now = run.engine.now()
+    with run.transaction(now) as conn:
         journal.answered(conn, [(entry_id, answers.get(place)) for place, entry_id in merging.entries.items()])
         if fresh is not None:
             targets |= _take_over(conn, run, fresh, tally)
         if unsettled is None:
             targets |= _settle(conn, run, merging, errors)
-    lanes.ask_push(
-        run.engine, run.calendar.user_id, sorted(targets), correlation_id=run.correlation_id, now=run.engine.now()
-    )
-    if unsettled is not None and not isinstance(unsettled, PreconditionFailedError):
+        elif not is_again and not isinstance(unsettled, _OF_ACCOUNT):
+            wait = wait_after(merging.mapping.attempts + 1)
+            reason = f"{unsettled.error_code}: {unsettled.message}"
+            edits.postpone(conn, merging.mapping, until=now + wait, reason=reason)
+    lanes.ask_push(run.engine, run.calendar.user_id, sorted(targets), correlation_id=run.correlation_id, now=now)
+    if isinstance(unsettled, _OF_ACCOUNT):
         raise unsettled
-    return unsettled is None
+    return is_again
 
 
 def _is_unnoticed_restore(run: Run) -> bool:
@@ -279,6 +282,7 @@ def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> 
         tally=tally,
         lane=mappings.LIVE,
         now=run.engine.now(),
+        copies={unit.root.id},  # whatever marker it bears: it is a source
     )
     return set(applied.targets)
 

@@ -10,6 +10,10 @@ import pytest
 
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import TimedSpan
+from shared.core import clock
+from shared.core.errors import TransientError
+from shared.providers.port import Amend, Insert
+from shared.sync import dispatch, pull
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event, occurrence
 
@@ -374,3 +378,86 @@ class TestNothingIsLost:
         assert pair.titles() == {"a": ["Therapy"], "b": ["Busy"]}
         assert pair.one("a").span == pair.one("b").span
         pair.quiet()
+
+
+class TestRefusedForNow:
+    @pytest.mark.promise(10)
+    def test_an_edit_that_the_source_does_not_take_now_waits_alone(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.put("a", event("e2", title="other", hours=30))
+        first = next(one for one in pair.roots("b") if one.text and one.text.title == "Dentist")
+        other = next(one for one in pair.roots("b") if one.text and one.text.title == "other")
+
+        def refuse(write: object) -> None:
+            if isinstance(write, Amend) and write.event_id == "e1":
+                raise TransientError("503 for this one", code="PROVIDER.UNAVAILABLE")
+
+        pair.world.server.refuse = refuse
+        pair.world.server.put("b", replace(first, text=Text(title="Dentist, edited")))
+        pair.world.server.put("b", replace(other, text=Text(title="other, edited")))
+        pair.world.put(pair.ids["a"], event("e3", title="third", hours=50))
+        pair.sync()
+
+        assert pair.titles()["a"] == ["Dentist", "other, edited", "third"]
+        assert pair.titles()["b"] == ["Dentist, edited", "other, edited", "third"]
+        assert pair.world.rows("SELECT status, error_count FROM external_calendar_connections") == [("active", 0)]
+
+        pair.world.server.refuse = lambda write: None
+        dispatch.dispatch(pair.world.engine, correlation_id="test", now=clock.now() + timedelta(hours=1))
+        pair.world.run()
+
+        assert pair.titles()["a"] == pair.titles()["b"] == ["Dentist, edited", "other, edited", "third"]
+        pair.quiet()
+
+
+class TestCopies:
+    @pytest.mark.promise(4)
+    def test_what_is_split_off_a_mirrored_series_is_an_event_of_its_own_and_nothing_is_lost(self, pair: Pair):
+        pair.put("a", weekly())
+        mirror = pair.one("b")
+        third = occurrence(mirror, 3).span
+
+        pair.world.server.put("b", replace(mirror, recurrence=("RRULE:FREQ=WEEKLY;COUNT=3",)))
+        pair.world.server.put("b", replace(mirror, id="rest", span=third, recurrence=("RRULE:FREQ=WEEKLY;COUNT=3",)))
+        pair.sync()
+
+        rules = ("RRULE:FREQ=WEEKLY;COUNT=3",)
+        for name in ("a", "b"):
+            assert {one.span: one.recurrence for one in pair.roots(name)} == {mirror.span: rules, third: rules}
+        pair.quiet()
+
+        pair.world.server.remove("b", "rest")
+        pair.sync()
+
+        assert [one.span for one in pair.roots("a")] == [one.span for one in pair.roots("b")] == [mirror.span]
+
+    def test_an_edit_of_the_mirror_of_a_copy_flows_back_to_the_copy(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.world.server.put("b", replace(pair.one("b"), id="copy", text=Text(title="copied")))
+        pair.sync()
+        (made,) = [one for one in pair.roots("a") if one.marker]
+
+        pair.world.server.put("a", replace(made, text=Text(title="copied, edited")))
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Dentist", "copied, edited"], "b": ["Dentist", "copied, edited"]}
+        pair.quiet()
+
+
+def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_edit(pair: Pair):
+    world = pair.world
+    series = world.put(pair.ids["a"], weekly())
+    moved = occurrence(series, 2, text=series.text, span=event("x", hours=24 + 14 * 24 + 3).span)
+    world.put(pair.ids["a"], moved)
+
+    def look(write: object) -> None:
+        if isinstance(write, Insert):
+            world.look(pair.ids["b"])
+            pull.pull(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+
+    world.server.after_write = look
+    pair.sync()
+
+    assert [write for write in pair.writes() if write[0] == "a"] == []
+    assert [one.span for one in pair.all("a") if one.is_override] == [moved.span]
+    pair.quiet()
