@@ -179,7 +179,7 @@ def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monk
 
     monkeypatch.setattr(calendars, "get", forgetful)
 
-    assert caught("notification lost", lately=42)
+    assert caught("notification lost", lately=43)
 
 
 def test_a_channel_that_may_be_silent_for_ever_is_caught(caught, monkeypatch):
@@ -204,7 +204,7 @@ def test_a_mask_that_hides_the_title_only_is_caught(caught, monkeypatch):
 def test_a_tightened_link_that_forgets_the_mirrors_it_has_is_caught(caught, monkeypatch):
     monkeypatch.setattr(mappings, "render_anew", lambda conn, link_id: None)
 
-    assert caught("leak", lately=6)
+    assert caught("leak", lately=1)
 
 
 def test_a_writer_that_remembers_what_a_link_showed_is_caught(caught, monkeypatch):
