@@ -39,6 +39,24 @@ def names(unit: Unit, window: Window) -> list[str]:
     return [name(unit.root.id, one.key) for one in recurrence.occurrences(unit, window)]
 
 
+def has_strays(unit: Unit) -> bool:
+    """Whether an occurrence that differs stands for a place that the rule does not have: some programs move a series
+    and leave its changed occurrences behind, and no calendar lets such a one be written into a series.
+
+    Raises InvalidError as `recurrence.expand` does.
+    """
+    root = unit.root
+    if root.span is None:
+        return False
+    lines, _ = recurrence.split_exclusions(root)
+    return any(
+        one.original_start is not None
+        and not one.is_cancelled
+        and recurrence.occurrence_span(root.span, lines, occurrence_key(one.original_start)) is None
+        for one in unit.overrides
+    )
+
+
 def single(unit: Unit, key: str) -> Unit | None:
     """One occurrence of a series as a single event; None if it is cancelled, or the series has no such place.
 

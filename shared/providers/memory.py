@@ -73,12 +73,16 @@ class MemoryServer:
     refuse: Callable[[Write], None] = lambda write: None
 
     def put(self, calendar_id: str, event: Event) -> Event:
-        """Store an event as its owner would; it gets a new ETag."""
+        """Store an event as its owner would; it gets a new ETag. Of a series, the changed occurrences that lose their
+        place in it end."""
         self.clock += 1
         calendar = self.calendars.setdefault(calendar_id, _Calendar())
         stored = replace(event, etag=f'"{self.clock}"', updated_at=datetime.fromtimestamp(self.clock, UTC))
         calendar.events[event.id] = stored
         calendar.changed_at[event.id] = self.clock
+        for one in [one for one in calendar.events.values() if one.series_id == event.id and not one.is_cancelled]:
+            if not _has_place(stored, one):
+                self.put(calendar_id, replace(one, span=None, text=None, status=Status.CANCELLED))
         return stored
 
     def remove(self, calendar_id: str, event_id: str) -> None:
@@ -232,7 +236,9 @@ class MemoryCalendar:
                     series_id=series_id,
                     original_start=parse_occurrence_key(key),
                 )
-                self._put(calendar_id, "cancel_occurrence", self._of_series(calendar, series_id, gone))
+                series = self._series(calendar, series_id)
+                if _has_place(series, gone):
+                    self._put(calendar_id, "cancel_occurrence", gone)
                 return Written(event_id=gone.id, event=None)
             case Amend():
                 return self._amend(calendar_id, write)
@@ -292,13 +298,15 @@ class MemoryCalendar:
         if etag is not None and event.etag != etag:
             raise PreconditionFailedError(f"Event {event.id} has changed.")
 
-    def _of_series(self, calendar: _Calendar, series_id: str, override: Event) -> Event:
+    def _series(self, calendar: _Calendar, series_id: str) -> Event:
         series = calendar.events.get(series_id)
-        if series is None or series.span is None or override.original_start is None or _is_gone(series):
+        if series is None or series.span is None or _is_gone(series):
             raise NotFoundError(f"There is no series {series_id}.")
-        place = occurrence_key(override.original_start)
-        if recurrence.occurrence_span(series.span, series.recurrence, place) is None:
-            raise NotFoundError(f"Series {series_id} has no occurrence {place}.")
+        return series
+
+    def _of_series(self, calendar: _Calendar, series_id: str, override: Event) -> Event:
+        if not _has_place(self._series(calendar, series_id), override):
+            raise NotFoundError(f"Series {series_id} has no occurrence {override.original_start}.")
         return override
 
     def _put(self, calendar_id: str, operation: str, event: Event) -> Written:
@@ -317,6 +325,15 @@ def _event(event_id: str, appearance: Appearance, marker: str | None) -> Event:
         visibility=appearance.visibility,
         recurrence=appearance.recurrence,
         marker=marker,
+    )
+
+
+def _has_place(series: Event, override: Event) -> bool:
+    return (
+        series.span is not None
+        and override.original_start is not None
+        and recurrence.occurrence_span(series.span, series.recurrence, occurrence_key(override.original_start))
+        is not None
     )
 
 

@@ -71,8 +71,8 @@ def page(
     """Apply a page. The caller saves the cursor in the same transaction, so that both happen or neither.
 
     `tally` counts the deletions of this run by link, over all its pages. `source_key` gives the data key of a calendar
-    that is mirrored into this one. `looks` are mirrors on the page that were looked at (`edits.look`),
-    `copies` events that carry the marker of a mirror beside them (`copies.find`).
+    that is mirrored into this one. `looks` are mirrors on the page that were looked at (`edits.look`), None
+    where no link merges edits of them, `copies` events that carry the marker of a mirror beside them (`copies.find`).
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = feeds.need_text(conn, calendar.id, calendar_links)
@@ -111,7 +111,7 @@ def page(
     seen = sightings.observe(
         conn,
         list(found.mirrors.values()),
-        looks=looks or {},
+        looks=looks,
         key=key,
         is_full=lane == mappings.BACKFILL,
         is_restored=calendar.reconcile_since is not None,

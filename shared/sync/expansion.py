@@ -88,7 +88,7 @@ def _single(unit: Unit | None, name: str) -> Unit | None:
 
 def _holds(provider: str, unit: Unit) -> bool:
     try:
-        return not unit.root.is_series or providers.holds(provider, unit)
+        return not unit.root.is_series or (not expansion.has_strays(unit) and providers.holds(provider, unit))
     except InvalidError:
         return True  # nobody can say when it happens: the push records why (promise 10)
 

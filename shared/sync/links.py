@@ -149,6 +149,14 @@ def of_target(conn: Connection, calendar_id: UUID) -> list[Link]:
         ).fetchall()
 
 
+def merge_into(conn: Connection, calendar_id: UUID) -> bool:
+    """Whether a link merges edits of its mirrors in a calendar."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM links WHERE target_calendar_id = %s AND on_edit = 'merge')", (calendar_id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def touching(conn: Connection, calendar_id: UUID) -> list[Link]:
     """The links that read from or write to a calendar."""
     with conn.cursor(row_factory=_ROW) as cursor:

@@ -18,8 +18,9 @@ from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
 from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, reconciliation, silence, undo
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, events, mappings, runs
-from shared.sync.two_way import copies, edits, flow_back
+from shared.sync.store import calendars, edits, events, mappings, runs
+from shared.sync.two_way import copies, flow_back
+from shared.sync.two_way import edits as two_way_edits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +42,21 @@ SLACK_AHEAD = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What was asked about a page before it is applied: mirrors that it shows as edited, and copies of mirrors."""
+class ByMirrors:
+    """What people did to mirrors, as far as it concerns a pull: what is `asked` of its calendar as a source, the
+    mappings whose mirrors were `edited`, and whether a link merges edits of mirrors in it (`merges`)."""
 
-    looks: Looks
+    asked: Sequence[SourceWrite]
+    edited: Sequence[UUID]
+    merges: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was asked about a page before it is applied: mirrors that it shows as edited, None where no link merges
+    edits, and copies of mirrors."""
+
+    looks: Looks | None
     copies: frozenset[str]
 
 
@@ -75,7 +87,11 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         )
         if run is None:
             return Outcome.BUSY
-        by_mirrors = by_hand.due(conn, calendar_id)
+        by_mirrors = ByMirrors(
+            asked=by_hand.due(conn, calendar_id),
+            edited=edits.due(conn, calendar_id, now=now, limit=flow_back.AT_ONCE),
+            merges=links.merge_into(conn, calendar_id),
+        )
     tally: Counter[UUID] = Counter()
     outcome = run.guarded(lambda: run.with_provider(lambda provider: _read(run, provider, tally, by_mirrors)))
     if outcome is Outcome.DONE and calendar.lacks_channel:
@@ -93,16 +109,16 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     return outcome
 
 
-def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors: Sequence[SourceWrite]) -> Outcome:
+def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors: ByMirrors) -> Outcome:
     """`tally` counts the deletions of this run by link, over all its pages. What was done `by_mirrors` comes first, so
     that what it changes is read at once."""
     full = run.calendar.needs_full_sync
-    by_hand.carry_out(run, provider, by_mirrors)
-    undoing = {one.undo_run for one in by_mirrors if one.undo_run is not None}
+    by_hand.carry_out(run, provider, by_mirrors.asked)
+    undoing = {one.undo_run for one in by_mirrors.asked if one.undo_run is not None}
     if undoing:
         with run.transaction(run.engine.now()) as conn:
             undo.finish(conn, undoing, now=run.engine.now())
-    flow_back.merge_due(run, provider, tally)
+    flow_back.merge_all(run, provider, by_mirrors.edited, tally)
     asked = run.engine.now()
     window = _window(run, now=asked)
     for _ in range(1 if full else PAGES_PER_CALL):
@@ -114,7 +130,10 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
         )
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
-        seen = Seen(looks=edits.look(run, provider, page), copies=copies.find(run, provider, page))
+        seen = Seen(
+            looks=two_way_edits.look(run, provider, page) if by_mirrors.merges else None,
+            copies=copies.find(run, provider, page),
+        )
         _save(run, page, window, tally, seen, asked=asked)
         if page.cursor is not None:
             return Outcome.DONE

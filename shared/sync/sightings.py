@@ -45,7 +45,7 @@ def observe(
     conn: Connection,
     sights: Sequence[Sight],
     *,
-    looks: Looks,
+    looks: Looks | None,
     key: DataKey,
     is_full: bool,
     is_restored: bool,
@@ -54,8 +54,8 @@ def observe(
     """Compare our mirrors with what was left of them.
 
     What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`), or kept
-    until it is merged; `looks` are the mirrors of such links as they look now. `is_restored`: the database may have
-    forgotten what it wrote.
+    until it is merged; `looks` are the mirrors of such links as they look now, None where no link is such.
+    `is_restored`: the database may have forgotten what it wrote.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
@@ -84,7 +84,12 @@ def observe(
             sources.add(mapping.source_calendar_id)
             continue
         differing = sight.differing
-        if differing and not sight.is_gone and edits.may_be_merged(mapping, link, is_restored=is_restored):
+        if (
+            looks is not None
+            and differing
+            and not sight.is_gone
+            and edits.may_be_merged(mapping, link, is_restored=is_restored)
+        ):
             differing = _leave(conn, mapping, link, differing)
             if differing and _note_edit(conn, mapping, looks, sources, key=key):
                 continue

@@ -89,6 +89,19 @@ class Lives(RuleBasedStateMachine):
         with self.world.database.everyone() as conn:
             reconciliation.notice_restore(conn, now=clock.now())
 
+    def end(self) -> None:
+        """What is asked of every life."""
+        raise NotImplementedError
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        try:
+            self.end()
+        finally:  # a life that failed is not to disturb the next one in this database
+            with self.world.database.everyone() as conn:
+                conn.execute("DELETE FROM profiles WHERE id = %s", (self.world.user_id,))
+
     def time_passes(self) -> None:
         """Leases, backoffs and queue marks end."""
         with self.world.database.everyone() as conn:

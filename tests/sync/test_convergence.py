@@ -145,9 +145,7 @@ class Calendars(Lives):
             dispatch.dispatch(self.world.engine, correlation_id="test", now=clock.now() + timedelta(hours=1))
             self.world.run()
 
-    def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
+    def end(self) -> None:
         self._quiet()
         writes = len(self.world.server.writes)
         for link in self.links:
@@ -158,8 +156,6 @@ class Calendars(Lives):
         assert [one.id for one in marked if one.marker.partition(".")[0] not in known] == []
         self._quiet()
         assert self.world.server.writes[writes:] == []
-        with self.world.database.everyone() as conn:
-            conn.execute("DELETE FROM profiles WHERE id = %s", (self.world.user_id,))
 
     def _wanted(self, link) -> Counter:
         """When each event of the person's own in the source should block the target."""

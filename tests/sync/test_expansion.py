@@ -208,3 +208,22 @@ def test_the_time_is_taken_at_the_target_and_the_agenda_shows_it(world, ends):
 
     assert sum(one.kind is Kind.BUSY for one in taken.intervals) == 8
     assert len([one for one in shown if one.kind == "mirror"]) == 8
+
+
+def test_an_occurrence_left_behind_by_a_series_that_moved_is_mirrored_where_it_stands(world, ends):
+    """RFC 5545, 3.8.4.4 has no such RECURRENCE-ID; some programs do, and no calendar takes it as part of a series."""
+    daily = series("RRULE:FREQ=DAILY;COUNT=3")
+    behind = occurrence(daily, 1, span=daily.span)
+    moved = replace(daily, span=event("shift", hours=27, length=0.5).span)
+    world.put(ends[0], moved)
+    world.put(ends[0], behind)
+
+    world.link(*ends)
+    found = hours(world, ends[1])
+    world.server.remove(world.remote[ends[0]], behind.id)
+    world.look(ends[0])
+    world.run()
+
+    assert found == [0, 3, 27, 51]
+    assert [one.recurrence for one in world.mirrors(ends[1])] == [daily.recurrence]
+    assert world.rows("SELECT count(*) FROM event_mappings WHERE last_error IS NOT NULL") == [(0,)]

@@ -37,7 +37,7 @@ from shared.sync.two_way.edits import WITHDRAW, Edit, opened
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from collections.abc import Mapping as Dictionary
     from uuid import UUID
 
@@ -86,13 +86,10 @@ class Merging:
     is_restored: bool
 
 
-def merge_due(run: Run, provider: CalendarProvider, tally: Counter[UUID]) -> None:
-    """Merge what is due in the calendar of a pull. What the source's provider refuses for good is recorded, and the
-    mirror put right; what it does not take now is tried again later, and nothing else waits for that (promise 10). What
-    is wrong with the whole account is raised."""
-    now = run.engine.now()
-    with run.engine.database.person(run.calendar.user_id) as conn:
-        due = edits.due(conn, run.calendar.id, now=now, limit=AT_ONCE)
+def merge_all(run: Run, provider: CalendarProvider, due: Sequence[UUID], tally: Counter[UUID]) -> None:
+    """Merge the edits of these mappings, whose source is the calendar of a pull. What the source's provider refuses for
+    good is recorded, and the mirror put right; what it does not take now is tried again later, and nothing else waits
+    for that (promise 10). What is wrong with the whole account is raised."""
     if due and _is_unnoticed_restore(run):
         return  # the reconciliation that dispatch is about to begin looks at all of it
     for mapping_id in due:
@@ -140,7 +137,7 @@ def _is_unnoticed_restore(run: Run) -> bool:
 def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
     """Decide, and note in the journal what is about to be written; None if there is nothing to merge any more."""
     mapping = mappings.lock(conn, [mapping_id]).get(mapping_id)
-    if mapping is None or mapping.edit is None:
+    if mapping is None or mapping.edit is None or not mapping.edit_due:
         return None
     link = links.get(conn, mapping.link_id)
     unit = _source(conn, run, mapping, link)

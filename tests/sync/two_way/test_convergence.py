@@ -86,9 +86,6 @@ class TwoWay(Lives):
         else:
             hours = timedelta(hours=number)
             span = TimedSpan(start=span.start + hours, end=span.end + hours, zone=span.zone)
-            for override in self._overrides(place, one):
-                if not override.is_cancelled:
-                    return  # what a moved series does to its moved occurrences each provider has its own answer to
         changed = replace(one, text=text, span=span)
         self.world.put(self.calendars[place], changed)
         self.edits[text.description].setdefault(field, {})[place] = values(changed)[field]
@@ -101,6 +98,8 @@ class TwoWay(Lives):
         found = occurrence(one, which, text=replace(one.text, title=f"{title} of {which}"))
         standing = next((o for o in self._overrides(place, one) if o.original_start == found.original_start), found)
         self.world.put(self.calendars[place], replace(standing, text=found.text, status=Status.CONFIRMED))
+        # Whoever changes an occurrence wants its place in the series: against a move of the series that is a conflict.
+        self.edits[one.text.description].setdefault("start", {}).setdefault(place, values(one)["start"])
 
     @rule(place=PLACES, pick=PICKS)
     def delete_a_mirror(self, place, pick):
@@ -116,16 +115,12 @@ class TwoWay(Lives):
 
     # What is asked of it
 
-    def teardown(self) -> None:
-        if not hasattr(self, "edits"):
-            return
+    def end(self) -> None:
         self._quiet()
         self._check()
         writes = len(self.world.server.writes)
         self._quiet()
         assert self.world.server.writes[writes:] == []
-        with self.world.database.everyone() as conn:
-            conn.execute("DELETE FROM profiles WHERE id = %s", (self.world.user_id,))
 
     def _check(self) -> None:
         contents = [self._content(place) for place in range(3)]
