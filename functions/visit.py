@@ -10,7 +10,7 @@ from shared.connections import app_passwords, feed_addresses
 from shared.control import gates
 from shared.identity import principal as identity
 from shared.identity import sessions
-from shared.sync.requests import By
+from shared.sync.asking.requests import By
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -36,7 +36,7 @@ CREATE TABLE links (
   CHECK (source_calendar_id <> target_calendar_id)
 );
 COMMENT ON COLUMN links.show IS 'Fields that show or not whatever the preset says: {"title": bool, "description": ..., "location": ..., "availability": ...}.';
-COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.filters.Filters.';
+COMMENT ON COLUMN links.filters IS 'What differs from the defaults of shared.sync.rules.filters.Filters.';
 COMMENT ON COLUMN links.on_edit IS 'What becomes of a mirror that somebody changed by hand; leave: until its source changes; merge: the edit goes back to the source, as far as the link shows the source''s own text.';
 COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirror by hand; ignore: it is never made again; decline: nor is the invitation kept; withdraw: the source event is deleted, too.';
 COMMENT ON COLUMN links.on_conflict IS 'Who wins what both sides changed, where edits are merged; ask: it waits in conflicts.';

@@ -15,13 +15,13 @@ from functions.front import fronted
 from functions.http import Request, Response, respond
 from functions.observability import observed
 from shared.core import clock
-from shared.sync import publishing
+from shared.sync.publishing import contents
 from shared.wiring import app
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from shared.sync.publishing import Document
+    from shared.sync.publishing.contents import Document
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def _answer(request: Request) -> Response:
     if address is None or not request.is_safe:
         return _NOTHING
     application = app()
-    found = publishing.read(application.database, address[1], data_key=application.data_key, now=clock.now())
+    found = contents.read(application.database, address[1], data_key=application.data_key, now=clock.now())
     if found is None:
         return _NOTHING
     headers = {

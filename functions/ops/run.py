@@ -22,7 +22,8 @@ from shared.control import gates
 from shared.core import clock
 from shared.core.errors import InvalidError
 from shared.operations import checks, setup, switches
-from shared.sync import channels, reconciliation
+from shared.sync import reconciliation
+from shared.sync.listening import channels
 from shared.wiring import app
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.calendar.event import EventType
-from shared.sync import filters
-from shared.sync.filters import Day, Filters
+from shared.sync.rules import filters
+from shared.sync.rules.filters import Day, Filters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions import schedule
 from functions.observability import observed
-from shared.sync import channels
+from shared.sync.listening import channels
 from shared.wiring import app
 
 if TYPE_CHECKING:

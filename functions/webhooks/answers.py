@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from functions.http import Request, Response
 from shared.core import clock
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError
-from shared.sync import notifications
+from shared.sync.listening import notifications
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.sync.notifications import Notification
+    from shared.sync.listening.notifications import Notification
     from shared.wiring import App
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from functions.front import fronted
 from functions.observability import observed
 from functions.webhooks.answers import answer
-from shared.sync.notifications import Notification
+from shared.sync.listening.notifications import Notification
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -14,7 +14,7 @@ from functions.front import fronted
 from functions.http import Request, Response
 from functions.observability import observed
 from functions.webhooks.answers import answer
-from shared.sync.notifications import Notification
+from shared.sync.listening.notifications import Notification
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

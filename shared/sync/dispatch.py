@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.messages import SyncMessage
-from shared.sync import links, reconciliation, silence
+from shared.sync import links, reconciliation
+from shared.sync.listening import silence
 from shared.sync.store import calendars, channels, edits, mappings
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from shared import providers
 from shared.calendar import expansion
 from shared.calendar.span import Window
 from shared.core.errors import InvalidError
-from shared.sync import links, plan
+from shared.sync import links
+from shared.sync.rules import plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from shared.calendar import mask as masks
 from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from shared.sync.filters import Filters, parse, to_json
+from shared.sync.rules.filters import Filters, parse, to_json
 from shared.sync.store import calendars, edits, mappings, orphans
 
 if TYPE_CHECKING:

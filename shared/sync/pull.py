@@ -16,11 +16,14 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, channels, feeds, lanes, links, overlaps, reconciliation, silence, undo
+from shared.sync import apply, by_hand, lanes, links, reconciliation, undo
+from shared.sync.listening import channels, silence
+from shared.sync.publishing import feeds
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, edits, events, mappings, runs
 from shared.sync.two_way import copies, flow_back
 from shared.sync.two_way import edits as two_way_edits
+from shared.sync.views import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from shared.providers.port import CalendarProvider, Page
     from shared.sync.by_hand import SourceWrite
     from shared.sync.context import Engine
-    from shared.sync.plan import Scope
+    from shared.sync.rules.plan import Scope
     from shared.sync.two_way.edits import Looks
 
 PAGES_PER_CALL = 20

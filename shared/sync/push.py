@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from shared.connections import store as connections
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, links, reconciliation, settle, silence, undo, writes
+from shared.sync import lanes, links, reconciliation, settle, undo, writes
+from shared.sync.listening import silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, journal, mappings, undo_items, written
 from shared.sync.two_way import edits

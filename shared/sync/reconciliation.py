@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from shared.audit import record
 from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Delete, Failed, Written
-from shared.sync import guard, links, marker, plan, requests, sightings
+from shared.sync import links, sightings
+from shared.sync.asking import requests
+from shared.sync.rules import guard, marker, plan
 from shared.sync.store import calendars, events, journal, mappings, orphans
 from shared.sync.store.mappings import Wish
 
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from shared.calendar.event import Event
     from shared.providers.port import CalendarProvider
     from shared.store.database import Connection
+    from shared.sync.asking.requests import By
     from shared.sync.context import Engine
-    from shared.sync.requests import By
     from shared.sync.run import Run
     from shared.sync.store.orphans import Orphan
 

@@ -19,7 +19,7 @@ from shared.core.errors import (
 )
 from shared.providers.port import Failed, Written
 from shared.sync import by_hand, sight, writes
-from shared.sync.differences import CANCELLED, GONE, Applied
+from shared.sync.rules.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
 from shared.sync.store import calendars, journal, mirrors, undo_items, written
 from shared.sync.two_way.edits import EDITED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.calendar import codec
 from shared.calendar.span import occurrence_key
-from shared.sync.differences import CANCELLED
+from shared.sync.rules.differences import CANCELLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

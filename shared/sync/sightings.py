@@ -10,8 +10,9 @@ from uuid import UUID
 
 from shared.core.errors import InvalidError
 from shared.store import outbox
-from shared.sync import by_hand, guard, links
-from shared.sync.differences import CANCELLED, SEEN_CANCELLED, Applied
+from shared.sync import by_hand, links
+from shared.sync.rules import guard
+from shared.sync.rules.differences import CANCELLED, SEEN_CANCELLED, Applied
 from shared.sync.store import journal, seen, written
 from shared.sync.two_way import edits
 

@@ -17,7 +17,8 @@ from shared.audit import record
 from shared.calendar import codec
 from shared.calendar.span import Window
 from shared.core.errors import ConflictError, NotFoundError
-from shared.sync import links, requests, writes
+from shared.sync import links, writes
+from shared.sync.asking import requests
 from shared.sync.sight import differing, of_unit
 from shared.sync.store import calendars, events, journal, mappings, runs, undo_items
 from shared.sync.two_way import conflicts, undoing
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from shared.crypto.keyring import DataKey
     from shared.providers.port import CalendarProvider
     from shared.store.database import Connection, Database
+    from shared.sync.asking.requests import By
     from shared.sync.context import Engine
-    from shared.sync.requests import By
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.store.journal import Before
     from shared.sync.store.mappings import Mapping

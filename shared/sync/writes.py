@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from shared.calendar import codec, exposure, mask
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
-from shared.sync import by_hand, differences, marker, plan
+from shared.sync import by_hand
 from shared.sync import links as of_links
-from shared.sync.differences import Applied, Differences
+from shared.sync.rules import differences, marker, plan
+from shared.sync.rules.differences import Applied, Differences
 from shared.sync.store import events, undo_items
 from shared.sync.store.journal import Intent
 from shared.sync.two_way.edits import MERGE, opened

@@ -13,7 +13,7 @@ from shared.calendar.event import Availability, Response, Status
 from shared.connections import store as connections
 from shared.core import clock
 from shared.core.errors import ReauthRequiredError
-from shared.sync import availability
+from shared.sync.views import availability
 from tests.sync.world import NOW, event
 
 if TYPE_CHECKING:

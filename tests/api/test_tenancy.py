@@ -9,7 +9,7 @@ import pytest
 from functions.api import description
 from functions.api.guard import ADMINISTRATORS
 from shared.core import clock
-from shared.sync import feeds
+from shared.sync.publishing import feeds
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
 

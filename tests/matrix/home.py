@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from shared.connections import app_passwords, discovery, feed_addresses, tokens
 from shared.core import clock
 from shared.providers import WITH_OAUTH, AppPassword
-from shared.sync import activity, dispatch, pull, push, requests
+from shared.sync import dispatch, pull, push
+from shared.sync.asking import requests
 from shared.sync.context import Lanes
 from shared.sync.two_way import groups
+from shared.sync.views import activity
 from tests import installation, radicale
 from tests.connections.conftest import finish, start
 from tests.matrix.places.caldav import CalDavPlace

@@ -9,7 +9,7 @@ from functions.portal.pages import PAGES
 from shared.control import gates
 from shared.control.gates import Operation
 from shared.core import clock
-from shared.sync import feeds
+from shared.sync.publishing import feeds
 from tests.api.conftest import PASSWORD
 from tests.portal.browser import Browser, Page
 from tests.portal.conftest import at_odds, doubled, hold, ids_of, planned_and_written

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from shared.connections import calendars as listed
-from shared.sync import reconciliation, requests
-from shared.sync.requests import By
+from shared.sync import reconciliation
+from shared.sync.asking import requests
+from shared.sync.asking.requests import By
 from shared.sync.two_way import groups
 
 if TYPE_CHECKING:

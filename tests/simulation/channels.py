@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import ForbiddenError, KalendsError, NotFoundError
 from shared.providers.port import Channel
-from shared.sync.notifications import Notification
+from shared.sync.listening.notifications import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable

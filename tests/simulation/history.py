@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SURELY_POLLED = timedelta(hours=7.2)
 """Every calendar is polled every six hours; whoever noted the last look may have had a clock that is an hour ahead."""
 FOUND_SILENT = timedelta(minutes=60)
-"""So soon after a change that was not announced the calendar has a channel that speaks (shared/sync/silence.py)."""
+"""So soon after a change that was not announced the calendar has a channel that speaks (its rules: silence.py)."""
 PATIENCE = timedelta(hours=8)
 """Virtual time after which a healed world has to be quiet."""
 
@@ -358,7 +358,7 @@ def _determined(machine: Machine) -> Iterator[None]:
     random.seed(machine.seed)
     virtual = SimpleNamespace(monotonic=machine.seconds, sleep=machine.pause)
     with (
-        mock.patch("shared.sync.channels.uuid4", lambda: UUID(int=chance.getrandbits(128), version=4)),
+        mock.patch("shared.sync.listening.channels.uuid4", lambda: UUID(int=chance.getrandbits(128), version=4)),
         mock.patch("shared.sync.push.monotonic", machine.seconds),
         mock.patch("shared.connections.discovery.monotonic", machine.seconds),
         mock.patch("shared.control.budgets.time", virtual),

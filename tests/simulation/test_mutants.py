@@ -14,7 +14,9 @@ from shared.calendar.patch import OF_ROOTS
 from shared.core.errors import InvalidError
 from shared.providers.port import Delete, Removed, Update, Upserted
 from shared.store import leases
-from shared.sync import apply, guard, links, marker, pull, push, reconciliation, settle, silence
+from shared.sync import apply, links, pull, push, reconciliation, settle
+from shared.sync.listening import silence
+from shared.sync.rules import guard, marker
 from shared.sync.store import calendars, events, journal, mappings, written
 from tests.simulation import history, store
 from tests.simulation.caldav import CalDavLike

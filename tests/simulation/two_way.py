@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.calendar.two_way import Winner
-from shared.sync import requests
+from shared.sync.asking import requests
 from shared.sync.two_way import groups
 from tests.simulation import plain
 

@@ -12,9 +12,10 @@ from shared.connections import discovery, tokens
 from shared.control.gates import Operation
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError
 from shared.crypto.keyring import DataKey
-from shared.sync import channels as sync_channels
-from shared.sync import dead_letters, dispatch, notifications, pull, push, windows
+from shared.sync import dead_letters, dispatch, pull, push, windows
 from shared.sync.context import Engine, Lanes
+from shared.sync.listening import channels as sync_channels
+from shared.sync.listening import notifications
 from tests.simulation.caldav import CalDavLike
 from tests.simulation.channels import Channels
 from tests.simulation.google import GoogleLike
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from shared.connections.store import Connection
     from shared.core.messages import SyncMessage
     from shared.providers.port import CalendarProvider
-    from shared.sync.notifications import Notification
+    from shared.sync.listening.notifications import Notification
     from tests.simulation.person import Person
     from tests.simulation.provider import Habits
     from tests.simulation.store import Store, VirtualDatabase

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from shared.connections import discovery
-from shared.sync import dispatch, pull, push, requests
+from shared.sync import dispatch, pull, push
+from shared.sync.asking import requests
 from shared.sync.context import Lanes
 from tests import installation
 from tests.connections.conftest import finish, start

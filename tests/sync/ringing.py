@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from shared.core.errors import NotFoundError
 from shared.providers.memory import MemoryCalendar, MemoryServer
-from shared.sync import channels, dispatch, notifications
-from shared.sync.notifications import Notification
+from shared.sync import dispatch
+from shared.sync.listening import channels, notifications
+from shared.sync.listening.notifications import Notification
 from tests.sync.world import NOW, World
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from shared.connections import tokens
 from shared.core.errors import KalendsError
 from shared.providers import patience
 from shared.providers.port import ENDLESS_PAGES, UNREADABLE
-from shared.sync import channels, dispatch, pull
+from shared.sync import dispatch, pull
+from shared.sync.listening import channels
 from tests import installation
 from tests.providers.conftest import Clock
 from tests.providers.simulated import Hook

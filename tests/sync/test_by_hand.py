@@ -10,8 +10,9 @@ import pytest
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import occurrence_key
 from shared.core.errors import ForbiddenError
-from shared.sync import links, requests, undo
-from shared.sync.requests import By
+from shared.sync import links, undo
+from shared.sync.asking import requests
+from shared.sync.asking.requests import By
 from tests.sync.world import NOW, World, by, event
 
 if TYPE_CHECKING:

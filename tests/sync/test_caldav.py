@@ -13,7 +13,8 @@ import pytest
 from shared.calendar.span import TimedSpan, occurrence_key
 from shared.connections import app_passwords, discovery
 from shared.providers import AppPassword
-from shared.sync import dispatch, pull, push, requests
+from shared.sync import dispatch, pull, push
+from shared.sync.asking import requests
 from shared.sync.context import Lanes
 from tests import installation, radicale
 from tests.connections.conftest import finish, start

@@ -15,9 +15,11 @@ from shared.calendar.busy import Kind
 from shared.calendar.event import Event, Status
 from shared.calendar.span import Window
 from shared.core import clock
-from shared.sync import activity, availability, explain, plans, windows
-from shared.sync.plans import Proposal
-from shared.sync.sentences import Verdict
+from shared.sync import windows
+from shared.sync.asking import plans
+from shared.sync.asking.plans import Proposal
+from shared.sync.views import activity, availability, explain
+from shared.sync.views.sentences import Verdict
 from tests.sync.world import NOW, World, by, event, occurrence
 
 if TYPE_CHECKING:

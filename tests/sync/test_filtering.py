@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.calendar.event import Availability, EventType, Response, Status, Text, Visibility
-from shared.sync import requests
-from shared.sync.requests import By
+from shared.sync.asking import requests
+from shared.sync.asking.requests import By
 from tests.sync.world import NOW, World, event
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from shared.calendar.event import Status
-from shared.sync import dispatch, pull, push, requests
+from shared.sync import dispatch, pull, push
+from shared.sync.asking import requests
 from tests.sync.world import NOW, World, by, event, occurrence
 
 

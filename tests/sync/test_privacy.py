@@ -9,13 +9,14 @@ import pytest
 
 from shared.calendar.event import Text
 from shared.core.errors import InvalidError
-from shared.sync import requests, status
-from shared.sync.requests import By
+from shared.sync.asking import requests
+from shared.sync.asking.requests import By
+from shared.sync.views import status
 from tests.sync.world import NOW, World, event
 
 if TYPE_CHECKING:
     from shared.sync.links import Link
-    from shared.sync.status import Counts
+    from shared.sync.views.status import Counts
 
 
 @pytest.fixture

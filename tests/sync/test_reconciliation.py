@@ -9,7 +9,8 @@ import pytest
 
 from shared.calendar.span import TimedSpan, occurrence_key
 from shared.core import clock
-from shared.sync import dispatch, reconciliation, requests
+from shared.sync import dispatch, reconciliation
+from shared.sync.asking import requests
 from shared.sync.store import calendars
 from tests.sync import restoring
 from tests.sync.world import World, by, event

@@ -14,7 +14,8 @@ from shared.core.errors import RateLimitedError
 from shared.providers.memory import MemoryCalendar
 from shared.providers.port import Skipped, Update, Upserted
 from shared.store.database import Database
-from shared.sync import pull, requests
+from shared.sync import pull
+from shared.sync.asking import requests
 from shared.sync.run import Outcome
 from tests.sync.world import World, by, event, occurrence
 

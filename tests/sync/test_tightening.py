@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.calendar.event import Text
-from shared.sync import dispatch, plans, pull, requests, status, undo
-from shared.sync.plans import Proposal
+from shared.sync import dispatch, pull, undo
+from shared.sync.asking import plans, requests
+from shared.sync.asking.plans import Proposal
+from shared.sync.views import status
 from tests.sync.world import NOW, World, by, event
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from shared.store.database import Database
     from shared.sync.links import Link
-    from shared.sync.status import Counts
+    from shared.sync.views.status import Counts
 
 pytestmark = pytest.mark.promise(8)
 

@@ -11,8 +11,9 @@ import pytest
 from shared.calendar.event import Event, Status, Text
 from shared.core import clock
 from shared.core.errors import ConflictError, NotFoundError
-from shared.sync import lanes, plans, requests, undo
-from shared.sync.plans import Proposal
+from shared.sync import lanes, undo
+from shared.sync.asking import plans, requests
+from shared.sync.asking.plans import Proposal
 from tests.sync.world import NOW, World, as_json, by, event
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from shared.core import clock
 from shared.crypto.keyring import DataKey
 from shared.providers.memory import MemoryCalendar, MemoryServer
 from shared.sync import links, pull, push
+from shared.sync.asking.requests import By
 from shared.sync.context import Engine, Lanes
-from shared.sync.requests import By
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import Out
-from shared.sync import availability
+from shared.sync.views import availability
 
 router = new_router()
 

@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, Limit, Out, Page, When, page
-from shared.sync import activity, links
+from shared.sync import links
+from shared.sync.views import activity
 
 router = new_router()
 

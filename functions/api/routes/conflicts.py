@@ -12,7 +12,7 @@ from functions.api.shapes import AfterId, In, Limit, Out, Page, When, page
 from functions.visit import Visit
 from shared.calendar.patch import Patch
 from shared.calendar.two_way import Winner
-from shared.sync import requests
+from shared.sync.asking import requests
 from shared.sync.two_way import conflicts
 
 router = new_router()

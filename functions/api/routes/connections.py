@@ -14,7 +14,7 @@ from functions.api.shapes import AfterId, In, Limit, OneLine, Out, Page, page_of
 from shared.connections import app_passwords, discovery, feed_addresses, oauth, store
 from shared.core.errors import ConflictError, ReauthRequiredError
 from shared.providers import AppPassword
-from shared.sync import requests
+from shared.sync.asking import requests
 
 router = new_router()
 TAGS = ["connections"]

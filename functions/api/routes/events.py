@@ -11,7 +11,7 @@ from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import After, Limit, Out, Page, When, cursor, page, place
 from shared.calendar.span import Window
-from shared.sync import activity, explain
+from shared.sync.views import activity, explain
 
 router = new_router()
 

@@ -13,7 +13,8 @@ from functions.api.routes.links import DaysAhead, DaysBehind, PrivacyName, Title
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, IdempotencyKey, In, Limit, OneLine, Out, Page, When, page_of_list
 from functions.visit import Visit
-from shared.sync import feeds, publishing, requests
+from shared.sync.asking import requests
+from shared.sync.publishing import contents, feeds
 
 router = new_router()
 TAGS = ["feeds"]
@@ -118,7 +119,7 @@ def preview_feed(visit: Here, feed_id: UUID, limit: Limit = 50) -> Preview:
     """What the feed's readers see now."""
     with visit.mine() as conn:
         feed = feeds.get(conn, feed_id)
-        seen = publishing.entries(conn, feed, data_key=visit.engine.data_key, now=visit.now)
+        seen = contents.entries(conn, feed, data_key=visit.engine.data_key, now=visit.now)
     roots = sorted((one.mirror.root for one in seen), key=lambda root: root.span.starts_at())
     return Preview(
         events=len(roots),

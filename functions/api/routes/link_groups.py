@@ -25,7 +25,7 @@ from functions.api.shapes import (
 )
 from functions.visit import Visit
 from shared.calendar.mask import Mask
-from shared.sync import readers
+from shared.sync.asking import readers
 from shared.sync.two_way import groups
 
 router = new_router()

@@ -32,9 +32,11 @@ from shared.calendar.event import Event, Text
 from shared.calendar.mask import Mask
 from shared.calendar.mirror import Appearance, Privacy
 from shared.identity import people
-from shared.sync import activity, links, preview, readers, requests
-from shared.sync.filters import Filters
+from shared.sync import links
+from shared.sync.asking import preview, readers, requests
+from shared.sync.rules.filters import Filters
 from shared.sync.two_way import groups
+from shared.sync.views import activity
 
 router = new_router()
 TAGS = ["links"]

@@ -15,7 +15,7 @@ from functions.api.routing import new_router
 from functions.api.shapes import IdempotencyKey, In, Out, When
 from functions.visit import Visit
 from shared.calendar.mirror import Appearance
-from shared.sync import forecast, plans
+from shared.sync.asking import forecast, plans
 
 router = new_router()
 TAGS = ["plans"]

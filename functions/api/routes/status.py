@@ -9,7 +9,7 @@ from functions.api.routes.connections import Connection
 from functions.api.routes.links import Link
 from functions.api.routing import new_router
 from functions.api.shapes import Out
-from shared.sync import status
+from shared.sync.views import status
 
 router = new_router()
 

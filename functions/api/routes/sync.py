@@ -8,7 +8,7 @@ from pydantic import model_validator
 from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import In, Out
-from shared.sync import requests
+from shared.sync.asking import requests
 
 router = new_router()
 

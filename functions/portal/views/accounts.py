@@ -12,7 +12,8 @@ from functions.portal.forms import back, identifier
 from shared.connections import apps, calendars, discovery, oauth, store
 from shared.core.errors import ConflictError, InvalidError, ReauthRequiredError, TransientError
 from shared.providers import AppPassword
-from shared.sync import links, requests
+from shared.sync import links
+from shared.sync.asking import requests
 
 if TYPE_CHECKING:
     from functions.http import Response

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from functions.portal import rendering
 from functions.portal.forms import back, identifier
 from shared.connections import calendars, store
-from shared.sync import links, reconciliation, status
+from shared.sync import links, reconciliation
+from shared.sync.views import status
 
 if TYPE_CHECKING:
     from functions.http import Response

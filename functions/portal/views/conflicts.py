@@ -9,7 +9,7 @@ from functions.portal.forms import back, identifier
 from shared.calendar.two_way import Winner
 from shared.connections import calendars
 from shared.core.errors import InvalidError
-from shared.sync import requests
+from shared.sync.asking import requests
 from shared.sync.two_way import conflicts
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from functions.portal import rendering
 from shared.core.errors import InvalidError
-from shared.sync import explain
+from shared.sync.views import explain
 
 if TYPE_CHECKING:
     from functions.http import Response

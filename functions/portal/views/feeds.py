@@ -8,7 +8,8 @@ from functions.portal import rendering
 from functions.portal.forms import LinkForm, back, identifier
 from shared.connections import calendars, store
 from shared.core.errors import InvalidError
-from shared.sync import feeds, publishing, requests
+from shared.sync.asking import requests
+from shared.sync.publishing import contents, feeds
 
 if TYPE_CHECKING:
     from functions.http import Response
@@ -46,7 +47,7 @@ def preview(visit: Visit, feed_id: str) -> Response:
     """What its readers see."""
     with visit.mine() as conn:
         feed = feeds.get(conn, identifier(feed_id))
-        seen = publishing.entries(conn, feed, data_key=visit.engine.data_key, now=visit.now)
+        seen = contents.entries(conn, feed, data_key=visit.engine.data_key, now=visit.now)
         names = {one.id: one.name for one in calendars.list_calendars(conn, user_id=visit.principal.user_id)}
     roots = sorted((one.mirror.root for one in seen), key=lambda root: root.span.starts_at())
     return rendering.page("feed.html", visit, feed=feed, names=names, count=len(roots), roots=roots[:SHOWN], told="")

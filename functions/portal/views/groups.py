@@ -11,8 +11,9 @@ from functions.portal.forms import LinkForm, back, identifier
 from functions.portal.views import new_link
 from shared.connections import calendars
 from shared.core.errors import InvalidError, NotFoundError
-from shared.sync import preview, requests, status
+from shared.sync.asking import preview, requests
 from shared.sync.two_way import groups
+from shared.sync.views import status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from functions.visit import Visit
     from shared.connections.calendars import Calendar
     from shared.store.database import Connection
-    from shared.sync.status import LinkState, LinkStatus
     from shared.sync.two_way.groups import Group
+    from shared.sync.views.status import LinkState, LinkStatus
 
 _GRAVEST: tuple[LinkState, ...] = ("attention", "waiting", "paused", "deleting", "copying", "behind", "current")
 

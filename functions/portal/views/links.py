@@ -12,7 +12,9 @@ from functions.portal.views import new_link, planned
 from shared.calendar.span import Window
 from shared.connections import calendars
 from shared.core.errors import InvalidError, NotFoundError
-from shared.sync import activity, links, plans, preview, requests, status
+from shared.sync import links
+from shared.sync.asking import plans, preview, requests
+from shared.sync.views import activity, status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from functions.visit import Visit
     from shared.calendar.span import Span
     from shared.store.database import Connection
-    from shared.sync.activity import Item
     from shared.sync.links import Link
-    from shared.sync.status import LinkStatus
+    from shared.sync.views.activity import Item
+    from shared.sync.views.status import LinkStatus
 
 RECENT = 15
 SHOWN = 50

@@ -13,7 +13,7 @@ from shared import providers
 from shared.connections import calendars, store
 from shared.core.errors import InvalidError, KalendsError
 from shared.identity import people
-from shared.sync import plans, preview
+from shared.sync.asking import plans, preview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

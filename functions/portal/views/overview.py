@@ -8,7 +8,8 @@ from functions.portal import rendering
 from functions.portal.forms import back
 from functions.portal.views import groups
 from shared.control import gates
-from shared.sync import activity, requests, status
+from shared.sync.asking import requests
+from shared.sync.views import activity, status
 
 if TYPE_CHECKING:
     from functions.http import Response

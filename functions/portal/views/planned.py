@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from functions.portal import rendering
 from functions.portal.forms import back, identifier
 from shared.connections import calendars
-from shared.sync import links, plans
+from shared.sync import links
+from shared.sync.asking import plans
 
 if TYPE_CHECKING:
     from functions.http import Response
     from functions.portal.forms import Form
     from functions.visit import Visit
-    from shared.sync.plans import Proposal
+    from shared.sync.asking.plans import Proposal
 
 TOLD = {"create": "linked", "change": "changed", "resync": "resynced"}
 

@@ -1,0 +1,1 @@
+"""The engine's tables, a module each."""

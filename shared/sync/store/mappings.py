@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg.rows import class_row
 
-from shared.sync import marker as markers
+from shared.sync.rules import marker as markers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
-from shared.sync import marker as markers
+from shared.sync.rules import marker as markers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""Links that lead both ways: edits of mirrors become edits of their source."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from shared.calendar.span import Window
 from shared.core.errors import InvalidError
 from shared.providers.port import Upserted
-from shared.sync import links, marker
+from shared.sync import links
+from shared.sync.rules import marker
 from shared.sync.store import events, mappings
 from shared.sync.two_way.edits import may_be_merged
 

@@ -27,8 +27,9 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import Amend, Failed, Page, Upserted, Withdraw, Written
-from shared.sync import apply, differences, expansion, lanes, links, reconciliation, sightings, writes
-from shared.sync.differences import Applied
+from shared.sync import apply, expansion, lanes, links, reconciliation, sightings, writes
+from shared.sync.rules import differences
+from shared.sync.rules.differences import Applied
 from shared.sync.sight import differing
 from shared.sync.store import calendars, edits, events, journal, mappings, seen
 from shared.sync.store.journal import AtSource

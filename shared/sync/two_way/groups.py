@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from shared.audit import record
 from shared.connections import calendars as listed
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from shared.sync import links, readers, requests
+from shared.sync import links
+from shared.sync.asking import readers, requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from shared.calendar.mask import Mask
     from shared.store.database import Connection
+    from shared.sync.asking.readers import Warned
+    from shared.sync.asking.requests import By
     from shared.sync.context import Engine
     from shared.sync.links import Link
-    from shared.sync.readers import Warned
-    from shared.sync.requests import By
 
 LARGEST = 8
 """Calendars of a group: each event is mirrored into all the others."""

@@ -10,7 +10,7 @@ import pytest
 from functions.ops import run
 from shared.connections import discovery
 from shared.control import gates
-from shared.sync import channels
+from shared.sync.listening import channels
 from tests.connections.conftest import finish, start
 from tests.functions.conftest import Context
 from tests.installation import ALEX

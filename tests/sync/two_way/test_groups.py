@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from shared.sync import requests
+from shared.sync.asking import requests
 from shared.sync.two_way import groups
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import by, event

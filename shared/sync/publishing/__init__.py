@@ -1,0 +1,1 @@
+"""Calendars that are published as feeds of their own."""

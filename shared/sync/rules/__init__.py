@@ -1,0 +1,1 @@
+"""What is decided without a look at anything but the arguments. Pure."""
