@@ -20,12 +20,10 @@ from shared.core.errors import (
     KalendsError,
     NotFoundError,
     PreconditionFailedError,
-    QuotaSpentError,
-    RateLimitedError,
-    ReauthRequiredError,
 )
 from shared.providers.port import Amend, Failed, Withdraw, Written
-from shared.sync import expansion
+from shared.sync import expansion, links
+from shared.sync.run import OF_ACCOUNT
 from shared.sync.store import calendars, journal, mirrors, seen, undo_items
 from shared.sync.store.journal import AtSource
 
@@ -38,13 +36,11 @@ if TYPE_CHECKING:
     from shared.sync.run import Run
     from shared.sync.store.mappings import Mapping
 
-RESTORE, IGNORE, DECLINE, WITHDRAW = "restore", "ignore", "decline", "withdraw"
 AMEND = "amend"
 IGNORED = "deleted by hand"
 """Why a mirror is not made again."""
 _FOR_GOOD = (NotFoundError, ConflictError, InvalidError, ForbiddenError, PreconditionFailedError)
 """Errors after which the same is not tried again. What has changed since it was seen is left to its owner."""
-_OF_ACCOUNT = (RateLimitedError, ReauthRequiredError, QuotaSpentError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +63,7 @@ def let_go(conn: Connection, mapping: Mapping, *, on_delete: str) -> None:
     """The mirror is gone for good; `on_delete` says what becomes of its source."""
     seen.ignore(conn, mapping)
     mirrors.mark_cancelled(conn, mapping)
-    if on_delete != IGNORE:
+    if on_delete != links.IGNORE:
         ask(conn, mapping, on_delete)
 
 
@@ -146,20 +142,20 @@ def carry_out(run: Run, provider: CalendarProvider, due: Sequence[SourceWrite]) 
                 )
             if is_over and one.undo_run is not None:
                 undo_items.settle_at_source(conn, one.undo_run, one.mapping_id)
-        if isinstance(error, _OF_ACCOUNT):
+        if isinstance(error, OF_ACCOUNT):
             raise error
 
 
 def _write(run: Run, provider: CalendarProvider, one: SourceWrite) -> KalendsError | None:
     """Returns what went wrong."""
     calendar_id, occurrence = run.calendar.remote_id, one.occurrence or None
-    if one.operation == DECLINE:
+    if one.operation == links.DECLINE:
         try:
             provider.decline(calendar_id, one.event_id, occurrence=occurrence)
         except KalendsError as error:
             return error
         return None
-    if one.operation == WITHDRAW:
+    if one.operation == links.WITHDRAW:
         if one.etag is None and occurrence is None:
             return NotFoundError(f"Event {one.event_id} is not known any more: there is nothing to delete.")
         write: Amend | Withdraw = Withdraw(event_id=one.event_id, occurrence=occurrence, etag=one.etag)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.messages import SyncMessage
-from shared.sync import links, reconciliation
+from shared.sync import linking, reconciliation
 from shared.sync.listening import silence
 from shared.sync.store import calendars, channels, edits, mappings
 
@@ -66,7 +66,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
         pulls = _due_pulls(conn, now=now)
         pushes = _due_pushes(conn, now=now)
         # The push that saw the last mirror go may have been killed, or a pull saw it: nobody else looks again.
-        links.finish_deletions(conn)
+        linking.finish_deletions(conn)
         conn.execute(
             f"DELETE FROM webhook_deliveries WHERE received_at < %s - interval '{KEEP_DELIVERIES}'",  # noqa: S608
             (now,),

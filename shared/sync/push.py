@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from shared.connections import store as connections
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, links, reconciliation, settle, undo, writes
+from shared.sync import lanes, linking, links, reconciliation, settle, undo, writes
 from shared.sync.listening import silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, journal, mappings, undo_items, written
@@ -50,7 +50,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         lane = mappings.has_due(conn, calendar_id, now=now)
         is_searched = lane is None and calendars.may_be_searched(conn, calendar_id)
         if lane is None and not is_searched:
-            links.finish_deletions(conn, calendar_id)
+            linking.finish_deletions(conn, calendar_id)
             return Outcome.DONE
         if not may_start(conn, engine, connection, now=now):
             return Outcome.PARKED
@@ -70,7 +70,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     now = engine.now()
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
-        links.finish_deletions(conn, calendar_id)
+        linking.finish_deletions(conn, calendar_id)
     is_parked = outcome is Outcome.PARKED
     if outcome is not Outcome.FAILED and not (is_parked and run.is_live):
         lanes.ask_push(

@@ -119,7 +119,7 @@ def read_on(conn: Connection, calendar_id: UUID) -> None:
         (calendar_id,),
     ).fetchone()
     if row is not None:
-        links.request_full_read(conn, calendar_id)
+        calendars.request_full_read(conn, calendar_id)
 
 
 def reconcile(engine: Engine, by: By, calendar_id: UUID | None) -> list[UUID]:
@@ -180,7 +180,7 @@ def search(run: Run, provider: CalendarProvider) -> bool:
         if not going:
             orphans.finish(conn, calendar.id)
             if is_target:  # what differs in a mirror may have been read before anybody knew that it is one
-                links.request_full_read(conn, calendar.id)
+                calendars.request_full_read(conn, calendar.id)
             run.finish(conn)
             return True
         entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}

@@ -21,9 +21,9 @@ from shared.core.errors import (
     PreconditionFailedError,
     QuotaSpentError,
     RateLimitedError,
+    ReauthRequiredError,
 )
 from shared.store import leases
-from shared.sync import links
 from shared.sync.store import calendars, mappings, runs
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
+OF_ACCOUNT = (RateLimitedError, ReauthRequiredError, QuotaSpentError)
+"""Errors after which the provider need not be asked anything more."""
 AT_DISPATCH = 60.0
 """Seconds until dispatch looks again. A backfill that is told to wait no longer than that keeps nobody else waiting."""
 
@@ -121,7 +123,7 @@ class Run:
             return self._park(error)
         except CursorExpiredError as error:
             with self.engine.database.person(self.calendar.user_id) as conn:
-                links.request_full_read(conn, self.calendar.id)
+                calendars.request_full_read(conn, self.calendar.id)
                 self.finish(conn, outcome="partial", error=error.error_code)
             return Outcome.MORE
         except KalendsError as error:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.calendar import codec
 from shared.connections.store import wait_after
 from shared.core.errors import (
     ForbiddenError,
@@ -18,7 +17,7 @@ from shared.core.errors import (
     TransientError,
 )
 from shared.providers.port import Failed, Written
-from shared.sync import by_hand, sight, writes
+from shared.sync import by_hand, links, sealing, sight, writes
 from shared.sync.rules.differences import CANCELLED, GONE, Applied
 from shared.sync.run import AT_DISPATCH
 from shared.sync.store import calendars, journal, mirrors, undo_items, written
@@ -182,7 +181,7 @@ def _written(
             mirror_event_id=event_id,
             marker=marker,
             applied=applied.to_json(),
-            base=key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id)),
+            base=sealing.seal(work.mirror, mapping.id, key=key),
             shown=_shown(work, work.mirror, key=key),
             observed=observed,
             etag=etag,
@@ -207,10 +206,10 @@ def _shown(work: Work, mirror: Mirror, *, key: DataKey) -> bytes | None:
     """What the target still shows in its own way since the last merge: nothing of what was written just now."""
     if work.mapping.shown is None or work.root_answer is not None:
         return None
-    shown = codec.mirror_from_json(key.open(work.mapping.shown, aad=str(work.mapping.id)))
+    shown = sealing.opened(work.mapping.shown, work.mapping.id, key=key)
     written_now = {write.key: mirror.overrides.get(write.key) for write, _ in work.occurrence_answers}
     overrides = {key_: one for key_, one in {**shown.overrides, **written_now}.items() if key_ in mirror.overrides}
-    return key.seal(codec.mirror_to_json(replace(shown, overrides=overrides)), aad=str(work.mapping.id))
+    return sealing.seal(replace(shown, overrides=overrides), work.mapping.id, key=key)
 
 
 def _undone(applied: Applied, work: Work, standing: Mapping) -> Applied:
@@ -259,8 +258,8 @@ def _failed(
         case PreconditionFailedError():
             retry_at, forget_etag = now, True
         case NotFoundError() if work.heeds_deletion and applied is None and mapping.mirror_event_id:
-            if work.on_delete == by_hand.IGNORE or mapping.attempts >= LOOKS:
-                by_hand.let_go(conn, mapping, on_delete=by_hand.IGNORE)
+            if work.on_delete == links.IGNORE or mapping.attempts >= LOOKS:
+                by_hand.let_go(conn, mapping, on_delete=links.IGNORE)
                 return False
             # What it means for the source is for a pull to say: it sees how many were deleted at once.
             calendars.request(conn, [calendar.id])

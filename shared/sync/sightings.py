@@ -78,10 +78,10 @@ def observe(
             continue
         if mapping.state == "ignored":
             continue
-        if sight.is_gone and link.on_delete != by_hand.RESTORE:
+        if sight.is_gone and link.on_delete != links.RESTORE:
             # Whoever empties a calendar does not mean to decline every meeting, or to delete every source.
             many = guard.must_hold(gone[link.id], mirrors=0)
-            by_hand.let_go(conn, mapping, on_delete=by_hand.IGNORE if many else link.on_delete)
+            by_hand.let_go(conn, mapping, on_delete=links.IGNORE if many else link.on_delete)
             sources.add(mapping.source_calendar_id)
             continue
         differing = sight.differing
@@ -137,13 +137,13 @@ def _note_edit(conn: Connection, mapping: Mapping, looks: Looks, sources: set[UU
 def _leave(conn: Connection, mapping: Mapping, link: Link, differing: dict[str, str]) -> dict[str, str]:
     """Leave what the link leaves of these places; what remains is to be put right, or merged."""
     deleted = {place for place, checksum in differing.items() if place and checksum == CANCELLED}
-    ignored = deleted if link.on_delete in (by_hand.IGNORE, by_hand.DECLINE) else set()
-    left = ignored | (differing.keys() - deleted if link.on_edit == "leave" else set())
+    ignored = deleted if link.on_delete in (links.IGNORE, links.DECLINE) else set()
+    left = ignored | (differing.keys() - deleted if link.on_edit == links.LEAVE else set())
     if left:
         observed = {place: differing[place] for place in left}
         seen.leave(conn, mapping.id, observed=observed, ignored=sorted(ignored))
-        for occurrence in sorted(ignored) if link.on_delete == by_hand.DECLINE else ():
-            by_hand.ask(conn, mapping, by_hand.DECLINE, occurrence=occurrence)
+        for occurrence in sorted(ignored) if link.on_delete == links.DECLINE else ():
+            by_hand.ask(conn, mapping, links.DECLINE, occurrence=occurrence)
     return {place: checksum for place, checksum in differing.items() if place not in left}
 
 

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from shared.audit import record
-from shared.calendar import codec
-from shared.calendar.span import Window
 from shared.core.errors import ConflictError, NotFoundError
-from shared.sync import links, writes
+from shared.sync import links, sealing, writes
 from shared.sync.asking import requests
-from shared.sync.sight import differing, of_unit
+from shared.sync.sight import differing, of_unit, reach
 from shared.sync.store import calendars, events, journal, mappings, runs, undo_items
 from shared.sync.two_way import conflicts, undoing
 
@@ -171,12 +169,12 @@ def check(
 
     Once only: after an attempt whose end nobody saw, what differs is most likely our own write.
     """
-    reach = Window(start=now - timedelta(days=1), end=now + timedelta(days=links.LONGEST_AHEAD))
+    around = reach(now)
     for one in work:
         event_id = one.mapping.mirror_event_id
         if one.undo_run is None or one.was_checked or event_id is None or one.refused is not None:
             continue
-        unit = provider.get(calendar.remote_id, event_id, window=reach)
+        unit = provider.get(calendar.remote_id, event_id, window=around)
         if unit is None:
             if not one.is_removal:
                 one.refused = _changed("was deleted")
@@ -249,13 +247,13 @@ def _put_back(conn: Connection, engine: Engine, mapping: Mapping, one: Before, *
         with_text=link.needs_text,
     ).get(mapping.source_event_id)
     how = links.with_names(conn, [link])[link.id]
-    mirror = writes.put_back(writes.earlier(one.inverse, mapping, key=key), mapping, unit, how)
+    mirror = writes.put_back(sealing.opened(one.inverse, mapping.id, key=key), mapping, unit, how)
     follows = (
         unit is not None
         and mapping.wanted == "present"
         and writes.mirror_of(unit, link, how, ignored=mapping.ignored) == mirror
     )
-    sealed = key.seal(codec.mirror_to_json(mirror), aad=str(mapping.id))
+    sealed = sealing.seal(mirror, mapping.id, key=key)
     mappings.undo(conn, mapping.id, undo_to=sealed, is_parked=not follows)
     return not follows
 

@@ -101,7 +101,7 @@ def _reread_if_short(
         if calendar.provider == "google" or calendar.window_end is None or calendar.window_end >= ahead:
             return False
         if not calendar.needs_full_sync:
-            links.request_full_read(conn, calendar.id)
+            calendars.request_full_read(conn, calendar.id)
         return True
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared.calendar import codec, exposure, mask
+from shared.calendar import exposure, mask
 from shared.core.errors import InvalidError, KalendsError
 from shared.providers.port import CancelOccurrence, Delete, Failed, Insert, Update, WriteOccurrence, Written
-from shared.sync import by_hand
+from shared.sync import links, sealing
 from shared.sync import links as of_links
+from shared.sync.links import MERGE
 from shared.sync.rules import differences, marker, plan
 from shared.sync.rules.differences import Applied, Differences
 from shared.sync.store import events, undo_items
 from shared.sync.store.journal import Intent
-from shared.sync.two_way.edits import MERGE, opened
+from shared.sync.two_way.edits import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +67,7 @@ class Work:
     @property
     def heeds_deletion(self) -> bool:
         """Whether a mirror that is to stand, and that somebody deleted by hand, is not to be made again."""
-        return not self.mapping.is_removal and self.on_delete != by_hand.RESTORE
+        return not self.mapping.is_removal and self.on_delete != links.RESTORE
 
     @property
     def is_removal(self) -> bool:
@@ -201,14 +202,9 @@ def prepare(
             if one.refused is not None and mapping.base is not None and mapping.rendering < link.rendering:
                 # Whatever hinders it, what stands at the target must not show what the link hides by now.
                 one.refused, one.remasks = None, True
-                _put_back(one, earlier(mapping.base, mapping, key=key), unit, masks[link.id])
+                _put_back(one, sealing.opened(mapping.base, mapping.id, key=key), unit, masks[link.id])
         work.append(one)
     return work
-
-
-def earlier(sealed: bytes, mapping: mappings.Mapping, *, key: DataKey) -> Mirror:
-    """A mirror as a mapping or the journal keeps it."""
-    return codec.mirror_from_json(key.open(sealed, aad=str(mapping.id)))
 
 
 def put_back(mirror: Mirror, mapping: mappings.Mapping, unit: Unit | None, how: Mask) -> Mirror:
@@ -228,10 +224,10 @@ def _stays(mapping: mappings.Mapping, *, key: DataKey) -> Mirror | None:
     """What the mirror is to look like whatever its source says: where only the mask counts, where a conflict waits and
     neither side's value is touched, and where a run was undone. None: its source decides."""
     if mapping.remask:
-        return earlier(mapping.base, mapping, key=key) if mapping.base is not None else None
+        return sealing.opened(mapping.base, mapping.id, key=key) if mapping.base is not None else None
     if mapping.edit is not None:
         return opened(mapping.edit, mapping, key=key).mirror
-    return earlier(mapping.undo_to, mapping, key=key) if mapping.undo_to is not None else None
+    return sealing.opened(mapping.undo_to, mapping.id, key=key) if mapping.undo_to is not None else None
 
 
 def _put_back(work: Work, mirror: Mirror, unit: Unit | None, how: Mask) -> None:

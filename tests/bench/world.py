@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from shared.sync import links, pull, push
+from shared.sync import linking, pull, push
 from shared.sync.run import Outcome
 from shared.sync.store import calendars
 from tests.sync import world
@@ -54,7 +54,7 @@ class World(world.World):
     def connect(self, source: UUID, target: UUID, *, privacy: str) -> None:
         """A link; nothing is read yet."""
         with self.database.person(self.user_id) as conn:
-            links.create(
+            linking.create(
                 conn, user_id=self.user_id, source_calendar_id=source, target_calendar_id=target, privacy=privacy
             )
 

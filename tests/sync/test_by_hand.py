@@ -10,9 +10,10 @@ import pytest
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import occurrence_key
 from shared.core.errors import ForbiddenError
-from shared.sync import links, undo
+from shared.sync import undo
 from shared.sync.asking import requests
 from shared.sync.asking.requests import By
+from shared.sync.store import calendars
 from tests.sync.world import NOW, World, by, event
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def look(world: World, *calendars) -> None:
     world.run()
 
 
-def reset(world: World, *calendars) -> None:
+def reset(world: World, *places) -> None:
     """Every cursor is forgotten, and all is read anew."""
     world.server.expire_cursors()
     with world.database.person(world.user_id) as conn:
-        for one in calendars:
-            links.request_full_read(conn, one)
-    look(world, *calendars)
+        for one in places:
+            calendars.request_full_read(conn, one)
+    look(world, *places)
 
 
 def titles(world: World, calendar) -> list[str]:

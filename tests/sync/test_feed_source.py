@@ -10,7 +10,7 @@ import pytest
 from shared.calendar.span import AllDaySpan
 from shared.core.errors import InvalidError
 from shared.providers.ics.client import CALENDAR_ID
-from shared.sync import links
+from shared.sync.store import calendars
 from tests.providers.ics.feed import published
 from tests.providers.samples import event as appearance
 from tests.sync.world import NOW, World
@@ -134,7 +134,7 @@ def test_absence_without_proof_deletes_nothing(world: World, feed: FeedWorld, so
         case "full read of half":
             feed.body = whole[: len(whole) // 2]
             with world.database.person(world.user_id) as conn:
-                links.request_full_read(conn, source)
+                calendars.request_full_read(conn, source)
     look(world, source)
 
     assert len(world.mirrors(target)) == 4

@@ -41,7 +41,7 @@ def test_a_link_is_gone_even_if_whoever_removed_its_last_mirror_was_killed(world
     link = world.link(a, b)
 
     with monkeypatch.context() as killing, pytest.raises(KilledError):
-        killing.setattr("shared.sync.links.finish_deletions", kill)
+        killing.setattr("shared.sync.linking.finish_deletions", kill)
         requests.delete_link(world.engine, by(world), link.id, delete_mirrors=True)
         world.run()
     dispatch.dispatch(world.engine, correlation_id="test", now=NOW + timedelta(hours=2))

@@ -10,7 +10,7 @@ import pytest
 from shared.core import clock
 from shared.core.errors import QuotaSpentError, RateLimitedError
 from shared.providers.port import Failed
-from shared.sync import dispatch, links, pull, push
+from shared.sync import dispatch, linking, pull, push
 from shared.sync.run import Outcome
 from shared.sync.store import calendars, mappings
 from tests.sync.world import World, event
@@ -27,7 +27,7 @@ def planned(world, *, events=60):
     for number in range(events):
         world.put(source, event(f"old{number:03}", hours=24 + number))
     with world.database.person(world.user_id) as conn:
-        links.create(conn, user_id=world.user_id, source_calendar_id=source, target_calendar_id=target)
+        linking.create(conn, user_id=world.user_id, source_calendar_id=source, target_calendar_id=target)
         calendars.request(conn, [source, target])
     for one in (source, target):
         assert pull.pull(world.engine, one, user_id=world.user_id, correlation_id="test") is Outcome.DONE
@@ -175,7 +175,7 @@ def test_a_spent_quota_is_nobodys_failure_and_never_asked_for_at_once(world, liv
 def test_a_full_read_that_is_throttled_waits_by_itself(world):
     source, _ = planned(world)
     with world.database.person(world.user_id) as conn:
-        links.request_full_read(conn, source)
+        calendars.request_full_read(conn, source)
     refusing(world, RateLimitedError("throttled", retry_after=5), live=False)
 
     assert pull.pull(world.engine, source, user_id=world.user_id, correlation_id="test") is Outcome.PARKED

@@ -8,7 +8,7 @@ import pytest
 
 from shared.calendar.event import Availability
 from shared.core import clock
-from shared.sync import windows
+from shared.sync import linking, windows
 from tests.sync.world import World, event
 
 
@@ -57,9 +57,7 @@ def test_a_paused_link_waits(world):
     world.put(a, event("far", hours=24 * 45))
     link = world.link(a, b, days_ahead=30)
     with world.database.person(world.user_id) as conn:
-        from shared.sync import links
-
-        links.set_state(conn, link.id, "paused")
+        linking.set_state(conn, link.id, "paused")
 
     assert advance(world, days=20)["links"] == 0
 

@@ -17,7 +17,7 @@ from shared.control.gates import Operation
 from shared.core import clock
 from shared.crypto.keyring import DataKey
 from shared.providers.memory import MemoryCalendar, MemoryServer
-from shared.sync import links, pull, push
+from shared.sync import linking, pull, push
 from shared.sync.asking.requests import By
 from shared.sync.context import Engine, Lanes
 
@@ -111,7 +111,7 @@ class World:
     def link(self, source: UUID, target: UUID, **options: Any) -> Link:
         """A link, with its first full read asked for."""
         with self.database.person(self.user_id) as conn:
-            link = links.create(
+            link = linking.create(
                 conn, user_id=self.user_id, source_calendar_id=source, target_calendar_id=target, **options
             )
         self.look(source, target)

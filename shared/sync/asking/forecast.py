@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.calendar import expansion as of_occurrences
 from shared.core.errors import InvalidError
-from shared.sync import apply, by_hand, expansion, links, writes
+from shared.sync import apply, by_hand, expansion, links, sealing, writes
 from shared.sync.rules import differences, guard, plan
 from shared.sync.rules.differences import Applied
 from shared.sync.store import calendars, events, mappings
@@ -193,7 +193,7 @@ def _count(
             return
         if known.is_removal and not known.may_have_mirror:
             return
-        if known.state == "ignored" and link.on_delete != by_hand.RESTORE:
+        if known.state == "ignored" and link.on_delete != links.RESTORE:
             found.left_out[by_hand.IGNORED] += 1
             return
         if known.state not in ("open", "frozen", "ignored") or unit is None:
@@ -230,7 +230,7 @@ def _invited(conn: Connection, link: Link, units: dict[str, Unit]) -> set[str]:
 
 
 def _ignored(known: Mapping | None, link: Link) -> Sequence[str]:
-    return known.ignored if known is not None and link.on_delete != by_hand.RESTORE else ()
+    return known.ignored if known is not None and link.on_delete != links.RESTORE else ()
 
 
 def _compare(found: Forecast, root: str, mirror: Mirror, known: Mapping | None, reader: _Before) -> None:
@@ -276,11 +276,11 @@ class _Before:
     def mirror(self, mapping: Mapping) -> Mirror | None:
         if mapping.base is None:
             return None
-        return writes.earlier(mapping.base, mapping, key=self._key)
+        return sealing.opened(mapping.base, mapping.id, key=self._key)
 
     def put_back(self, mapping: Mapping, stays: bytes, unit: Unit | None) -> Mirror:
         """What one that rests at an earlier look looks like under the link's mask."""
-        return writes.put_back(writes.earlier(stays, mapping, key=self._key), mapping, unit, self.how)
+        return writes.put_back(sealing.opened(stays, mapping.id, key=self._key), mapping, unit, self.how)
 
     def root(self, mapping: Mapping) -> Appearance | None:
         mirror = self.mirror(mapping)

@@ -40,9 +40,9 @@ COLUMNS = """id, action, link_id, group_id, source_calendar_id, target_calendar_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What shall be done. `options` are those of `links.create`, the changes of `links.change`, or `delete_mirrors`;
-    a new link has no id yet, and one that is there names no calendars. `calendar_ids`: a new group of these, whose
-    options are those of `groups.create`."""
+    """What shall be done. `options` are those of `linking.create`, the changes of `linking.change`, or
+    `delete_mirrors`; a new link has no id yet, and one that is there names no calendars. `calendar_ids`: a new
+    group of these, whose options are those of `groups.create`."""
 
     action: Action
     link_id: UUID | None = None

@@ -15,7 +15,7 @@ from shared.audit import record
 from shared.connections import calendars as listed
 from shared.connections import store as connections
 from shared.core.errors import ConflictError, KalendsError, PreconditionFailedError, TransientError
-from shared.sync import lanes, links
+from shared.sync import lanes, linking, links
 from shared.sync.asking import held, readers
 from shared.sync.listening import channels
 from shared.sync.publishing import feeds
@@ -57,7 +57,7 @@ class Asked:
 
 
 def create_link(engine: Engine, by: By, *, source_calendar_id: UUID, target_calendar_id: UUID, **options: Any) -> Link:
-    """Link two calendars and begin the first full read; `options` are those of `links.create`, whose errors it raises.
+    """Link two calendars and begin the first full read; `options` and errors are those of `linking.create`.
 
     Where others can read the target it starts as busy, unless the options say `others_may_read`. Raises ConflictError
     for a calendar of a disconnected account, which nobody could read or write.
@@ -84,7 +84,7 @@ def creating(
         must_be_connected(conn, calendar_id)
     if not others_may_read:
         options = readers.guarded(conn, target_calendar_id, options)
-    link = links.create(
+    link = linking.create(
         conn,
         user_id=by.user_id,
         source_calendar_id=source_calendar_id,
@@ -96,7 +96,7 @@ def creating(
 
 
 def change_link(engine: Engine, by: By, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
-    """Change a link and have its mirrors rendered anew. Raises what `links.change` raises."""
+    """Change a link and have its mirrors rendered anew. Raises what `linking.change` raises."""
     with engine.database.person(by.user_id) as conn:
         link = changing(conn, by, link_id, version=version, changes=changes)
     if changes:
@@ -107,7 +107,7 @@ def change_link(engine: Engine, by: By, link_id: UUID, *, version: int | None, c
 def changing(conn: Connection, by: By, link_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Link:
     """`change_link`, inside the caller's transaction; afterwards it calls `ask`."""
     _must_stand_alone(links.get(conn, link_id))
-    link = links.change(conn, link_id, version=version, changes=changes)
+    link = linking.change(conn, link_id, version=version, changes=changes)
     if changes:
         _record(conn, by, "link.changed", link, fields=sorted(changes))
     return link
@@ -127,8 +127,8 @@ def resyncing(conn: Connection, by: By, link_id: UUID) -> Link:
     link = links.get(conn, link_id)
     if link.state == "deleting":
         raise ConflictError(f"Link {link_id} is being deleted.", code="LINK.DELETING")
-    links.render_anew(conn, link)
-    links.request_full_read(conn, link.target_calendar_id)
+    linking.render_anew(conn, link)
+    calendars.request_full_read(conn, link.target_calendar_id)
     _record(conn, by, "link.resynced", link)
     return link
 
@@ -202,7 +202,7 @@ def deleting(
     if version is not None and link.version != version:
         raise PreconditionFailedError(f"Link {link_id} has changed since you read it: read it again.")
     _must_stand_alone(link)
-    count = links.delete(conn, link_id, delete_mirrors=delete_mirrors, now=by.now)
+    count = linking.delete(conn, link_id, delete_mirrors=delete_mirrors, now=by.now)
     _record(conn, by, "link.deleted", link, delete_mirrors=delete_mirrors, mirrors=count)
     return link, count
 
@@ -307,7 +307,7 @@ def _set_state(engine: Engine, by: By, link_id: UUID, state: str) -> Link:
         if link.state == state:
             return link
         _must_stand_alone(link)
-        link = links.set_state(conn, link_id, state)
+        link = linking.set_state(conn, link_id, state)
         _record(conn, by, "link.paused" if state == "paused" else "link.resumed", link)
     return link
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from shared.calendar import codec, mask, recurrence
+from shared.calendar import mask, recurrence
 from shared.calendar.event import Event, Status, Unit
 from shared.calendar.ical import writing
 from shared.calendar.ical.writing import Entry
@@ -25,6 +25,7 @@ from shared.calendar.span import parse_occurrence_key
 from shared.core.errors import InvalidError
 from shared.crypto.keyring import DataKey
 from shared.store.database import Connection
+from shared.sync import sealing
 from shared.sync.publishing import feeds
 from shared.sync.rules import plan
 from shared.sync.store import events
@@ -148,7 +149,7 @@ def _mirrors(
         if connection_id not in keys:
             keys[connection_id] = data_key(conn, connection_id)
         key = keys[connection_id]
-        mirror = codec.mirror_from_json(key.open(base, aad=str(mapping_id)))
+        mirror = sealing.opened(base, mapping_id, key=key)
         unit = _as_unit(mirror)
         if plan.shows(unit.root, feed) and _touches(unit, feed, window):
             yield _uid(key, feed, source_calendar_id, source_event_id), mask.narrow(mirror, feed.mask)

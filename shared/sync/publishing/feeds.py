@@ -14,6 +14,7 @@ from shared.core.errors import ConflictError, InvalidError, NotFoundError
 from shared.crypto import opaque
 from shared.sync import links
 from shared.sync.rules.filters import Filters
+from shared.sync.store import calendars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ def create(
         (row[0], wanted, user_id),
     )
     for calendar_id in wanted:  # its texts, or it itself, may never have been read
-        links.request_full_read(conn, calendar_id)
+        calendars.request_full_read(conn, calendar_id)
     return get(conn, row[0]), token
 
 

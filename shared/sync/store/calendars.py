@@ -173,3 +173,16 @@ def mark_error(conn: Connection, calendar_id: UUID, *, code: str) -> None:
         "UPDATE calendar_sync_state SET sync_errors = sync_errors + 1, last_error = %s WHERE calendar_id = %s",
         (code, calendar_id),
     )
+
+
+def request_full_read(conn: Connection, calendar_id: UUID) -> None:
+    """Read the calendar in full, once: the cursor goes, everything known stays."""
+    conn.execute(
+        """
+        UPDATE calendar_sync_state
+           SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+               generation = generation + 1, requested = requested + 1, pull_queued_at = NULL
+         WHERE calendar_id = %s
+        """,
+        (calendar_id,),
+    )

@@ -3,20 +3,20 @@ that follow"), carries the marker of the mirror along, and is an event of its ow
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.calendar.span import Window
 from shared.core.errors import InvalidError
 from shared.providers.port import Upserted
 from shared.sync import links
 from shared.sync.rules import marker
+from shared.sync.sight import reach
 from shared.sync.store import events, mappings
 from shared.sync.two_way.edits import may_be_merged
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from shared.calendar.span import Window
     from shared.providers.port import CalendarProvider, Page
     from shared.store.database import Connection
     from shared.sync.run import Run
@@ -38,7 +38,7 @@ def find(run: Run, provider: CalendarProvider, page: Page) -> frozenset[str]:
     with run.engine.database.person(calendar.user_id) as conn:
         known = events.own(conn, calendar.id, sorted({event.root_id for event in marked}))
         mirrors = _mirrors_of(conn, {one: signed[one] for one in signed.keys() - known})
-    window = Window(start=run.engine.now() - timedelta(days=1), end=None)
+    window = reach(run.engine.now())
     # While a restored database is brought in step nobody knows which of two is the mirror.
     proved = set() if calendar.reconcile_since is not None else mirrors.keys()
     return frozenset({*known, *(one for one in proved if _stands(provider, calendar.remote_id, mirrors[one], window))})

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.calendar import codec, merge
 from shared.calendar.event import Unit
-from shared.calendar.span import Window
 from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
-from shared.sync import links
-from shared.sync.sight import Sight, differing, of_unit
+from shared.sync import links, sealing
+from shared.sync.sight import Sight, differing, of_unit, reach
 from shared.sync.store import calendars, edits, journal, mappings
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from shared.sync.store.mappings import Mapping
     from shared.sync.writes import Work
 
-MERGE, WITHDRAW = "merge", "withdraw"
 ASKED_FOR = 100
 """Of so many edits on one page each is asked for by name: more were made by a program, and a page takes seconds."""
 EDITED = "SYNC.MIRROR_EDITED"
@@ -96,7 +94,7 @@ def may_be_merged(mapping: Mapping, link: Link, *, is_restored: bool) -> bool:
     """Whether an edit of this mirror is merged: it stands, and what it was written as is known; or the database was
     restored (`is_restored`) and knows neither, and what somebody wrote is kept all the same."""
     is_whole = is_restored or (mapping.may_have_mirror and mapping.base is not None)
-    return link.on_edit == MERGE and is_whole and mapping.state == "open" and not mapping.is_removal
+    return link.on_edit == links.MERGE and is_whole and mapping.state == "open" and not mapping.is_removal
 
 
 def intended(work: Work, *, key: DataKey) -> bytes | None:
@@ -105,10 +103,10 @@ def intended(work: Work, *, key: DataKey) -> bytes | None:
     mapping = work.mapping
     if not work.merges or work.mirror is None:
         return None
-    before = None if mapping.base is None else _mirror(mapping.base, mapping, key=key)
+    before = None if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
     if mapping.tried and before != work.mirror:
         return None
-    return key.seal(codec.mirror_to_json(work.mirror), aad=str(mapping.id))
+    return sealing.seal(work.mirror, mapping.id, key=key)
 
 
 def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
@@ -118,14 +116,14 @@ def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
     """
     with run.engine.database.person(run.calendar.user_id) as conn:
         suspects = _suspects(conn, run.calendar, page, key=run.key)
-    reach = _reach(run.engine.now())
+    around = reach(run.engine.now())
     looks: Looks = {}
     for number, (mapping, shown) in enumerate(suspects):
         if (number >= ASKED_FOR or run.calendar.reconcile_since is not None) and shown is not None:
             looks[mapping.id] = Look(mapping=mapping, unit=shown)
             continue
         try:
-            unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=reach)
+            unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=around)
         except InvalidError:
             looks[mapping.id] = Look(mapping=mapping, unit=None)
             continue
@@ -146,8 +144,8 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     if known is not None:
         base, shown = known.base, known.shown  # both agreed last before the earlier edit
     else:
-        base = mirror if mapping.base is None else _mirror(mapping.base, mapping, key=key)
-        shown = base if mapping.shown is None else _mirror(mapping.shown, mapping, key=key)
+        base = mirror if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
+        shown = base if mapping.shown is None else sealing.opened(mapping.shown, mapping.id, key=key)
     if is_cut_short(conn, mapping, unit, key=key):
         return None
     if mapping.applied is None:
@@ -171,7 +169,7 @@ def is_cut_short(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey
     """Whether a series looks as it does between two requests of ours, and the later ones may not have been sent:
     without its rule, or without occurrences that differ, which a provider drops with the old rule. That is nobody's
     edit, and is written again. Raises InvalidError for a rule that nobody can expand."""
-    base = None if mapping.base is None else _mirror(mapping.base, mapping, key=key)
+    base = None if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
     if base is None or not base.root.recurrence:
         return False
     mirror = merge.shown(unit)
@@ -181,13 +179,13 @@ def is_cut_short(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey
 
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
     """Before a mirror is overwritten without a precondition: an edit that no pull has seen yet is noted, not lost."""
-    reach = _reach(run.engine.now())
+    around = reach(run.engine.now())
     for one in work:
         mapping = one.mapping
         is_kept = not one.is_removal and mapping.base is not None
         if not one.merges or not is_kept or mapping.mirror_etag or one.root_write is None:
             continue
-        unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=reach)
+        unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=around)
         if unit is None or not differing(mapping, of_unit(unit, key=run.key)):
             continue
         with run.transaction(run.engine.now()) as conn:
@@ -224,11 +222,3 @@ def _suspects(
         for event_id, sight in sights.items()
         if sight.differing and not sight.is_gone
     ]
-
-
-def _mirror(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Mirror:
-    return codec.mirror_from_json(key.open(sealed, aad=str(mapping.id)))
-
-
-def _reach(now: datetime) -> Window:
-    return Window(start=now - timedelta(days=1), end=now + timedelta(days=links.LONGEST_AHEAD))

@@ -21,20 +21,19 @@ from shared.core.errors import (
     InvalidError,
     NotFoundError,
     PreconditionFailedError,
-    QuotaSpentError,
-    RateLimitedError,
     ReauthRequiredError,
     TransientError,
 )
 from shared.providers.port import Amend, Failed, Page, Upserted, Withdraw, Written
-from shared.sync import apply, expansion, lanes, links, reconciliation, sightings, writes
+from shared.sync import apply, expansion, lanes, links, reconciliation, sealing, sightings, writes
 from shared.sync.rules import differences
 from shared.sync.rules.differences import Applied
+from shared.sync.run import OF_ACCOUNT
 from shared.sync.sight import differing
 from shared.sync.store import calendars, edits, events, journal, mappings, seen
 from shared.sync.store.journal import AtSource
 from shared.sync.two_way import conflicts
-from shared.sync.two_way.edits import WITHDRAW, Edit, opened
+from shared.sync.two_way.edits import Edit, opened
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -63,8 +62,6 @@ EDITS_LIMIT = 30
 EDITS_PERIOD = timedelta(hours=1)
 _FOR_GOOD = (ConflictError, InvalidError, ForbiddenError, NotFoundError)
 """Errors after which the same edit is not tried again."""
-_OF_ACCOUNT = (RateLimitedError, ReauthRequiredError, QuotaSpentError)
-"""Errors after which the provider need not be asked anything more."""
 _WHOLE = Window(start=None, end=None)
 
 
@@ -120,12 +117,12 @@ def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counte
             targets |= _take_over(conn, run, fresh, tally)
         if unsettled is None:
             targets |= _settle(conn, run, merging, errors)
-        elif not is_again and not isinstance(unsettled, _OF_ACCOUNT):
+        elif not is_again and not isinstance(unsettled, OF_ACCOUNT):
             wait = wait_after(merging.mapping.attempts + 1)
             reason = f"{unsettled.error_code}: {unsettled.message}"
             edits.postpone(conn, merging.mapping, until=now + wait, reason=reason)
     lanes.ask_push(run.engine, run.calendar.user_id, sorted(targets), correlation_id=run.correlation_id, now=now)
-    if isinstance(unsettled, _OF_ACCOUNT):
+    if isinstance(unsettled, OF_ACCOUNT):
         raise unsettled
     return is_again
 
@@ -158,7 +155,7 @@ def _begin(conn: Connection, run: Run, mapping_id: UUID) -> Merging | None:
             now=writes.mirror_of(unit, link, how, ignored=mapping.ignored),
             changed_at=max((one.changed_at for one in standing.values() if one.changed_at), default=None),
         )
-        left = edit.mirror if link.on_delete == WITHDRAW else _with_deleted(edit.mirror, edit.shown)
+        left = edit.mirror if link.on_delete == links.WITHDRAW else _with_deleted(edit.mirror, edit.shown)
         target = Side(base=showing.as_shown(edit.shown, left), now=left, changed_at=edit.changed_at)
         outcome = merge.merge(
             source,
@@ -327,8 +324,8 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     thawed = edits.save_merged(
         conn,
         mapping,
-        base=_seal(wanted, mapping, key=merging.target_key),
-        shown=_seal(edit.mirror, mapping, key=merging.target_key),
+        base=sealing.seal(wanted, mapping.id, key=merging.target_key),
+        shown=sealing.seal(edit.mirror, mapping.id, key=merging.target_key),
         applied=applied.to_json(),
         observed=edit.observed,
         stays=None if stays is None else stays.seal(mapping, key=merging.target_key),
@@ -391,7 +388,3 @@ def _unlike(wanted: Mirror, now: Mirror) -> list[str]:
 
 def _may_show(written: Appearance, now: Appearance, *, is_root: bool) -> bool:
     return all(showing.may_show(one, written, now) for one in (OF_ROOTS if is_root else OF_OCCURRENCES))
-
-
-def _seal(mirror: Mirror, mapping: Mapping, *, key: DataKey) -> bytes:
-    return key.seal(codec.mirror_to_json(mirror), aad=str(mapping.id))

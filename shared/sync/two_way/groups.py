@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shared.audit import record
 from shared.connections import calendars as listed
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
-from shared.sync import links
+from shared.sync import linking, links
 from shared.sync.asking import readers, requests
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def get(conn: Connection, group_id: UUID) -> Group:
 
 
 def create(engine: Engine, by: By, *, calendar_ids: Sequence[UUID], name: str | None = None, **options: Any) -> Group:
-    """Link calendars with each other and begin their first full reads; `options` are those of `links.create`, but that
-    edits are merged unless they say otherwise.
+    """Link calendars with each other and begin their first full reads; `options` are those of `linking.create`, but
+    that edits are merged unless they say otherwise.
 
     Where others can read one of them, all start as busy, unless the options say `others_may_read`. Raises InvalidError
-    for fewer than two calendars, more than LARGEST, and whatever `links.create` refuses; ConflictError where two of
+    for fewer than two calendars, more than LARGEST, and whatever `linking.create` refuses; ConflictError where two of
     them are linked already.
     """
     with engine.database.person(by.user_id) as conn:
@@ -115,21 +115,21 @@ def creating(
     if row is None:
         raise AssertionError("INSERT ... RETURNING answered nothing")
     group_id: UUID = row[0]
-    _link(conn, by, group_id, list(permutations(calendar_ids, 2)), {"on_edit": "merge", **options})
+    _link(conn, by, group_id, list(permutations(calendar_ids, 2)), {"on_edit": links.MERGE, **options})
     _record(conn, by, "group.created", group_id, calendars=len(calendar_ids))
     return group_id
 
 
 def change(engine: Engine, by: By, group_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Group:
     """Change the settings of all its links, and have their mirrors rendered anew; `name` is the group's own. Raises
-    PreconditionFailedError when somebody else changed it since `version`, and what `links.change` raises."""
+    PreconditionFailedError when somebody else changed it since `version`, and what `linking.change` raises."""
     with engine.database.person(by.user_id) as conn:
         group = _current(conn, group_id, version=version)
         settings = {field: value for field, value in changes.items() if field != "name"}
         if "name" in changes:
             conn.execute("UPDATE link_groups SET name = %s WHERE id = %s", (changes["name"], group_id))
         for link in group.links:
-            links.change(conn, link.id, version=None, changes=settings)
+            linking.change(conn, link.id, version=None, changes=settings)
         _has_changed(conn, group_id)
         _record(conn, by, "group.changed", group_id, fields=sorted(changes))
         group = get(conn, group_id)
@@ -143,7 +143,7 @@ def set_state(engine: Engine, by: By, group_id: UUID, state: str) -> Group:
         group = get(conn, group_id)
         for link in group.links:
             if link.state != state:
-                links.set_state(conn, link.id, state)
+                linking.set_state(conn, link.id, state)
         _has_changed(conn, group_id)
         _record(conn, by, "group.paused" if state == "paused" else "group.resumed", group_id)
         group = get(conn, group_id)
@@ -156,7 +156,7 @@ def resync(engine: Engine, by: By, group_id: UUID) -> Group:
     with engine.database.person(by.user_id) as conn:
         group = get(conn, group_id)
         for link in group.links:
-            links.render_anew(conn, link)
+            linking.render_anew(conn, link)
         _record(conn, by, "group.resynced", group_id)
     _ask(engine, by, group.links)
     return group
@@ -178,7 +178,7 @@ def add(engine: Engine, by: By, group_id: UUID, calendar_id: UUID) -> Group:
         pairs = [pair for other in group.calendar_ids for pair in ((other, calendar_id), (calendar_id, other))]
         for link in _link(conn, by, group_id, pairs, links.settings_of(group.settings)):
             if group.settings.state == "paused":
-                links.set_state(conn, link.id, "paused")
+                linking.set_state(conn, link.id, "paused")
         _has_changed(conn, group_id)
         _record(conn, by, "group.calendar_added", group_id, calendar_id=str(calendar_id))
         group = get(conn, group_id)
@@ -259,7 +259,7 @@ def _link(
     conn: Connection, by: By, group_id: UUID, pairs: Sequence[tuple[UUID, UUID]], options: dict[str, Any]
 ) -> list[Link]:
     return [
-        links.create(
+        linking.create(
             conn,
             user_id=by.user_id,
             group_id=group_id,
@@ -272,7 +272,7 @@ def _link(
 
 
 def _unlink(conn: Connection, by: By, gone: Sequence[Link], *, delete_mirrors: bool) -> int:
-    count = sum(links.delete(conn, link.id, delete_mirrors=delete_mirrors, now=by.now) for link in gone)
+    count = sum(linking.delete(conn, link.id, delete_mirrors=delete_mirrors, now=by.now) for link in gone)
     conn.execute("UPDATE links SET group_id = NULL WHERE id = ANY(%s)", ([link.id for link in gone],))
     return count
 

@@ -12,7 +12,7 @@ from shared.calendar import codec, expansion, recurrence
 from shared.calendar.event import Event, Status, Unit
 from shared.calendar.span import parse_occurrence_key
 from shared.core.errors import InvalidError
-from shared.sync import links
+from shared.sync import links, sealing
 from shared.sync.store import calendars, events
 
 if TYPE_CHECKING:
@@ -328,4 +328,4 @@ class _Keys:
     def mirror(self, connection_id: UUID, mapping_id: UUID, sealed: bytes) -> Mirror:
         if connection_id not in self._known:
             self._known[connection_id] = self._key_of(self._conn, connection_id)
-        return codec.mirror_from_json(self._known[connection_id].open(sealed, aad=str(mapping_id)))
+        return sealing.opened(sealed, mapping_id, key=self._known[connection_id])

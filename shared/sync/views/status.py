@@ -159,7 +159,7 @@ def _links(
 ) -> list[LinkStatus]:
     counts, skipped, written = _counts(conn), _skipped(conn), _last_written(conn)
     listed = links.list_page(conn, after=None, limit=MAX_LINKS)
-    merging = [link.id for link in listed if link.on_edit == "merge"]
+    merging = [link.id for link in listed if link.on_edit == links.MERGE]
     waiting = conflicts.count_waiting(conn, merging)
     refused = conflicts.count_refused(conn, merging, since=now - attention.REFUSED_WITHIN)
     found: list[LinkStatus] = []

@@ -14,7 +14,7 @@ from shared.calendar.two_way import Winner
 from shared.core import clock
 from shared.core.errors import NotFoundError, TransientError
 from shared.providers.port import Failed
-from shared.sync import links, pull
+from shared.sync import linking, pull
 from shared.sync.asking import requests
 from shared.sync.views import explain
 from shared.sync.views.sentences import Verdict
@@ -136,7 +136,7 @@ def test_what_waits_says_since_when_what_went_wrong_and_when_it_goes_on(world, e
     assert found.next_attempt_at > clock.now() > found.due_since
     assert "tried once" in " ".join(found.sentences)
     with world.database.person(world.user_id) as conn:
-        links.set_state(conn, link.id, "paused")
+        linking.set_state(conn, link.id, "paused")
     assert "kalends links resume" in of_link(world, "e1").todo
 
 
@@ -224,7 +224,7 @@ def test_a_calendar_that_is_not_read_yet_says_so(world, ends):
     world.link(*ends)
     c = world.calendar("c")
     with world.database.person(world.user_id) as conn:
-        links.create(conn, user_id=world.user_id, source_calendar_id=ends[0], target_calendar_id=c)
+        linking.create(conn, user_id=world.user_id, source_calendar_id=ends[0], target_calendar_id=c)
 
     ((_, new),) = [one.links for one in told(world, "e1")]
 
