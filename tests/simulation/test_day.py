@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.store import Store
 
-pytestmark = pytest.mark.xdist_group("simulation")
-
 SMALL = Size(people=6, hours=3, edits=(40, 80), imported=30, meddlers=2)
 
 

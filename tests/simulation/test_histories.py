@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.store import Store
 
-pytestmark = pytest.mark.xdist_group("simulation")
-
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Store]:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 SEEDS = range(1, 201)
 
-pytestmark = pytest.mark.xdist_group("simulation")
-
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Store]:
