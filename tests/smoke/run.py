@@ -32,6 +32,8 @@ ROUNDS = 3
 SLOWEST_P50, SLOWEST_P95 = 10.0, 30.0
 """Seconds beyond which latency fails the run: ten times what it aims at."""
 _PATIENCE = 300.0
+_TOLD = 3
+"""So many of those that are not settled are named while they are waited for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -364,7 +366,8 @@ class Run:
             status = self.kalends.status()
             waiting = unsettled(status)
             mirrors = sum(link["counts"]["mirrors"] for link in status["links"])
-            line = f"  {mirrors} mirrors; {'; '.join(waiting) or 'settled'}"
+            more = f"; {len(waiting) - _TOLD} more" if len(waiting) > _TOLD else ""
+            line = f"  {mirrors} mirrors; {'; '.join(waiting[:_TOLD]) or 'settled'}{more}"
             if line != told:
                 self.say(line)
                 told = line

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from tests.outlook import INDEXES, WEEKDAYS
 from tests.smoke import seeding
 
 if TYPE_CHECKING:
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
 
 type Resource = dict[str, Any]
 type Moment = datetime | date
-
-_DAYS = {
-    "MO": "monday",
-    "TU": "tuesday",
-    "WE": "wednesday",
-    "TH": "thursday",
-    "FR": "friday",
-    "SA": "saturday",
-    "SU": "sunday",
-}
-_INDEXES = {"1": "first", "2": "second", "3": "third", "4": "fourth", "-1": "last"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +139,10 @@ def graph_recurrence(plan: Plan) -> Resource:
         case "DAILY":
             pattern["type"] = "daily"
         case "WEEKLY":
-            pattern |= {"type": "weekly", "daysOfWeek": [_DAYS[day] for day in by_day.split(",")]}
-            pattern["firstDayOfWeek"] = _DAYS[parts.get("WKST", "MO")]
+            pattern |= {"type": "weekly", "daysOfWeek": [WEEKDAYS[day] for day in by_day.split(",")]}
+            pattern["firstDayOfWeek"] = WEEKDAYS[parts.get("WKST", "MO")]
         case "MONTHLY" if by_day:
-            pattern |= {"type": "relativeMonthly", "daysOfWeek": [_DAYS[by_day[-2:]]], "index": _INDEXES[by_day[:-2]]}
+            pattern |= {"type": "relativeMonthly", "daysOfWeek": [WEEKDAYS[by_day[-2:]]], "index": INDEXES[by_day[:-2]]}
         case "MONTHLY":
             pattern |= {"type": "absoluteMonthly", "dayOfMonth": first.day}
         case _:

@@ -8,20 +8,17 @@ from urllib.parse import quote
 
 from tests.matrix import series
 from tests.matrix.places import CannotHoldError
+from tests.matrix.places.simulated import SimulatedPlace
 from tests.matrix.series import HOME, Occurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.installation import Simulator
     from tests.matrix.series import Case, Local, Series
 
 
-class GooglePlace:
-    """A calendar of an account at the simulated Google; `token` gives the account's access token."""
+class GooglePlace(SimulatedPlace):
+    """A calendar of an account at the simulated Google."""
 
-    def __init__(self, simulator: Simulator, calendar_id: str, *, token: Callable[[], str]) -> None:
-        self.simulator, self.calendar_id, self._token = simulator, calendar_id, token
+    title_field = "summary"
 
     def enter(self, case: Case) -> list[str]:
         """The owner's clicks. Google has zones of IANA alone, and nothing that floats."""
@@ -37,56 +34,27 @@ class GooglePlace:
             for name, times in (("RDATE", one.added), ("EXDATE", one.excluded))
             if times
         ]
-        made = self.sim("POST", "", {**body, **({"recurrence": lines} if lines else {})})["id"]
+        made = self._sim("POST", "", {**body, **({"recurrence": lines} if lines else {})})["id"]
         for change in one.changes:
-            place = f"/{made}/instances/{_instance(one, change.at)}"
+            place = self._place(made, one, change.at)
             if change.cancelled:
-                self.sim("POST", place, {"cancelled": True})
+                self._sim("POST", place, {"cancelled": True})
                 continue
             length = one.length if change.length is None else change.length
             times = _times(one, change.at if change.start is None else change.start, length)
             cleared = {name: {"date": None, "dateTime": None, "timeZone": None, **at} for name, at in times.items()}
-            self.sim("POST", place, {"summary": change.title or one.title, **cleared})
+            self._sim("POST", place, {"summary": change.title or one.title, **cleared})
         if case.overrides_first:  # what was changed last is listed last
-            self.sim("PATCH", f"/{made}", {"description": "agenda"})
+            self._sim("PATCH", self._path(made), {"description": "agenda"})
         return str(made)
-
-    def sim(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """What the owner does, as the simulator's own page sends it."""
-        return self.simulator.sim(method, f"/calendars/{quote(self.calendar_id, safe='')}/events{path}", body)
-
-    def read(self, first: date, last: date) -> list[Occurrence]:
-        """Events: list with singleEvents."""
-        return series.inside((_occurrence(item) for item in self._listed(first, last)), first, last)
-
-    def move(self, one: Occurrence, by: timedelta) -> None:
-        """Change an instance, or an event."""
-        times = {name: _write(at + by) for name, at in (("start", one.start), ("end", one.end))}
-        self.sim("PATCH", f"/{self._id(one)}", times)
-
-    def cancel(self, one: Occurrence) -> None:
-        """Delete an instance, or an event."""
-        self.sim("DELETE", f"/{self._id(one)}")
-
-    def rename(self, title: str, new: str) -> bool:
-        """Change the summary of a master, or of an event."""
-        found = self._called(title)
-        if len(found) == 1:
-            self.sim("PATCH", f"/{found[0]['id']}", {"summary": new})
-        return len(found) == 1
 
     def is_series(self, title: str) -> bool:
         """Whether it has a recurrence."""
         return any("recurrence" in item for item in self._called(title))
 
     def _called(self, title: str) -> list[dict[str, Any]]:
-        stored = [item for item in self.sim("GET", "")["events"] if "recurringEventId" not in item]
+        stored = [item for item in self._stored() if "recurringEventId" not in item]
         return [item for item in stored if item.get("summary") == title and item["status"] != "cancelled"]
-
-    def _id(self, one: Occurrence) -> str:
-        day = one.start.date() if isinstance(one.start, datetime) else one.start
-        (found,) = [item for item in self._listed(day, day) if _occurrence(item) == one]
-        return str(found["id"])
 
     def _listed(self, first: date, last: date) -> list[dict[str, Any]]:
         asked = {
@@ -111,19 +79,17 @@ class GooglePlace:
                 return found
             page = {"pageToken": listed["nextPageToken"]}
 
+    def _occurrence(self, item: dict[str, Any]) -> Occurrence:
+        return Occurrence(_read(item["start"]), _read(item["end"]), item.get("summary", ""))
 
-def _occurrence(item: dict[str, Any]) -> Occurrence:
-    return Occurrence(_read(item["start"]), _read(item["end"]), item.get("summary", ""))
+    def _write(self, at: Local) -> dict[str, str]:
+        return {"dateTime": at.isoformat()} if isinstance(at, datetime) else {"date": at.isoformat()}
 
 
 def _read(time: dict[str, str]) -> Local:
     if "date" in time:
         return date.fromisoformat(time["date"])
     return datetime.fromisoformat(time["dateTime"]).astimezone(UTC)
-
-
-def _write(at: Local) -> dict[str, str]:
-    return {"dateTime": at.isoformat()} if isinstance(at, datetime) else {"date": at.isoformat()}
 
 
 def _times(one: Series, start: Local, length: timedelta) -> dict[str, Any]:
@@ -143,7 +109,3 @@ def _line(name: str, one: Series, times: tuple[Local, ...], *, utc: bool) -> str
     if utc:
         return f"{name}:{','.join(f'{series.moment(at, one.zone):%Y%m%dT%H%M%SZ}' for at in times)}"
     return f"{name};TZID={one.zone}:{','.join(f'{at:%Y%m%dT%H%M%S}' for at in times)}"
-
-
-def _instance(one: Series, at: Local) -> str:
-    return f"{series.moment(at, one.zone):%Y-%m-%dT%H:%M:%SZ}" if isinstance(at, datetime) else f"{at}"

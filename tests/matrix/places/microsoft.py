@@ -9,12 +9,10 @@ from urllib.parse import quote
 
 from tests.matrix import series
 from tests.matrix.places import CannotHoldError, patterns
+from tests.matrix.places.simulated import SimulatedPlace
 from tests.matrix.series import HOME, Occurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.installation import Simulator
     from tests.matrix.series import Case, Change, Local, Series
 
 _ZONES = {
@@ -26,11 +24,10 @@ _ZONES = {
 }
 
 
-class MicrosoftPlace:
-    """A calendar of an account at the simulated Microsoft; `token` gives the account's access token."""
+class MicrosoftPlace(SimulatedPlace):
+    """A calendar of an account at the simulated Microsoft."""
 
-    def __init__(self, simulator: Simulator, calendar_id: str, *, token: Callable[[], str]) -> None:
-        self.simulator, self.calendar_id, self._token = simulator, calendar_id, token
+    title_field = "subject"
 
     def enter(self, case: Case) -> list[str]:
         """The owner's clicks. Outlook takes out single occurrences, and knows neither RDATE nor what floats."""
@@ -61,62 +58,33 @@ class MicrosoftPlace:
         return body
 
     def _enter(self, one: Series, body: dict[str, Any], case: Case) -> str:
-        made = str(self.sim("POST", "", body)["id"])
+        made = str(self._sim("POST", "", body)["id"])
         for at in one.excluded:
-            self.sim("POST", f"/{made}/instances/{_instance(one, at)}", {"cancelled": True})
+            self._sim("POST", self._place(made, one, at), {"cancelled": True})
         for change in one.changes:
             self._change(made, one, change)
         if case.overrides_first:
-            self.sim("PATCH", f"/{made}", {"importance": "high"})
+            self._sim("PATCH", self._path(made), {"importance": "high"})
         return made
 
     def _change(self, made: str, one: Series, change: Change) -> None:
-        place = f"/{quote(made, safe='')}/instances/{_instance(one, change.at)}"
+        place = self._place(made, one, change.at)
         if change.cancelled:
-            self.sim("POST", place, {"cancelled": True})
+            self._sim("POST", place, {"cancelled": True})
             return
         length = one.length if change.length is None else change.length
         times = _times(one, change.at if change.start is None else change.start, length)
-        self.sim("POST", place, {"subject": change.title or one.title, **times})
-
-    def sim(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """What the owner does, as the simulator's own page sends it."""
-        return self.simulator.sim(method, f"/calendars/{quote(self.calendar_id, safe='')}/events{path}", body)
-
-    def read(self, first: date, last: date) -> list[Occurrence]:
-        """The calendar view."""
-        return series.inside((_occurrence(item) for item in self._view(first, last)), first, last)
-
-    def move(self, one: Occurrence, by: timedelta) -> None:
-        """Change an occurrence, or an event."""
-        times = {name: _write(at + by) for name, at in (("start", one.start), ("end", one.end))}
-        self.sim("PATCH", f"/{self._id(one)}", times)
-
-    def cancel(self, one: Occurrence) -> None:
-        """Delete an occurrence, or an event."""
-        self.sim("DELETE", f"/{self._id(one)}")
-
-    def rename(self, title: str, new: str) -> bool:
-        """Change the subject of a master, or of an event."""
-        found = self._called(title)
-        if len(found) == 1:
-            self.sim("PATCH", f"/{quote(found[0]['id'], safe='')}", {"subject": new})
-        return len(found) == 1
+        self._sim("POST", place, {"subject": change.title or one.title, **times})
 
     def is_series(self, title: str) -> bool:
         """Whether it is a master."""
         return any(item["type"] == "seriesMaster" for item in self._called(title))
 
     def _called(self, title: str) -> list[dict[str, Any]]:
-        stored = [item for item in self.sim("GET", "")["events"] if item["type"] in ("singleInstance", "seriesMaster")]
+        stored = [item for item in self._stored() if item["type"] in ("singleInstance", "seriesMaster")]
         return [item for item in stored if item["subject"] == title]
 
-    def _id(self, one: Occurrence) -> str:
-        day = one.start.date() if isinstance(one.start, datetime) else one.start
-        (found,) = [item for item in self._view(day, day) if _occurrence(item) == one]
-        return quote(str(found["id"]), safe="")
-
-    def _view(self, first: date, last: date) -> list[dict[str, Any]]:
+    def _listed(self, first: date, last: date) -> list[dict[str, Any]]:
         base = f"{self.simulator.base}/v1.0/me/calendars/{quote(self.calendar_id, safe='')}/calendarView"
         begin, end = first - timedelta(days=2), last + timedelta(days=2)
         address: str | None = f"{base}?startDateTime={begin}T00:00:00Z&endDateTime={end}T00:00:00Z&$top=999"
@@ -131,6 +99,13 @@ class MicrosoftPlace:
             found += listed["value"]
             address = listed.get("@odata.nextLink")
         return found
+
+    def _occurrence(self, item: dict[str, Any]) -> Occurrence:
+        return Occurrence(_read(item, "start"), _read(item, "end"), item.get("subject", ""))
+
+    def _write(self, at: Local) -> dict[str, str]:
+        local = at.replace(tzinfo=None) if isinstance(at, datetime) else series.midnight(at)
+        return {"dateTime": local.isoformat(), "timeZone": "UTC"}
 
 
 def _check_changes(one: Series) -> None:
@@ -151,18 +126,9 @@ def _day(local: Local) -> date:
     return series.midnight(local).date()
 
 
-def _occurrence(item: dict[str, Any]) -> Occurrence:
-    return Occurrence(_read(item, "start"), _read(item, "end"), item.get("subject", ""))
-
-
 def _read(item: dict[str, Any], which: str) -> Local:
     at = datetime.fromisoformat(item[which]["dateTime"][:19])
     return at.date() if item["isAllDay"] else at.replace(tzinfo=UTC)
-
-
-def _write(at: Local) -> dict[str, str]:
-    local = at.replace(tzinfo=None) if isinstance(at, datetime) else series.midnight(at)
-    return {"dateTime": local.isoformat(), "timeZone": "UTC"}
 
 
 def _times(one: Series, start: Local, length: timedelta) -> dict[str, Any]:
@@ -182,7 +148,3 @@ def _times(one: Series, start: Local, length: timedelta) -> dict[str, Any]:
         "start": {"dateTime": local[0].isoformat(), "timeZone": _ZONES[zone]},
         "end": {"dateTime": local[1].isoformat(), "timeZone": _ZONES[zone]},
     }
-
-
-def _instance(one: Series, at: Local) -> str:
-    return f"{series.moment(at, one.zone):%Y-%m-%dT%H:%M:%SZ}" if isinstance(at, datetime) else f"{at}"

@@ -7,20 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tests.matrix import series
 from tests.matrix.places import CannotHoldError
+from tests.outlook import INDEXES, WEEKDAYS
 
 if TYPE_CHECKING:
     from tests.matrix.series import Local
 
-_DAYS = {
-    "MO": "monday",
-    "TU": "tuesday",
-    "WE": "wednesday",
-    "TH": "thursday",
-    "FR": "friday",
-    "SA": "saturday",
-    "SU": "sunday",
-}
-_INDEXES = {"1": "first", "2": "second", "3": "third", "4": "fourth", "-1": "last"}
 _SAFE = 28
 """The last day that every month has."""
 
@@ -37,7 +28,7 @@ def pattern(rule: str, start: Local) -> dict[str, Any]:
             return {"type": "weekly", **interval, "daysOfWeek": _weekdays(parts["BYDAY"]), "firstDayOfWeek": "monday"}
         case "WEEKLY" if asked <= {"BYDAY"}:
             days = _weekdays(parts["BYDAY"]) if asked else [_weekday(start)]
-            begins = _DAYS[parts.get("WKST", "MO")]
+            begins = WEEKDAYS[parts.get("WKST", "MO")]
             return {"type": "weekly", **interval, "daysOfWeek": days, "firstDayOfWeek": begins}
         case "MONTHLY" if "BYMONTH" not in asked:
             return _of_month(parts, start, prefix="Monthly", longest=31) | interval
@@ -81,9 +72,9 @@ def _of_month(parts: dict[str, str], start: Local, *, prefix: str, longest: int)
         if len(named) != 1:
             raise CannotHoldError("several weekdays of one month")
         index, named = named[0][:-2], [named[0][-2:]]
-    if index not in _INDEXES:
+    if index not in INDEXES:
         raise CannotHoldError("a position other than first to fourth, and last")
-    return {"type": f"relative{prefix}", "daysOfWeek": [_DAYS[day] for day in named], "index": _INDEXES[index]}
+    return {"type": f"relative{prefix}", "daysOfWeek": [WEEKDAYS[day] for day in named], "index": INDEXES[index]}
 
 
 def _day_of_month(parts: dict[str, str], start: Local, longest: int) -> int:
@@ -99,11 +90,11 @@ def _day_of_month(parts: dict[str, str], start: Local, longest: int) -> int:
 
 
 def _weekdays(listed: str) -> list[str]:
-    return [_DAYS[day] for day in listed.split(",")]
+    return [WEEKDAYS[day] for day in listed.split(",")]
 
 
 def _weekday(start: Local) -> str:
-    return list(_DAYS.values())[start.weekday()]
+    return list(WEEKDAYS.values())[start.weekday()]
 
 
 def _parts(rule: str) -> dict[str, str]:
