@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
 from shared.providers.port import Removed, Upserted
-from shared.sync import expansion, links, sightings
-from shared.sync.asking import held
+from shared.sync import expansion, held, links, overlaps, sightings
 from shared.sync.publishing import feeds
 from shared.sync.rules import guard, marker, plan
 from shared.sync.rules.plan import Verdict
 from shared.sync.sight import Sight
 from shared.sync.store import calendars, events, mappings
 from shared.sync.store.mappings import Wish
-from shared.sync.views import overlaps
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -16,14 +16,13 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, lanes, links, reconciliation, undo
+from shared.sync import apply, by_hand, lanes, links, overlaps, reconciliation, undo
 from shared.sync.listening import channels, silence
 from shared.sync.publishing import feeds
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, edits, events, mappings, runs
 from shared.sync.two_way import copies, flow_back
 from shared.sync.two_way import edits as two_way_edits
-from shared.sync.views import overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

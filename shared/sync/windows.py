@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.control import budgets
-from shared.sync import apply, lanes, links
+from shared.sync import apply, lanes, links, overlaps
 from shared.sync.publishing import feeds
 from shared.sync.store import calendars, events, mappings, runs
-from shared.sync.views import overlaps
 
 if TYPE_CHECKING:
     from datetime import datetime

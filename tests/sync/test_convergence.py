@@ -135,7 +135,7 @@ class Calendars(Lives):
                     "UPDATE event_mappings SET state = 'open', requested = requested + 1 WHERE state = 'frozen'"
                 )
                 for (hold_id,) in conn.execute("SELECT id FROM held_changes WHERE resolution IS NULL").fetchall():
-                    from shared.sync.asking import held
+                    from shared.sync import held
 
                     held.resolve(conn, hold_id, approved=True, user_id=self.world.user_id, actor="test")
                 for calendar in self.calendars:

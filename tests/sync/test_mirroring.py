@@ -254,8 +254,7 @@ def test_a_mass_deletion_waits_and_a_small_one_does_not(world):
 @pytest.mark.promise(1)
 @pytest.mark.parametrize(("approved", "left"), [(True, 40), (False, 100)])
 def test_a_held_deletion_is_carried_out_or_dropped_as_the_person_says(world, approved, left):
-    from shared.sync import lanes
-    from shared.sync.asking import held
+    from shared.sync import held, lanes
 
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(100):

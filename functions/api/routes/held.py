@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import AfterId, Limit, Out, Page, page
-from shared.sync.asking import held, requests
+from shared.sync import held
+from shared.sync.asking import requests
 
 router = new_router()
 TAGS = ["held"]

@@ -10,7 +10,7 @@ from functions.api.guard import Here
 from functions.api.routing import new_router
 from functions.api.shapes import After, Limit, Out, Page, cursor, page, place
 from shared.core.errors import InvalidError
-from shared.sync.views import overlaps
+from shared.sync import overlaps
 
 router = new_router()
 TAGS = ["overlaps"]

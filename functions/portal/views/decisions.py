@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from functions.portal import rendering
 from functions.portal.forms import back, identifier
 from shared.connections import calendars
-from shared.sync import links
-from shared.sync.asking import held, requests
+from shared.sync import held, links
+from shared.sync.asking import requests
 
 if TYPE_CHECKING:
     from functions.http import Response

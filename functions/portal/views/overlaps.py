@@ -8,7 +8,7 @@ from functions.portal import rendering
 from functions.portal.forms import back, identifier
 from shared.calendar.span import TimedSpan
 from shared.identity import people
-from shared.sync.views import overlaps
+from shared.sync import overlaps
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -1,1 +1,1 @@
-"""What a person asks of the engine: changes of links, seen before they are made; and what waits for an answer."""
+"""What a person asks of the engine: changes of links, and how they are seen before they are made."""

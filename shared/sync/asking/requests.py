@@ -15,8 +15,8 @@ from shared.audit import record
 from shared.connections import calendars as listed
 from shared.connections import store as connections
 from shared.core.errors import ConflictError, KalendsError, PreconditionFailedError, TransientError
-from shared.sync import lanes, linking, links
-from shared.sync.asking import held, readers
+from shared.sync import held, lanes, linking, links
+from shared.sync.asking import readers
 from shared.sync.listening import channels
 from shared.sync.publishing import feeds
 from shared.sync.store import calendars
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from shared.calendar.two_way import Winner
     from shared.store.database import Connection
-    from shared.sync.asking.held import Held
     from shared.sync.context import Engine
+    from shared.sync.held import Held
     from shared.sync.links import Link
     from shared.sync.publishing.feeds import Feed
     from shared.sync.two_way.conflicts import Listed as Conflict

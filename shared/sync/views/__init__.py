@@ -1,1 +1,1 @@
-"""What a person is shown: how everything stands, why, and when there is time. Reads only, but for overlaps."""
+"""What a person is shown: how everything stands, why, and when there is time. Reads only."""

@@ -15,9 +15,8 @@ from shared.calendar.event import Availability, Response, Status
 from shared.calendar.span import AllDaySpan
 from shared.core import clock
 from shared.store.database import Database
-from shared.sync import windows
+from shared.sync import overlaps, windows
 from shared.sync.store import calendars
-from shared.sync.views import overlaps
 from tests.sync.world import NOW, World, event
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Event
     from shared.sync.links import Link
-    from shared.sync.views.overlaps import Overlap
+    from shared.sync.overlaps import Overlap
     from tests.postgres import Logins
 
 
