@@ -9,12 +9,8 @@ an exchange in time, however slowly it drips.
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
-import threading
-import time
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -23,22 +19,18 @@ import httpcore
 import httpx
 
 from shared.core.errors import InvalidError, KalendsError, TransientError
-from shared.net import addresses
+from shared.net.connecting import Clock, GuardedBackend, resolve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from httpcore._backends.base import SOCKET_OPTION
-
-type Resolver = Callable[[str, int], list[str]]
-"""The IP addresses of a name, best first. Raises OSError."""
+    from shared.net.connecting import Resolver
 
 MAX_REDIRECTS = 5
 MAX_CONNECTIONS, MAX_KEPT = 32, 8
 """Of one transport at once, and how many of them are kept for the next request."""
 USER_AGENT = "Kalends (calendar synchronisation)"
 _UNPACKED = ("content-encoding", "content-length", "transfer-encoding")
-_PIECE = 65_536
 _LOWEST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
 
@@ -60,12 +52,6 @@ class Exchanged:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """What the system's resolver answers."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 # Its line for each request holds the address, which is the secret of a feed.
@@ -153,13 +139,13 @@ class GuardedTransport(httpx.BaseTransport):
         self._allowed_hosts = allowed_hosts
         self._allow_http = allow_http
         self._limits = limits
-        self._clock = _Clock(limits.seconds)
+        self._clock = Clock(limits.seconds)
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls or _trust(),
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_KEPT,
             keepalive_expiry=30,
-            network_backend=_Backend(allowed_hosts, resolver, self._clock, connecting=limits.connecting),
+            network_backend=GuardedBackend(allowed_hosts, resolver, self._clock, connecting=limits.connecting),
         )
 
     def begin(self) -> None:
@@ -275,106 +261,6 @@ class GuardedTransport(httpx.BaseTransport):
 def _trust() -> ssl.SSLContext:
     """The authorities that are trusted: hundreds of certificates, read once."""
     return httpx.create_ssl_context()
-
-
-class _Clock(threading.local):
-    """How long the exchange of this thread may still take: a connection that another thread opened is on it as well."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends = time.monotonic() + seconds
-
-    def start(self) -> None:
-        self._ends = time.monotonic() + self._seconds
-
-    def left(self) -> float:
-        """Raises httpcore.ReadTimeout when nothing is."""
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout
-        return left
-
-
-class _Backend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked, and lets no read or write outlast the exchange."""
-
-    def __init__(self, allowed_hosts: frozenset[str], resolver: Resolver, clock: _Clock, *, connecting: float) -> None:
-        self._allowed_hosts = allowed_hosts
-        self._resolver = resolver
-        self._clock = clock
-        self._connecting = connecting
-        self._sockets = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        try:
-            found = self._resolver(host, port)
-        except (OSError, UnicodeError):
-            found = []
-        if not found:
-            raise TransientError(
-                f"No address is known for {host}. Check how it is written, or try again later.",
-                code="EGRESS.UNKNOWN_HOST",
-            )
-        # All of them, although one is enough to connect: a name that also leads inside is not to be trusted.
-        if host.lower() not in self._allowed_hosts and not all(addresses.is_public(one) for one in found):
-            raise InvalidError(
-                f"{host} leads into a private network, where Kalends does not go. Use a public address, or ask the "
-                "operator of this installation to allow the host (EGRESS_ALLOWED_HOSTS).",
-                code="EGRESS.PRIVATE_ADDRESS",
-            )
-        refusal: Exception = httpcore.ConnectError()
-        for address in found[:4]:
-            try:
-                within = min(self._connecting, self._clock.left())
-                stream = self._sockets.connect_tcp(address, port, timeout=within, socket_options=socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                refusal = error
-            else:
-                return _Stream(stream, self._clock)
-        raise refusal
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection on the exchange's clock. What is written goes out when an answer is asked for: head and body in one
-    piece, which spares both sides half of their turns."""
-
-    def __init__(self, stream: httpcore.NetworkStream, clock: _Clock) -> None:
-        self._stream = stream
-        self._clock = clock
-        self._unsent = b""
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._unsent:
-            with suppress(httpcore.WriteError):  # as httpcore has it: the answer may say why no more was taken
-                self._send()
-        return self._stream.read(max_bytes, timeout=self._clock.left())
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._unsent += buffer
-        if len(self._unsent) >= _PIECE:
-            self._send()
-
-    def _send(self) -> None:
-        unsent, self._unsent = self._unsent, b""
-        self._stream.write(unsent, timeout=self._clock.left())
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, timeout=self._clock.left()), self._clock)
-
-    def get_extra_info(self, info: str) -> object:
-        return self._stream.get_extra_info(info)
 
 
 class _Body(httpx.SyncByteStream):

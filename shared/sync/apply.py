@@ -12,7 +12,7 @@ from shared.sync.publishing import feeds
 from shared.sync.rules import guard, marker, plan
 from shared.sync.rules.plan import Verdict
 from shared.sync.sight import Sight
-from shared.sync.store import calendars, events, mappings
+from shared.sync.store import calendars, events, mappings, meetings
 from shared.sync.store.mappings import Wish
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def plan_roots(
     for link in calendar_links:
         units = by_need[link.filters.needs_text]
         invited = (
-            events.invited(conn, calendar.id, link.target_calendar_id, roots) if link.filters.skip_invited else set()
+            meetings.invited(conn, calendar.id, link.target_calendar_id, roots) if link.filters.skip_invited else set()
         )
         parts = expansion.parts(conn, link, roots, units, now=now)
         known = mappings.of_sources(conn, link.id, [part.id for part in parts])
@@ -219,7 +219,7 @@ def _plan_same_meetings(
     for link in links.of_target(conn, calendar.id) if event_ids else ():
         if not link.filters.skip_invited:
             continue
-        roots = events.same_meetings(conn, calendar.id, event_ids, link.source_calendar_id)
+        roots = meetings.same(conn, calendar.id, event_ids, link.source_calendar_id)
         if roots:
             targets |= plan_roots(
                 conn,

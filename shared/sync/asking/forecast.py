@@ -15,7 +15,7 @@ from shared.core.errors import InvalidError
 from shared.sync import apply, by_hand, expansion, links, sealing, writes
 from shared.sync.rules import differences, guard, plan
 from shared.sync.rules.differences import Applied
-from shared.sync.store import calendars, events, mappings
+from shared.sync.store import calendars, events, mappings, meetings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,8 +224,8 @@ def _invited(conn: Connection, link: Link, units: dict[str, Unit]) -> set[str]:
     if not link.filters.skip_invited or not units:
         return set()
     uids = {root: unit.root.ical_uid for root, unit in units.items() if unit.root.ical_uid is not None}
-    there = events.meetings(conn, link.target_calendar_id, sorted(set(uids.values())))
-    known = events.invited(conn, link.source_calendar_id, link.target_calendar_id, sorted(units))
+    there = meetings.by_uid(conn, link.target_calendar_id, sorted(set(uids.values())))
+    known = meetings.invited(conn, link.source_calendar_id, link.target_calendar_id, sorted(units))
     return known | {root for root, uid in uids.items() if uid in there}
 
 

@@ -273,52 +273,6 @@ def versions(conn: Connection, calendar_id: UUID, root_id: str) -> dict[str, Ver
     return {place: Version(etag=etag, changed_at=changed_at) for place, etag, changed_at in rows}
 
 
-def invited(conn: Connection, source_id: UUID, target_id: UUID, root_ids: Sequence[str]) -> set[str]:
-    """Those of these roots whose meeting stands in the target calendar itself: the same iCalUID (RFC 5545, 3.8.4.7),
-    which a meeting has in the calendar of everybody invited. Mirrors of ours have another."""
-    rows = conn.execute(
-        """
-        SELECT external_event_id, ical_uid FROM external_calendar_events
-         WHERE calendar_id = %s AND external_event_id = ANY(%s) AND ical_uid IS NOT NULL
-        """,
-        (source_id, list(root_ids)),
-    ).fetchall()
-    there = meetings(conn, target_id, [ical_uid for _, ical_uid in rows])
-    return {event_id for event_id, ical_uid in rows if ical_uid in there}
-
-
-def meetings(conn: Connection, calendar_id: UUID, ical_uids: Sequence[str]) -> dict[str, list[str]]:
-    """The roots of a calendar itself that are these meetings, by iCalUID.
-
-    Apart from the statement that finds the iCalUIDs: joined to it, a database without fresh statistics compares each
-    with each.
-    """
-    rows = conn.execute(
-        """
-        SELECT ical_uid, external_event_id FROM external_calendar_events
-         WHERE calendar_id = %s AND ical_uid = ANY(%s) AND booking_id IS NULL AND series_id IS NULL
-           AND sync_status IN ('CREATED', 'UPDATED')
-        """,
-        (calendar_id, list(ical_uids)),
-    ).fetchall()
-    found: dict[str, list[str]] = {}
-    for ical_uid, event_id in rows:
-        found.setdefault(ical_uid, []).append(event_id)
-    return found
-
-
-def same_meetings(conn: Connection, target_id: UUID, event_ids: Sequence[str], source_id: UUID) -> list[str]:
-    """The roots in a source calendar that are the same meetings as these events of a target, gone ones included."""
-    rows = conn.execute(
-        """
-        SELECT DISTINCT ical_uid FROM external_calendar_events
-         WHERE calendar_id = %s AND external_event_id = ANY(%s) AND booking_id IS NULL AND ical_uid IS NOT NULL
-        """,
-        (target_id, list(event_ids)),
-    ).fetchall()
-    return sorted({root for roots in meetings(conn, source_id, [row[0] for row in rows]).values() for root in roots})
-
-
 def unseen(conn: Connection, calendar: SyncedCalendar, window: Window, *, limit: int) -> list[str]:
     """What a finished full read of `window` did not show although it lies inside, mirrors included: to be asked for one
     by one."""

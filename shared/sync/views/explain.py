@@ -19,7 +19,7 @@ from shared.core.errors import InvalidError, NotFoundError
 from shared.sync import links
 from shared.sync.expansion import EXPANDED
 from shared.sync.rules import plan
-from shared.sync.store import calendars, events
+from shared.sync.store import calendars, events, meetings
 from shared.sync.views import sentences
 from shared.sync.views.sentences import Because, Verdict
 
@@ -237,7 +237,7 @@ def _because(
     now: datetime,
 ) -> Because:
     try:
-        invited = events.invited(conn, calendar.id, link.target_calendar_id, [unit.root.id]) if unit else set()
+        invited = meetings.invited(conn, calendar.id, link.target_calendar_id, [unit.root.id]) if unit else set()
         decision = plan.decide(unit, link, is_invited=bool(invited), now=now)
     except InvalidError as error:
         return sentences.not_expandable(error)
