@@ -185,7 +185,7 @@ def test_what_is_packed_is_unpacked(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body"), [("br", b"hello"), ("gzip", gzip.compress(b"hello")[:-6]), ("gzip", b"no")]
+    ("encoding", "body"), [("br", b"hello"), ("gzip", gzip.compress(b"hello", mtime=0)[:-6]), ("gzip", b"no")]
 )
 def test_a_parcel_that_cannot_be_unpacked_is_refused(server: Server, encoding: str, body: bytes) -> None:
     server.answers["/a"] = say(body, Content_Encoding=encoding)
