@@ -15,6 +15,7 @@ from kiota_serialization_json.json_parse_node_factory import JsonParseNodeFactor
 from kiota_serialization_json.json_serialization_writer import JsonSerializationWriter
 from msgraph.generated.models.calendar import Calendar
 from msgraph.generated.models.calendar_collection_response import CalendarCollectionResponse
+from msgraph.generated.models.calendar_permission_collection_response import CalendarPermissionCollectionResponse
 from msgraph.generated.models.event import Event
 from msgraph.generated.models.event_collection_response import EventCollectionResponse
 from msgraph.generated.models.mailbox_settings import MailboxSettings
@@ -38,6 +39,7 @@ _SHAPES: tuple[tuple[str, str, type[Parsable]], ...] = (
     ("*", r"/me/outlook/supportedTimeZones.*", SupportedTimeZonesGetResponse),
     ("GET", r"/me/calendars", CalendarCollectionResponse),
     ("POST", r"/me/calendars", Calendar),
+    ("*", r"/me/(calendar|calendars/[^/]+)/calendarPermissions", CalendarPermissionCollectionResponse),
     ("*", r"/me/(calendar|calendars/[^/]+)", Calendar),
     ("*", r"/me/calendar/getSchedule", GetSchedulePostResponse),
     ("*", r".*/calendarView/delta", DeltaGetResponse),

@@ -16,6 +16,7 @@ from infra.local.simulators.microsoft.batch import Batch
 from infra.local.simulators.microsoft.calendars import Calendars
 from infra.local.simulators.microsoft.delta import Delta
 from infra.local.simulators.microsoft.events import Events
+from infra.local.simulators.microsoft.sharing import Sharing
 from infra.local.simulators.microsoft.subscriptions import Subscriptions
 from infra.local.simulators.port import Parts
 
@@ -30,10 +31,17 @@ class Graph:
     """The API: one exchange for calls that come alone or in a batch."""
 
     def __init__(
-        self, parts: Parts, *, events: Events, delta: Delta, calendars: Calendars, subscriptions: Subscriptions
+        self,
+        parts: Parts,
+        *,
+        events: Events,
+        delta: Delta,
+        calendars: Calendars,
+        sharing: Sharing,
+        subscriptions: Subscriptions,
     ) -> None:
         self._parts = parts
-        own = _own_routes(events, delta, calendars)
+        own = _own_routes(events, delta, calendars, sharing)
         self._exchange = Exchange(
             routes=[*own, *map(self._of_user, own), *_subscription_routes(subscriptions)],
             refuse=_refuse,
@@ -98,7 +106,7 @@ async def _call(request: web.Request) -> Call:
     )
 
 
-def _own_routes(events: Events, delta: Delta, calendars: Calendars) -> list[Route]:
+def _own_routes(events: Events, delta: Delta, calendars: Calendars, sharing: Sharing) -> list[Route]:
     """What /me has. Fixed names stand before ids, so that they win."""
     zones = "/me/outlook/supportedTimeZones"
     single: list[tuple[str, str, Handler]] = [
@@ -110,6 +118,8 @@ def _own_routes(events: Events, delta: Delta, calendars: Calendars) -> list[Rout
         ("POST", "/me/calendars", calendars.create),
         ("GET", "/me/calendar", calendars.get),
         ("PATCH", "/me/calendar", calendars.update),
+        ("GET", "/me/calendar/calendarPermissions", sharing.permissions),
+        ("GET", "/me/calendars/{calendar}/calendarPermissions", sharing.permissions),
         ("POST", "/me/calendar/getSchedule", calendars.schedule),
         ("POST", "/me/calendar/microsoft.graph.getSchedule", calendars.schedule),
         ("GET", "/me/calendars/{calendar}", calendars.get),

@@ -135,7 +135,8 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """A calendar of a mailbox. `number` is unique in the simulator, `name` what people see."""
+    """A calendar of a mailbox. `number` is unique in the simulator, `name` what people see, `shared` with whom it is
+    shared and in which role."""
 
     number: int
     id: str
@@ -144,6 +145,7 @@ class Calendar:
     zone: str
     primary: bool = False
     color: str = "auto"
+    shared: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
 
 

@@ -20,6 +20,7 @@ from infra.local.simulators.microsoft.identifiers import Reference
 from infra.local.simulators.microsoft.items import Calendar, Item, Occurrence
 from infra.local.simulators.microsoft.mailboxes import Mailboxes
 from infra.local.simulators.microsoft.rendering import Event, View
+from infra.local.simulators.microsoft.sharing import Sharing
 from infra.local.simulators.microsoft.sign_in import SignIn
 from infra.local.simulators.microsoft.subscriptions import LIFECYCLE_EVENTS, Subscriptions
 from infra.local.simulators.microsoft.tokens import Tokens
@@ -46,11 +47,13 @@ class Microsoft:
         self._subscriptions = Subscriptions(parts, self._mailboxes, require_https=require_https)
         self._writes = Writes(parts, self._mailboxes, self._subscriptions.publish)
         events = Events(parts, self._mailboxes, self._writes)
+        self._sharing = Sharing(parts, self._mailboxes, events)
         self._graph = Graph(
             parts,
             events=events,
             delta=Delta(parts, self._mailboxes, events),
             calendars=Calendars(parts, self._mailboxes, events),
+            sharing=self._sharing,
             subscriptions=self._subscriptions,
         )
         self._sign_in = SignIn(parts)
@@ -65,9 +68,10 @@ class Microsoft:
             self._add_demo_people()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """OAuth, Graph, and a lifecycle switch of Microsoft's own."""
+        """OAuth, Graph, a lifecycle switch of Microsoft's own, and what Outlook has for sharing a calendar."""
         lifecycle = web.post("/_sim/lifecycle", self._send_lifecycle)
-        return [*self._sign_in.routes(), *self._tokens.routes(), *self._graph.routes(), lifecycle]
+        share = web.post("/_sim/calendars/{calendar}/share", self._share)
+        return [*self._sign_in.routes(), *self._tokens.routes(), *self._graph.routes(), lifecycle, share]
 
     def tick(self) -> None:
         """Let time pass for what ends by itself."""
@@ -255,6 +259,13 @@ class Microsoft:
             return web.json_response({"error": f"event must be one of {', '.join(LIFECYCLE_EVENTS)}"}, status=400)
         chosen = [body["subscription"]] if "subscription" in body else None
         return web.json_response({"sent": self._subscriptions.lifecycle(event, chosen)})
+
+    async def _share(self, request: web.Request) -> web.Response:
+        """POST /_sim/calendars/{calendar}/share {"address": ... or "My Organization", "role": "none" to end it}."""
+        body = await request.json()
+        calendar = self._calendar(request.match_info["calendar"])
+        self._sharing.share(calendar, str(body.get("address")), str(body.get("role")))
+        return web.json_response({})
 
 
 def _original_day(event: Event, original_start: str) -> date | None:
