@@ -86,13 +86,14 @@ CREATE TABLE calendars (
   color             text,
   can_write         boolean NOT NULL,
   is_primary        boolean NOT NULL DEFAULT false,
-  is_shared         boolean NOT NULL DEFAULT false,
+  readers           text[],
   supports_push     boolean NOT NULL DEFAULT true,
   vanished_at       timestamptz,
   created_at        timestamptz NOT NULL DEFAULT now(),
   updated_at        timestamptz NOT NULL DEFAULT now(),
   UNIQUE (connection_id, calendar_id)
 );
+COMMENT ON COLUMN calendars.readers IS 'Who else sees more there than when somebody is busy, as the provider names them; null: it does not tell.';
 CREATE INDEX calendars_user ON calendars (user_id);
 SELECT protect_tenant_table('calendars', 'user_id');
 

@@ -27,6 +27,7 @@ CREATE TABLE links (
   on_conflict        text NOT NULL DEFAULT 'newest' CHECK (on_conflict IN ('newest', 'source', 'target', 'ask')),
   days_ahead         integer DEFAULT 365 CHECK (days_ahead BETWEEN 1 AND 730),
   days_behind        integer NOT NULL DEFAULT 1 CHECK (days_behind BETWEEN 0 AND 365),
+  accepted_readers   text[] NOT NULL DEFAULT '{}',
   state              text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
   rendering          integer NOT NULL DEFAULT 1,
   version            integer NOT NULL DEFAULT 1,
@@ -42,10 +43,22 @@ COMMENT ON COLUMN links.on_delete IS 'What follows when somebody deletes a mirro
 COMMENT ON COLUMN links.on_conflict IS 'Who wins what both sides changed, where edits are merged; ask: it waits in conflicts.';
 COMMENT ON COLUMN links.rendering IS 'Rises with every change of the settings; a mirror is in line with them once its own is as high.';
 COMMENT ON COLUMN links.days_ahead IS 'Null means without bound.';
+COMMENT ON COLUMN links.accepted_readers IS 'Those of calendars.readers of the target who may read what the link shows: its person has said so.';
 CREATE INDEX links_target ON links (target_calendar_id);
 CREATE INDEX links_group ON links (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX links_user ON links (user_id);
 SELECT protect_tenant_table('links', 'user_id');
+
+-- Who stops reading a calendar and begins again is new to its links.
+CREATE FUNCTION forget_readers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE links
+     SET accepted_readers = ARRAY(SELECT unnest(accepted_readers) INTERSECT SELECT unnest(NEW.readers) ORDER BY 1)
+   WHERE target_calendar_id = NEW.id AND NOT accepted_readers <@ NEW.readers;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER forget_readers AFTER UPDATE OF readers ON calendars
+  FOR EACH ROW WHEN (OLD.readers IS DISTINCT FROM NEW.readers) EXECUTE FUNCTION forget_readers();
 
 CREATE TABLE sync_runs (
   id             uuid PRIMARY KEY DEFAULT uuidv7(),

@@ -89,6 +89,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/links/{link_id}/pause", links.pause, calendar=True),
     Page("POST", "/links/{link_id}/resume", links.resume, calendar=True),
     Page("POST", "/links/{link_id}/sync", links.sync_now, calendar=True),
+    Page("POST", "/links/{link_id}/readers", links.decide_readers, calendar=True),
     Page("GET", "/links/{link_id}/edit", links.edit, calendar=True),
     Page("POST", "/links/{link_id}/edit", links.change, calendar=True),
     Page("GET", "/links/{link_id}/delete", links.ask_delete, calendar=True),

@@ -17,7 +17,7 @@ def attention(as_json: AsJson = False) -> None:
     """Show what needs you, in one list: what happened, what to do, and the command for it.
 
     Accounts to sign in to, calendars that fail, held deletions, conflicts, edits that were refused, frozen
-    mirrors and events that cannot be mirrored.
+    mirrors, events that cannot be mirrored, and links into calendars that others can read since.
     """
     with http.logged_in() as api:
         found = api.get("/api/attention")

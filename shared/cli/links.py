@@ -240,6 +240,35 @@ def change(
 
 
 @app.command()
+def readers(
+    link: Link,
+    may_read: Annotated[
+        bool | None,
+        typer.Option(
+            "--may-read/--only-busy", help="They may read this; or show no more than busy.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who else reads what a link writes, and say whether they may.
+
+    --may-read holds until the target is shared with somebody else. --only-busy brings every mirror in line.
+    """
+    with http.logged_in() as api:
+        chosen = choose_link(api, link)
+        path = f"/api/links/{chosen['id']}/readers"
+        if may_read is not None:
+            api.post(path, {"may_read": may_read})
+        found = api.get(path)
+    if as_json:
+        output.as_json(found)
+        return
+    output.facts(screen.readers(found))
+    if found["new"]:
+        output.note(f"Next: kalends links readers {chosen['id']} --may-read, or --only-busy")
+
+
+@app.command()
 def pause(link: Link) -> None:
     """Stop writing for a link; what changes meanwhile waits."""
     _set(link, "pause", "Paused")

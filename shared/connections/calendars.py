@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from shared.store import database
 
 _COLUMNS = """
-  id, user_id, connection_id, calendar_id AS remote_id, name, time_zone, color, can_write, is_primary, is_shared,
+  id, user_id, connection_id, calendar_id AS remote_id, name, time_zone, color, can_write, is_primary, readers,
   supports_push, vanished_at, created_at, updated_at
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """One calendar of an account. `remote_id` is the provider's id; `vanished_at`: the provider lists it no more."""
+    """One calendar of an account. `remote_id` is the provider's id; `vanished_at`: the provider lists it no more.
+
+    `readers`: who else sees more there than when somebody is busy, as far as is known; None: nothing is.
+    """
 
     id: UUID
     user_id: UUID
@@ -37,11 +40,16 @@ class Calendar:
     color: str | None
     can_write: bool
     is_primary: bool
-    is_shared: bool
+    readers: list[str] | None
     supports_push: bool
     vanished_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def is_shared(self) -> bool | None:
+        """Whether others can read it; None: nobody can tell."""
+        return None if self.readers is None else bool(self.readers)
 
 
 def get(conn: database.Connection, calendar_id: UUID) -> Calendar:
@@ -74,16 +82,17 @@ def save_listing(
     """Bring the rows to what the provider lists: add, rename, mark what vanished, take back what reappeared.
 
     A linked calendar that is back is asked to be read. Absence is only marked, and an empty listing, which no account
-    has, marks nothing (promise 1).
+    has, marks nothing (promise 1). Of whose readers nothing is told, what was known of them stays.
     """
     listed = sorted({item.id: item for item in listing}.values(), key=lambda item: item.id)
     conn.execute(
         """
         WITH listed AS (
-          SELECT * FROM unnest(%(ids)s::text[], %(names)s::text[], %(zones)s::text[], %(colors)s::text[],
-                               %(writable)s::boolean[], %(primary)s::boolean[], %(shared)s::boolean[],
-                               %(push)s::boolean[])
-                     AS l (calendar_id, name, time_zone, color, can_write, is_primary, is_shared, supports_push)
+          SELECT calendar_id, name, time_zone, color, can_write, is_primary,
+                 string_to_array(readers, E'\\n') AS readers, supports_push
+            FROM unnest(%(ids)s::text[], %(names)s::text[], %(zones)s::text[], %(colors)s::text[],
+                        %(writable)s::boolean[], %(primary)s::boolean[], %(readers)s::text[], %(push)s::boolean[])
+                     AS l (calendar_id, name, time_zone, color, can_write, is_primary, readers, supports_push)
         ), back AS (
           UPDATE calendar_sync_state s SET requested = requested + 1
             FROM calendars c JOIN listed USING (calendar_id)
@@ -91,15 +100,17 @@ def save_listing(
              AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = c.id)
         ), saved AS (
           INSERT INTO calendars AS c (user_id, connection_id, calendar_id, name, time_zone, color, can_write,
-                                      is_primary, is_shared, supports_push, created_at, updated_at)
+                                      is_primary, readers, supports_push, created_at, updated_at)
           SELECT %(user)s, %(connection)s, listed.*, %(now)s, %(now)s FROM listed
           ON CONFLICT (connection_id, calendar_id) DO UPDATE
              SET name = excluded.name, time_zone = excluded.time_zone, color = excluded.color,
-                 can_write = excluded.can_write, is_primary = excluded.is_primary, is_shared = excluded.is_shared,
-                 supports_push = excluded.supports_push, vanished_at = NULL, updated_at = excluded.updated_at
-           WHERE (c.name, c.time_zone, c.color, c.can_write, c.is_primary, c.is_shared, c.supports_push, c.vanished_at)
+                 can_write = excluded.can_write, is_primary = excluded.is_primary,
+                 readers = coalesce(excluded.readers, c.readers), supports_push = excluded.supports_push,
+                 vanished_at = NULL, updated_at = excluded.updated_at
+           WHERE (c.name, c.time_zone, c.color, c.can_write, c.is_primary, c.readers, c.supports_push, c.vanished_at)
                  IS DISTINCT FROM (excluded.name, excluded.time_zone, excluded.color, excluded.can_write,
-                                   excluded.is_primary, excluded.is_shared, excluded.supports_push, NULL)
+                                   excluded.is_primary, coalesce(excluded.readers, c.readers), excluded.supports_push,
+                                   NULL)
           RETURNING c.id
         )
         INSERT INTO calendar_sync_state (calendar_id, user_id, connection_id)
@@ -111,12 +122,12 @@ def save_listing(
             "connection": connection.id,
             "now": now,
             "ids": [item.id for item in listed],
-            "names": [item.name.replace("\0", "") for item in listed],  # PostgreSQL's text holds no NUL
+            "names": [_text(item.name) for item in listed],
             "zones": [item.time_zone for item in listed],
             "colors": [item.color for item in listed],
             "writable": [item.can_write for item in listed],
             "primary": [item.is_primary for item in listed],
-            "shared": [item.is_shared for item in listed],
+            "readers": [None if item.readers is None else "\n".join(map(_one_line, item.readers)) for item in listed],
             "push": [item.supports_push for item in listed],
         },
     )
@@ -140,3 +151,12 @@ def request_linked(conn: database.Connection, connection_id: UUID) -> None:
         """,
         (connection_id,),
     )
+
+
+def _text(given: str) -> str:
+    """PostgreSQL's text holds no NUL."""
+    return given.replace("\0", "")
+
+
+def _one_line(given: str) -> str:
+    return " ".join(_text(given).split())

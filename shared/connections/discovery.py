@@ -30,8 +30,9 @@ def discover(
 ) -> list[Calendar]:
     """List the account's calendars and bring ours into line; returns all of them, vanished ones included.
 
-    It takes one provider call, and proves a quiet connection current: `last_synced_at` moves with
-    `last_discovered_at` unless something of the connection is failing. Raises the provider's errors, saving nothing.
+    It takes one provider call, at Microsoft one more for each of the account's own calendars, and proves a quiet
+    connection current: `last_synced_at` moves with `last_discovered_at` unless something of the connection is failing.
+    Raises the provider's errors, saving nothing.
     """
     return save(database, connection=connection, listing=provider.list_calendars(), now=now)
 

@@ -117,7 +117,10 @@ class MemoryCalendar:
 
     def list_calendars(self) -> list[RemoteCalendar]:
         """Every calendar of the server."""
-        return [RemoteCalendar(id=one, name=one, time_zone="UTC", can_write=True) for one in self._server.calendars]
+        return [
+            RemoteCalendar(id=one, name=one, time_zone="UTC", can_write=True, readers=())
+            for one in self._server.calendars
+        ]
 
     def changes(
         self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500

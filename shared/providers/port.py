@@ -52,14 +52,18 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCalendar:
-    """A calendar as the provider lists it. `is_shared`: others can read it. `supports_push`: it can be watched."""
+    """A calendar as the provider lists it. `supports_push`: it can be watched.
+
+    `readers`: who else sees more there than when somebody is busy, as the provider names them; empty: nobody; None: it
+    does not tell.
+    """
 
     id: str
     name: str
     time_zone: str
     can_write: bool
     is_primary: bool = False
-    is_shared: bool = False
+    readers: tuple[str, ...] | None = None
     supports_push: bool = True
     color: str | None = None
 

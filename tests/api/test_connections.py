@@ -119,3 +119,45 @@ def test_pages_of_calendars(installed: Installation, ada: httpx.Client) -> None:
     assert len(whole) > 1
     assert first["items"] + second["items"] == whole
     assert second["next"] is None
+
+
+def test_a_calendar_that_is_shared_after_it_was_linked_asks_its_person(
+    installed: Installation, ada: httpx.Client
+) -> None:
+    made, microsoft = connect(installed, ada, "microsoft"), installed.simulators["microsoft"]
+    source, target = ada.get("/api/calendars", params={"connection_id": made["id"]}).json()["items"]
+    ends = {"source_calendar_id": source["id"], "target_calendar_id": target["id"]}
+    link = ada.post("/api/links", json={**ends, "privacy": "title"}).json()
+    (team,) = (one["id"] for one in microsoft.sim("GET", f"/accounts/{ALEX['microsoft']}/calendars")["calendars"][1:])
+
+    def shared(**roles: str) -> list[str]:
+        """What needs Ada once discovery has seen that they have these roles."""
+        for name, role in roles.items():
+            body = {"address": f"{name}@contoso.example", "role": role}
+            microsoft.sim("POST", f"/calendars/{team}/share", body)
+        assert ada.post(f"/api/connections/{made['id']}/discover").status_code == 200
+        items = ada.get("/api/attention").json()["items"]
+        return [one["message"].partition(" can ")[0] for one in items if one["code"] == "LINK.NEW_READERS"]
+
+    private, busy, more = shared(), shared(sam="freeBusyRead"), shared(sam="read")
+    ada.post(f"/api/links/{link['id']}/readers", json={"may_read": True})
+    accepted, other, nobody, again = (
+        shared(),
+        shared(kim="limitedRead"),
+        shared(sam="none", kim="none"),
+        shared(sam="read"),
+    )
+
+    sam, kim = "sam@contoso.example", "kim@contoso.example (titles and places)"
+    assert ((source["is_shared"], target["is_shared"]), link["warnings"]) == ((False, False), [])
+    assert (private, busy, more) == ([], [], [sam])
+    assert (accepted, other, nobody, again) == ([], [kim], [], [sam])
+
+
+def test_google_does_not_say_with_whom_a_person_shares(installed: Installation, ada: httpx.Client) -> None:
+    made = connect(installed, ada, "google")
+
+    calendars = ada.get("/api/calendars", params={"connection_id": made["id"]}).json()["items"]
+
+    own = [one for one in calendars if one["can_write"]]
+    assert {one["is_shared"] for one in own} == {None}

@@ -63,7 +63,7 @@ class TestCreating:
         assert len(group["link_ids"]) == 2
 
     def test_one_that_others_can_read_starts_all_as_busy(self, ada: Caller, world: World, three: list[UUID]) -> None:
-        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'club' RETURNING 1")
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'club' RETURNING 1")
 
         group = new(ada, three, privacy="full")
 
@@ -208,7 +208,7 @@ class TestCalendars:
         self, ada: Caller, world: World, three: list[UUID]
     ) -> None:
         path = f"/api/link-groups/{new(ada, three[:2], privacy='full')['id']}"
-        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'club' RETURNING 1")
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'club' RETURNING 1")
 
         answer = ada.post(f"{path}/calendars", {"calendar_id": str(three[2])})
 

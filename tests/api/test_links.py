@@ -53,7 +53,7 @@ class TestCreating:
         self, ada: Caller, world: World, asked: dict[str, Any], kept: tuple[Any, ...], codes: list[str]
     ) -> None:
         source, target = world.calendar("home"), world.calendar("work")
-        world.rows("UPDATE calendars SET is_shared = true WHERE id = %s RETURNING 1", target)
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE id = %s RETURNING 1", target)
         ends = {"source_calendar_id": str(source), "target_calendar_id": str(target)}
 
         plan = ada.post("/api/plans", {"create": {**ends, **asked}}).json()
@@ -72,7 +72,7 @@ class TestCreating:
 
     def test_showing_more_to_others_later_is_done_and_warned_of(self, ada: Caller, world: World) -> None:
         link = new(ada, world)
-        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'work' RETURNING 1")
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'work' RETURNING 1")
 
         changed = ada.http.patch(f"/api/links/{link['id']}", json={"privacy": "title"}).json()
 

@@ -129,7 +129,7 @@ class TestGroups:
         world.put(work, event("theirs", hours=30))
         ends = {"source_calendar_id": str(home), "target_calendar_id": str(work), "two_way": True}
         plan = ada.post("/api/plans", {"create": ends}).json()
-        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'home' RETURNING 1")
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'home' RETURNING 1")
 
         refused = ada.post(f"/api/plans/{plan['id']}/apply")
 

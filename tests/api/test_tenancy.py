@@ -107,7 +107,13 @@ def body_of(operation: dict[str, Any], hers: dict[str, str]) -> dict[str, Any] |
         return {"link_id": hers["link_id"], "resync": True}
     if name == "SyncRequest":
         chosen = {"link_id": hers["link_id"]}
-    others = {"name": "x", "winner": "source", "privacy": "full", "address": "https://feeds.example/a.ics"}
+    others = {
+        "name": "x",
+        "winner": "source",
+        "privacy": "full",
+        "may_read": True,
+        "address": "https://feeds.example/a.ics",
+    }
     return {**chosen, **{field: value for field, value in others.items() if field in fields}}
 
 

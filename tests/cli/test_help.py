@@ -55,7 +55,7 @@ def test_these_are_the_commands() -> None:
         *("connections list", "connections add-caldav", "connections add-ics", "connections disconnect"),
         *("calendars list", "feeds list", "feeds create", "feeds preview", "feeds rotate", "feeds revoke"),
         *("links create", "links list", "links show", "links change", "links pause", "links resume", "links delete"),
-        *("links preview", "links apply", "links resync"),
+        *("links preview", "links apply", "links resync", "links readers"),
         *("groups create", "groups list", "groups show", "groups set", "groups pause", "groups resume"),
         *("groups resync", "groups add", "groups remove", "groups delete"),
         *("conflicts list", "conflicts show", "conflicts resolve"),

@@ -96,7 +96,7 @@ class TestCreate:
 def test_a_target_that_others_can_read_is_warned_of_and_shows_more_only_if_one_insists(
     adas: Kalends, world: World, calendars: tuple[UUID, UUID]
 ) -> None:
-    world.rows("UPDATE calendars SET is_shared = true WHERE name = 'Work' RETURNING 1")
+    world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'Work' RETURNING 1")
     ends = ("--source", "Home", "--target", "Work", "--privacy", "full")
 
     shown = adas("links", "preview", *ends)
@@ -109,6 +109,32 @@ def test_a_target_that_others_can_read_is_warned_of_and_shows_more_only_if_one_i
     assert "the link starts as busy" in " ".join(busy.err.split())
     assert "(full)" in full.out
     assert "they see: title, description, location" in " ".join(full.err.split())
+
+
+class TestReaders:
+    def test_who_reads_a_target_is_shown_and_decided(self, adas: Kalends, world: World, link: Link) -> None:
+        private = adas("links", "readers", str(link.id))
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'Work' RETURNING 1")
+
+        told = adas("attention")
+        asked = adas("links", "readers", str(link.id))
+        allowed = adas("links", "readers", str(link.id), "--may-read")
+        hidden = adas("links", "readers", str(link.id), "--only-busy", "--json").json
+
+        assert "nobody" in private.out
+        assert f"Next: kalends links readers {link.id}" in told.out
+        assert "not yet allowed" in asked.out
+        assert "--may-read, or --only-busy" in asked.err
+        assert "not yet allowed" not in allowed.out
+        assert hidden == {"readers": ["bob@example.com"], "new": [], "see": []}
+
+    def test_what_nobody_knows_is_said(self, adas: Kalends, world: World, link: Link) -> None:
+        world.rows("UPDATE calendars SET readers = NULL RETURNING 1")
+
+        ran = adas("links", "readers", str(link.id))
+
+        assert "not known: its provider does not say it" in ran.out
+        assert "is not known" in " ".join(adas("links", "show", str(link.id)).err.split())
 
 
 class TestLook:

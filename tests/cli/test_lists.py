@@ -75,7 +75,8 @@ class TestCalendars:
     def test_what_is_special_is_noted(self, adas: Kalends, world: World, calendars: tuple[UUID, UUID]) -> None:
         world.rows(
             """
-            UPDATE calendars SET is_primary = true, is_shared = true, can_write = false, vanished_at = now()
+            UPDATE calendars
+               SET is_primary = true, readers = '{bob@example.com}', can_write = false, vanished_at = now()
              WHERE name = 'Work' RETURNING 1
             """
         )

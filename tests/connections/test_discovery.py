@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type Connect = Callable[..., Connection]
 
 HOME = RemoteCalendar(id="home", name="Home", time_zone="Europe/Zurich", can_write=True, is_primary=True)
-WORK = RemoteCalendar(id="work", name="Work", time_zone="UTC", can_write=False, is_shared=True, color="#ff0000")
+WORK = RemoteCalendar(id="work", name="Work", time_zone="UTC", can_write=False, readers=("sam@x.org",), color="#ff0000")
 
 
 class Listing:
@@ -79,6 +79,30 @@ def test_calendars_are_kept_as_listed_with_a_state_that_waits(installed: Install
         assert calendars.get(conn, work.id) == work
         assert not store.get(conn, connection.id).sync_needed
     assert states == [(True, 0, 0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "told", "known"),
+    [
+        (None, None, None),
+        (None, (), []),
+        ((), ("sam@x.org", "My  \n Organization\0"), ["sam@x.org", "My Organization"]),
+        (("sam@x.org",), (), []),
+        (("sam@x.org",), None, ["sam@x.org"]),
+    ],
+)
+def test_who_reads_is_taken_over_and_stays_known_where_nothing_is_told(
+    installed: Installation,
+    connection: Connection,
+    before: tuple[str, ...] | None,
+    told: tuple[str, ...] | None,
+    known: list[str] | None,
+) -> None:
+    discover(installed, connection, replace(HOME, readers=before))
+
+    home = discover(installed, connection, replace(HOME, readers=told), minutes=60)["home"]
+
+    assert (home.readers, home.is_shared) == (known, None if known is None else bool(known))
 
 
 def test_looking_again_writes_nothing_that_has_not_changed(installed: Installation, connection: Connection) -> None:

@@ -64,7 +64,7 @@ class TestMaking:
     def test_whoever_reads_the_first_calendar_is_told_of_as_well(
         self, ada: Browser, world: World, calendars: tuple[UUID, UUID]
     ) -> None:
-        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'home' RETURNING 1")
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'home' RETURNING 1")
 
         page = linked_both_ways(ada, calendars, privacy="full")
 

@@ -153,7 +153,7 @@ class TestLinking:
     def test_a_target_that_others_can_read_must_be_understood_first(
         self, ada: Browser, world: World, calendars: tuple[UUID, UUID]
     ) -> None:
-        world.rows("UPDATE calendars SET is_shared = true WHERE name = 'work' RETURNING 1")
+        world.rows("UPDATE calendars SET readers = '{bob@example.com}' WHERE name = 'work' RETURNING 1")
         chosen = {"source": str(calendars[0]), "target": str(calendars[1]), "privacy": "full"}
 
         warned = ada.send(ada.open("/links/new"), "/links/new", **chosen)
@@ -255,3 +255,51 @@ class TestLink:
         assert (page.path, told in page.text) == ("/", True)
         assert len(world.mirrors(link.target_calendar_id)) == left
         assert ada.open(f"/links/{link.id}").status == 404
+
+
+class TestReaders:
+    def share(self, world: World, *readers: str) -> None:
+        world.rows("UPDATE calendars SET readers = %s WHERE name = 'work' RETURNING 1", list(readers))
+
+    def test_somebody_who_can_read_it_since_is_asked_about_until_they_may(
+        self, ada: Browser, world: World, link: Link
+    ) -> None:
+        address = f"/links/{link.id}"
+        self.share(world, "bob@example.com")
+
+        told = ada.open("/attention")
+        asked = ada.open(address)
+        allowed = ada.send(asked, f"{address}/readers", may_read="true")
+
+        assert address in told.links
+        assert "bob@example.com can now read work" in told.text
+        assert "Others can now read work: bob@example.com" in asked.text
+        assert (allowed.path, "They may read this." in allowed.text) == (address, True)
+        assert "Others can now read" not in allowed.text
+        assert "can now read" not in ada.open("/attention").text
+
+    def test_or_what_hiding_it_would_write_is_shown_and_done(self, ada: Browser, world: World, link: Link) -> None:
+        address = f"/links/{link.id}"
+        self.share(world, "bob@example.com")
+
+        seen = ada.send(ada.open(address), f"{address}/readers", may_read="false")
+        changed = confirmed(ada, seen)
+
+        assert "Rewritten" in seen.text
+        assert "Others can now read" not in changed.text
+        assert world.rows("SELECT privacy FROM links") == [("busy",)]
+
+    def test_of_a_group_it_is_hidden_in_the_group(self, ada: Browser, world: World, link: Link) -> None:
+        world.rows(
+            """
+            WITH made AS (INSERT INTO link_groups (user_id, name) VALUES (%s, 'g') RETURNING id)
+            UPDATE links SET group_id = made.id FROM made RETURNING 1
+            """,
+            world.user_id,
+        )
+        self.share(world, "bob@example.com")
+
+        page = ada.open(f"/links/{link.id}")
+
+        assert "Change the group" in page.text
+        assert "Show only when I am busy" not in page.text

@@ -85,7 +85,12 @@ class TestSafety:
             eve = Browser(client)
             csrf = eve.sign_in(person(email="eve@example.com"), PASSWORD).form("/signout").fields["csrf"]
 
-            sent = {"delete_mirrors": "true", "winner": "source", "calendar": str(link.source_calendar_id)}
+            sent = {
+                "delete_mirrors": "true",
+                "winner": "source",
+                "may_read": "true",
+                "calendar": str(link.source_calendar_id),
+            }
 
             for page in PAGES:
                 if page.public or page.path == "/signout":

@@ -45,7 +45,7 @@ class AccountContract:
         own = next(calendar for calendar in calendars if calendar.id == world.calendar_id)
         assert own.name
         assert own.can_write
-        assert not own.is_shared
+        assert not own.readers
         assert [calendar.can_write for calendar in calendars if calendar.is_primary] == [True]
 
     # Push

@@ -96,8 +96,8 @@ class World:
         with self.database.everyone() as conn:
             conn.execute(
                 """
-                INSERT INTO calendars (id, user_id, connection_id, calendar_id, name, time_zone, can_write)
-                VALUES (%s, %s, %s, %s, %s, 'UTC', true)
+                INSERT INTO calendars (id, user_id, connection_id, calendar_id, name, time_zone, can_write, readers)
+                VALUES (%s, %s, %s, %s, %s, 'UTC', true, '{}')
                 """,
                 (calendar_id, self.user_id, self.connection_id, name, name),
             )

@@ -15,8 +15,8 @@ router = new_router()
 
 
 class Calendar(Out):
-    """One calendar. `is_shared`: others can read it, so mirrors in it are read by others; `vanished_at`: its account
-    lists it no more."""
+    """One calendar. `is_shared`: others can read it, so mirrors in it are read by others: `readers`, as its provider
+    names them; both are null where the provider does not say it. `vanished_at`: its account lists it no more."""
 
     id: UUID
     connection_id: UUID
@@ -25,7 +25,8 @@ class Calendar(Out):
     color: str | None
     can_write: bool
     is_primary: bool
-    is_shared: bool
+    is_shared: bool | None
+    readers: list[str] | None
     vanished_at: datetime | None
 
 

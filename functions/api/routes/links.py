@@ -200,12 +200,12 @@ class Link(Settings):
 class Warned(Out):
     """What you should know: nothing is wrong, and nothing has to be done."""
 
-    code: Literal["LINK.STARTS_BUSY", "LINK.OTHERS_READ"]
+    code: Literal["LINK.STARTS_BUSY", "LINK.OTHERS_READ", "LINK.READERS_UNKNOWN"]
     message: str
 
 
 class LinkInFull(Link):
-    """A link, and what its readers have to do with it: `warnings` of a target that others can read."""
+    """A link, and what its readers have to do with it: `warnings` of a target that others can read, or perhaps can."""
 
     warnings: list[Warned]
 
@@ -309,13 +309,13 @@ def get_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """One link."""
     with visit.mine() as conn:
         found = links.get(conn, link_id)
-    return _tagged(visit, found)
+    return tagged(visit, found)
 
 
 @router.patch("/api/links/<link_id>", tags=TAGS)
 def change_link(visit: Here, link_id: UUID, body: LinkChanges, if_match: IfMatch = None) -> Response[LinkInFull]:
     """Change privacy, filters or window. One of a group answers 409 LINK.IN_GROUP: change the group."""
-    return _tagged(
+    return tagged(
         visit,
         requests.change_link(
             visit.engine,
@@ -346,19 +346,19 @@ def delete_link(
 @router.post("/api/links/<link_id>/pause", tags=TAGS)
 def pause_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """Stop writing for a link; what changes meanwhile waits. One of a group answers 409 LINK.IN_GROUP."""
-    return _tagged(visit, requests.pause_link(visit.engine, visit.by, link_id))
+    return tagged(visit, requests.pause_link(visit.engine, visit.by, link_id))
 
 
 @router.post("/api/links/<link_id>/resume", tags=TAGS)
 def resume_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """Go on where a link was paused. One of a group answers 409 LINK.IN_GROUP."""
-    return _tagged(visit, requests.resume_link(visit.engine, visit.by, link_id))
+    return tagged(visit, requests.resume_link(visit.engine, visit.by, link_id))
 
 
 @router.post("/api/links/<link_id>/resync", tags=TAGS)
 def resync_link(visit: Here, link_id: UUID) -> Response[LinkInFull]:
     """Read both ends in full, and compare every mirror with its source once more. Nothing known is lost."""
-    return _tagged(visit, requests.resync_link(visit.engine, visit.by, link_id))
+    return tagged(visit, requests.resync_link(visit.engine, visit.by, link_id))
 
 
 @router.get("/api/links/<link_id>/skipped", tags=TAGS)
@@ -380,7 +380,8 @@ def _in_full(visit: Visit, found: links.Link, *, wanted: Mask | None = None) -> 
     return LinkInFull(**Link.model_validate(found).model_dump(), warnings=[Warned.model_validate(one) for one in told])
 
 
-def _tagged(visit: Visit, found: links.Link) -> Response[LinkInFull]:
+def tagged(visit: Visit, found: links.Link) -> Response[LinkInFull]:
+    """A link as it is answered."""
     link = _in_full(visit, found)
     return Response(status_code=200, content_type=content_types.APPLICATION_JSON, body=link, headers=_tag(link))
 

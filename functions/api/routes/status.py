@@ -104,7 +104,8 @@ class Status(Out):
 @router.get("/api/attention", tags=["status"])
 def list_attention(visit: Here) -> AttentionList:
     """What needs you: accounts to sign in to, calendars that fail, deletions held, conflicts,
-    edits that were refused, mirrors frozen, and events that cannot be mirrored. The same list is part of the status."""
+    edits that were refused, mirrors frozen, events that cannot be mirrored, and links into calendars that others can
+    read since. The same list is part of the status."""
     with visit.mine() as conn:
         found = status.read(conn, user_id=visit.principal.user_id, flags=visit.application.flags, now=visit.now)
     return AttentionList(at=found.at, items=[Attention.model_validate(one) for one in found.attention])

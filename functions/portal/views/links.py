@@ -13,7 +13,7 @@ from shared.calendar.span import Window
 from shared.connections import calendars
 from shared.core.errors import InvalidError, NotFoundError
 from shared.sync import links
-from shared.sync.asking import plans, preview, requests
+from shared.sync.asking import plans, preview, readers, requests
 from shared.sync.views import activity, status
 
 if TYPE_CHECKING:
@@ -104,6 +104,17 @@ def sync_now(visit: Visit, form: Form, link_id: str) -> Response:
     """Look at both ends now."""
     requests.sync_now(visit.engine, visit.by, link_id=identifier(link_id))
     return back(f"/links/{link_id}", told="asked")
+
+
+def decide_readers(visit: Visit, form: Form, link_id: str) -> Response:
+    """Whoever reads the target may; or what showing them no more than busy would write, to be confirmed."""
+    chosen, answer = identifier(link_id), form.get("may_read", "")
+    if answer == "false":
+        return planned.show(visit, plans.Proposal(action="change", link_id=chosen, options=readers.ONLY_BUSY))
+    if answer != "true":
+        raise InvalidError("Say whether they may read this.", code="REQUEST.INVALID")
+    requests.decide_readers(visit.engine, visit.by, chosen, may_read=True)
+    return back(f"/links/{link_id}", told="may_read")
 
 
 def edit(visit: Visit, link_id: str) -> Response:

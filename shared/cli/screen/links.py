@@ -22,6 +22,14 @@ def ahead(days: int | None) -> str:
     return "everything to come" if days is None else f"{output.count(days, 'day')} ahead"
 
 
+def readers(found: Item) -> list[tuple[str, str]]:
+    """Who else reads in the target of a link, and what."""
+    who = found["readers"]
+    names = "not known: its provider does not say it" if who is None else ", ".join(who) or "nobody"
+    asked = [("not yet allowed", ", ".join(found["new"]))] if found["new"] else []
+    return [("readers", names), *asked, ("they see", ", ".join(found["see"]) or "only when you are busy")]
+
+
 def left_out(link: Item) -> list[str]:
     """What a link leaves out."""
     kinds = {"all-day events": link["skip_all_day"], "free events": link["skip_free"]}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DAV, CALDAV = "DAV:", "urn:ietf:params:xml:ns:caldav"
-SERVER, APPLE = "http://calendarserver.org/ns/", "http://apple.com/ns/ical/"
-PREFIXES = f'xmlns:D="{DAV}" xmlns:C="{CALDAV}" xmlns:S="{SERVER}" xmlns:A="{APPLE}"'
+SERVER, APPLE, OWNCLOUD = "http://calendarserver.org/ns/", "http://apple.com/ns/ical/", "http://owncloud.org/ns"
+PREFIXES = f'xmlns:D="{DAV}" xmlns:C="{CALDAV}" xmlns:S="{SERVER}" xmlns:A="{APPLE}" xmlns:O="{OWNCLOUD}"'
 LIMITS = Limits(size=64_000_000, seconds=20.0)
 """Of one request: a listing of 100,000 events, or a hundred events of half a megabyte each."""
 MAX_REDIRECTS = 5
@@ -274,6 +274,11 @@ def name_of(url: str) -> str | None:
 def within(collection: str, name: str) -> str:
     """The address of the resource with that name."""
     return f"{collection.rstrip('/')}/{quote(name, safe=_SEGMENT)}"
+
+
+def path_of(url: str) -> str:
+    """What tells one resource of a server from another, however the server encodes it."""
+    return unquote(urlsplit(url).path).rstrip("/")
 
 
 def canonical(url: str) -> str:

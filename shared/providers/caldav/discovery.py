@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from shared.calendar.ical import lines
 from shared.calendar.ical.time_zones import Zones
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError, NotFoundError, TransientError
-from shared.providers.caldav.dav import APPLE, CALDAV, DAV, SERVER, canonical
+from shared.providers.caldav import sharing
+from shared.providers.caldav.dav import APPLE, CALDAV, DAV, SERVER, canonical, path_of
 from shared.providers.port import RemoteCalendar
 
 if TYPE_CHECKING:
@@ -28,10 +29,9 @@ _PRINCIPAL = (
 )
 _CALENDAR = (
     "<D:resourcetype/><D:displayname/><D:owner/><D:current-user-privilege-set/><C:supported-calendar-component-set/>"
-    "<A:calendar-color/><C:calendar-timezone/><C:schedule-default-calendar-URL/><S:source/>"
+    f"<A:calendar-color/><C:calendar-timezone/><C:schedule-default-calendar-URL/><S:source/>{sharing.PROPERTIES}"
 )
 _WRITING = {f"{{{DAV}}}{name}" for name in ("all", "write", "write-content", "bind")}
-_SHARED = {f"{{{SERVER}}}shared", f"{{{SERVER}}}shared-owner"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def calendars(dav: Dav, found: Found) -> list[RemoteCalendar]:
             if _holds_events(response):
                 listed.setdefault(canonical(dav.allowed(response.url)), response)
     remote = [_remote(url, response, found) for url, response in listed.items()]
-    primary = next((one.id for one in remote if one.can_write and not one.is_shared), None)
+    primary = next((one.id for one in remote if one.can_write and not one.readers), None)
     primary = primary or next((one.id for one in remote if one.can_write), None)
     return [replace(one, is_primary=one.id == primary) for one in remote]
 
@@ -98,7 +98,7 @@ def _look(dav: Dav, url: str) -> Found | None:
     principal = here.href(f"{{{DAV}}}current-user-principal")
     homes = here.hrefs(f"{{{CALDAV}}}calendar-home-set")
     at = here
-    if not homes and principal is not None and _path(principal) != _path(here.url):
+    if not homes and principal is not None and path_of(principal) != path_of(here.url):
         answer = dav.propfind(dav.allowed(principal), _PRINCIPAL, depth=0, what="the account", follow=True)
         at = answer.responses[0] if answer.responses else here
         homes = at.hrefs(f"{{{CALDAV}}}calendar-home-set")
@@ -127,20 +127,14 @@ def _holds_events(response: Response) -> bool:
 
 def _remote(url: str, response: Response, found: Found) -> RemoteCalendar:
     privileges = response.children(f"{{{DAV}}}current-user-privilege-set")
-    owner = response.href(f"{{{DAV}}}owner")
-    is_anothers = owner is not None and _path(owner) != _path(found.principal)
-    name = response.text(f"{{{DAV}}}displayname") or _path(url).rpartition("/")[2]
+    name = response.text(f"{{{DAV}}}displayname") or path_of(url).rpartition("/")[2]
     color = response.text(f"{{{APPLE}}}calendar-color")
     return RemoteCalendar(
         id=url,
         name=name,
         time_zone=zone_of(response) or "UTC",
         can_write=not privileges or bool(privileges & _WRITING),
-        is_shared=is_anothers or bool(response.children(f"{{{DAV}}}resourcetype") & _SHARED),
+        readers=sharing.readers(response, principal=found.principal),
         supports_push=False,
         color=color[:7] if color.startswith("#") else None,
     )
-
-
-def _path(url: str) -> str:
-    return unquote(urlsplit(url).path).rstrip("/")

@@ -63,8 +63,8 @@ class GoogleCalendar:
     def list_calendars(self) -> list[RemoteCalendar]:
         """Every calendar in the account's list, hidden ones too.
 
-        A calendar counts as shared if somebody else owns its data or grants the access. That an owner has shared it
-        with others stands in its access list, which Kalends has no scope to read.
+        Another's calendar is read by whoever owns its data. With whom a person has shared their own stands in its
+        access list, which Kalends has no scope to read (Acl: list): who reads it is not known.
         """
         listing = self._listing(self._service.calendars.list, maxResults=250, showHidden=True, fields=_CALENDAR_FIELDS)
         items = list(listing)
@@ -299,7 +299,7 @@ def _calendar(item: Mapping[str, Any], *, account: str | None) -> RemoteCalendar
         time_zone=str(item.get("timeZone") or "UTC"),
         can_write=role in _WRITING_ROLES,
         is_primary=item.get("primary") is True,
-        is_shared=role != "owner" or owner not in (None, account),
+        readers=(owner or item["id"],) if role != "owner" or owner not in (None, account) else None,
         supports_push=not item["id"].endswith(_VIRTUAL),
         color=item.get("backgroundColor"),
     )

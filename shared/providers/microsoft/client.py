@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.providers.microsoft import changes, channels, payloads, writes
+from shared.providers.microsoft import changes, channels, payloads, sharing, writes
 from shared.providers.microsoft.graph import Graph
 from shared.providers.microsoft.payloads import CalendarPayload, UserPayload
 from shared.providers.port import Account, RemoteCalendar
@@ -43,11 +43,15 @@ class MicrosoftCalendar:
         """Every calendar of the account's groups, shared ones included.
 
         Graph keeps no zone with a calendar, and a mailbox's own needs a permission that Kalends does not ask for: UTC.
+        Who else reads one's own takes a request for each, up to twenty in a round trip.
         """
         path = f"/me/calendars?$top={_CALENDARS_PER_PAGE}"
         found = [payloads.parse(CalendarPayload, item) for item in self._graph.pages(path, what="the calendars")]
-        own = {_owner(calendar) for calendar in found if calendar.is_default_calendar}
-        return [_remote(calendar, own) for calendar in found]
+        mine = {_owner(calendar) for calendar in found if calendar.is_default_calendar} - {""}
+        # Only the person who created a calendar can share it; another owner reads it in any case.
+        owns = [one for one in found if one.can_share and not (mine and _owner(one) not in mine | {""})]
+        readers = sharing.readers(self._graph, [calendar.id for calendar in owns])
+        return [_remote(one, readers[one.id] if one.id in readers else sharing.of_another(one)) for one in found]
 
     def changes(
         self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
@@ -89,16 +93,14 @@ def _owner(calendar: CalendarPayload) -> str:
     return calendar.owner.address.lower() if calendar.owner else ""
 
 
-def _remote(calendar: CalendarPayload, own: set[str]) -> RemoteCalendar:
-    # Only the person who created a calendar can share it; another owner reads it in any case.
-    is_anothers = not calendar.can_share or (bool(own) and _owner(calendar) not in own | {""})
+def _remote(calendar: CalendarPayload, readers: tuple[str, ...] | None) -> RemoteCalendar:
     return RemoteCalendar(
         id=calendar.id,
         name=calendar.name,
         time_zone="UTC",
         can_write=calendar.can_edit,
         is_primary=calendar.is_default_calendar,
-        is_shared=is_anothers,
+        readers=readers,
         supports_push=True,
         color=calendar.hex_color or None,
     )

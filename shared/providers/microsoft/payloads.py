@@ -143,6 +143,20 @@ class CalendarPayload(Payload):
     owner: Owner | None = None
 
 
+class Shared(Payload):
+    """emailAddress of whoever a calendar is shared with; "My Organization" has no address."""
+
+    name: Words = ""
+    address: Words = ""
+
+
+class PermissionPayload(Payload):
+    """calendarPermission."""
+
+    role: Words = ""
+    email_address: Shared | None = None
+
+
 class UserPayload(Payload):
     """user."""
 

@@ -253,7 +253,7 @@ def _fingerprint(conn: Connection, source: UUID, target: UUID, *, link_id: UUID 
     row = conn.execute(
         """
         SELECT encode(sha256(convert_to(concat_ws(E'\\n',
-          (SELECT is_shared FROM calendars WHERE id = %(target)s),
+          (SELECT array_to_string(readers, ',') FROM calendars WHERE id = %(target)s),
           (SELECT string_agg(concat_ws(':', id, version, state), ',' ORDER BY id) FROM links
             WHERE source_calendar_id IN (%(source)s, %(target)s) OR target_calendar_id IN (%(source)s, %(target)s)),
           (SELECT string_agg(concat_ws(':', external_event_id, checksum,

@@ -91,6 +91,8 @@ def creating(
         target_calendar_id=target_calendar_id,
         **options,
     )
+    if others_may_read:
+        readers.accept(conn, [link.id])
     _record(conn, by, "link.created", link, privacy=link.privacy)
     return link
 
@@ -108,8 +110,22 @@ def changing(conn: Connection, by: By, link_id: UUID, *, version: int | None, ch
     """`change_link`, inside the caller's transaction; afterwards it calls `ask`."""
     _must_stand_alone(links.get(conn, link_id))
     link = linking.change(conn, link_id, version=version, changes=changes)
+    if not changes.keys().isdisjoint(readers.SHOWING):
+        readers.accept(conn, [link_id])
     if changes:
         _record(conn, by, "link.changed", link, fields=sorted(changes))
+    return link
+
+
+def decide_readers(engine: Engine, by: By, link_id: UUID, *, may_read: bool) -> Link:
+    """Say of those who read a link's target that they may read what it shows, until it is shared with somebody else; or
+    show them no more than when somebody is busy. Raises what `linking.change` raises."""
+    if not may_read:
+        return change_link(engine, by, link_id, version=None, changes=readers.ONLY_BUSY)
+    with engine.database.person(by.user_id) as conn:
+        link = links.get(conn, link_id)
+        readers.accept(conn, [link_id])
+        _record(conn, by, "link.readers_accepted", link)
     return link
 
 

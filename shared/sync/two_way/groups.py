@@ -115,7 +115,9 @@ def creating(
     if row is None:
         raise AssertionError("INSERT ... RETURNING answered nothing")
     group_id: UUID = row[0]
-    _link(conn, by, group_id, list(permutations(calendar_ids, 2)), {"on_edit": links.MERGE, **options})
+    made = _link(conn, by, group_id, list(permutations(calendar_ids, 2)), {"on_edit": links.MERGE, **options})
+    if others_may_read:
+        readers.accept(conn, [link.id for link in made])
     _record(conn, by, "group.created", group_id, calendars=len(calendar_ids))
     return group_id
 
@@ -130,6 +132,8 @@ def change(engine: Engine, by: By, group_id: UUID, *, version: int | None, chang
             conn.execute("UPDATE link_groups SET name = %s WHERE id = %s", (changes["name"], group_id))
         for link in group.links:
             linking.change(conn, link.id, version=None, changes=settings)
+        if not settings.keys().isdisjoint(readers.SHOWING):
+            readers.accept(conn, [link.id for link in group.links])
         _has_changed(conn, group_id)
         _record(conn, by, "group.changed", group_id, fields=sorted(changes))
         group = get(conn, group_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.connections import grants
 from shared.providers import NAMES
+from shared.sync.asking import readers
 from shared.sync.two_way import conflicts
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from shared.connections.store import Connection as Account
     from shared.control.gates import Gate
+    from shared.sync.links import Link
     from shared.sync.views.status import CalendarStatus, LinkStatus
 
 SILENT_AFTER = timedelta(minutes=15)
@@ -139,6 +141,13 @@ def _of_links(links: Iterable[LinkStatus]) -> list[Attention]:
     found: list[Attention] = []
     for one in links:
         name = f"{one.source_name} → {one.target_name}"
+        if one.new_readers:
+            message = (
+                f"{readers.named(one.new_readers)} can now read {one.target_name}, and see of {name} there: "
+                f"{', '.join(one.link.mask.tells)} ({_counted(one.counts.mirrors, 'mirror')} so far). Say that they "
+                f"may read this, or show only when you are busy{_in_group(one.link)}."
+            )
+            found.append(Attention(kind="link", id=one.link.id, code="LINK.NEW_READERS", message=message))
         if one.counts.held:
             message = f"{one.counts.held} deletions of {name} wait for you: approve or discard them."
             found.append(Attention(kind="held", id=one.link.id, code="LINK.DELETIONS_HELD", message=message))
@@ -169,6 +178,10 @@ def _of_links(links: Iterable[LinkStatus]) -> list[Attention]:
     return found
 
 
+def _in_group(link: Link) -> str:
+    return "" if link.group_id is None else ", which is set for the whole group"
+
+
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
@@ -190,6 +203,9 @@ def _with_action(one: Attention) -> Attention:
             return replace(one, page="/calendars", action="Decide", command=listing)
         case "calendar":
             return replace(one, page="/calendars", action="Your calendars", command="kalends calendars list")
+        case "link" if one.code == "LINK.NEW_READERS":
+            decide = f"kalends links readers {one.id}"
+            return replace(one, page=f"/links/{one.id}", action="Decide", command=decide)
         case "link":
             show = f"kalends links show {one.id}"
             return replace(one, page=f"/links/{one.id}", action="Look at the link", command=show)

@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 from shared.connections import store as connections
 from shared.control import gates
 from shared.sync import links
+from shared.sync.asking import readers
 from shared.sync.listening import silence
 from shared.sync.two_way import conflicts
 from shared.sync.views import attention
@@ -44,7 +45,6 @@ class CalendarStatus:
     name: str
     time_zone: str
     can_write: bool
-    is_shared: bool
     is_linked: bool
     vanished_at: datetime | None
     needs_full_sync: bool
@@ -89,7 +89,8 @@ class Counts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkStatus:
     """A link. `skipped` counts, by reason, what cannot be mirrored until it changes; `refused`, by code, the edits of
-    mirrors that the source's provider has not taken in the last day.
+    mirrors that the source's provider has not taken in the last day. `new_readers` read in its target more than when
+    somebody is busy, and the person has not said that they may.
 
     `state` is deleting, paused, attention (the person must decide), waiting (an account or a gate holds it up),
     copying (the first copy, or one anew), behind (something is due) or current.
@@ -102,6 +103,7 @@ class LinkStatus:
     counts: Counts
     skipped: dict[str, int]
     refused: dict[str, int]
+    new_readers: list[str]
     last_written_at: datetime | None
     proven_at: datetime | None
 
@@ -162,19 +164,22 @@ def _links(
     merging = [link.id for link in listed if link.on_edit == links.MERGE]
     waiting = conflicts.count_waiting(conn, merging)
     refused = conflicts.count_refused(conn, merging, since=now - attention.REFUSED_WITHIN)
+    unaccepted = readers.unaccepted(conn)
     found: list[LinkStatus] = []
     for link in listed:
         source, target = calendars[link.source_calendar_id], calendars[link.target_calendar_id]
+        new_readers = unaccepted.get(link.id, []) if link.mask.tells else []
         numbers = replace(counts.get(link.id, Counts()), conflicts=waiting.get(link.id, 0))
         found.append(
             LinkStatus(
                 link=link,
                 source_name=source.name,
                 target_name=target.name,
-                state=_link_state(link, source, target, numbers, usable=usable),
+                state=_link_state(link, source, target, numbers, asks=bool(new_readers), usable=usable),
                 counts=numbers,
                 skipped={**skipped.get(link.id, {}), **skipped.get(source.id, {})},
                 refused=refused.get(link.id, {}),
+                new_readers=new_readers,
                 last_written_at=written.get(link.id),
                 proven_at=source.proven_at,
             )
@@ -183,13 +188,13 @@ def _links(
 
 
 def _link_state(
-    link: Link, source: CalendarStatus, target: CalendarStatus, counts: Counts, *, usable: set[UUID]
+    link: Link, source: CalendarStatus, target: CalendarStatus, counts: Counts, *, asks: bool, usable: set[UUID]
 ) -> LinkState:
     if link.state == "deleting":
         return "deleting"
     if link.state == "paused":
         return "paused"
-    if counts.held or counts.frozen or counts.conflicts or source.vanished_at or target.vanished_at:
+    if asks or counts.held or counts.frozen or counts.conflicts or source.vanished_at or target.vanished_at:
         return "attention"
     if not {source.connection_id, target.connection_id} <= usable:
         return "waiting"
@@ -202,7 +207,7 @@ def _calendars(conn: Connection, *, now: datetime) -> list[CalendarStatus]:
     with conn.cursor(row_factory=class_row(CalendarStatus)) as cursor:
         return cursor.execute(
             """
-            SELECT c.id, c.connection_id, c.name, c.time_zone, c.can_write, c.is_shared, c.vanished_at,
+            SELECT c.id, c.connection_id, c.name, c.time_zone, c.can_write, c.vanished_at,
                    w.pushed_until,
                    CASE WHEN w.pushed_until IS NULL THEN x.sync_frequency_minutes ELSE %(with_channel)s END
                      AS poll_minutes,

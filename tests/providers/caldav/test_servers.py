@@ -35,7 +35,8 @@ LUNCH = (
     "END:VEVENT\r\nEND:VCALENDAR\r\n"
 )
 XML = {"content-type": "application/xml; charset=utf-8"}
-NS = 'xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:S="http://calendarserver.org/ns/"'
+NS = 'xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:S="http://calendarserver.org/ns/" '
+NS += 'xmlns:O="http://owncloud.org/ns"'
 
 
 def many(*responses: str, token: str = "") -> Say:
@@ -282,11 +283,71 @@ def test_an_account_is_found_by_way_of_the_well_known_address() -> None:
         found = account(script).list_calendars()
 
     assert script.asked[1].target == "/.well-known/caldav"
-    assert [(one.name, one.can_write, one.is_shared, one.is_primary) for one in found] == [
-        ("Holidays", False, True, False),
-        ("own", True, False, True),
+    assert [(one.name, one.can_write, one.readers, one.is_primary) for one in found] == [
+        ("Holidays", False, ("other",), False),
+        ("own", True, None, True),
     ]
     assert found[0].id == f"{script.base}/home/read%20only/"
+
+
+ACE = "<ace><principal>{}</principal><grant><privilege><{}/></privilege></grant></ace>"
+MINE = (
+    ACE.format("<property><owner/></property>", "all")
+    + ACE.format("<href>/me/</href>", "read")
+    + ACE.format("<href>/me/calendar-proxy-read/</href>", "read")
+    + ACE.format("<authenticated/>", "C:read-free-busy")
+)
+
+
+@pytest.mark.parametrize(
+    ("properties", "readers"),
+    [
+        ("", None),
+        (f"<acl>{MINE}</acl>", ()),
+        (f"<acl>{MINE}{ACE.format('<href>/principals/users/bob/</href>', 'read')}</acl>", ("bob",)),
+        (f"<acl>{MINE}{ACE.format('<all/>', 'read')}</acl>", ("everybody",)),
+        ("<share-access><not-shared/></share-access>", ()),
+        ("<share-access><shared-owner/></share-access>", ("others",)),
+        (
+            "<invite><sharee><href>mailto:me@x.org</href><invite-accepted/><share-access><shared-owner/></share-access>"
+            "</sharee><sharee><href>mailto:bob@x.org</href><invite-noresponse/><share-access><read/></share-access>"
+            "</sharee><sharee><href>mailto:eve@x.org</href><invite-declined/></sharee></invite>",
+            ("bob@x.org",),
+        ),
+        (
+            "<S:invite><S:user><href>urn:uuid:7</href><S:common-name>Bob</S:common-name><S:invite-accepted/>"
+            "<S:access><S:read-write/></S:access></S:user></S:invite>",
+            ("Bob",),
+        ),
+        (
+            f"<acl>{ACE.format('<href>/principals/users/bob/</href>', 'read')}</acl><O:invite><O:user>"
+            "<href>principal:principals/users/bob</href><O:invite-accepted/><O:access><O:read/></O:access></O:user>"
+            "</O:invite>",
+            ("bob",),
+        ),
+        ("<O:invite/>", ()),
+        ("<S:publish-url><href>https://x.org/p/7</href></S:publish-url>", ("everybody who has its address",)),
+    ],
+)
+def test_who_else_reads_a_calendar_is_told_in_as_many_ways_as_there_are_servers(
+    properties: str, readers: tuple[str, ...] | None
+) -> None:
+    own = "<resourcetype><C:calendar/></resourcetype><owner><href>/me/</href></owner>"
+
+    with scripted(principal("/home/"), many(has("/home/own/", own + properties))) as script:
+        (found,) = account(script).list_calendars()
+
+    assert found.readers == readers
+
+
+@pytest.mark.parametrize(("kind", "readers"), [("S:shared-owner", ("others",)), ("S:shared", ("others",))])
+def test_a_calendar_that_is_called_shared_is_read_by_others(kind: str, readers: tuple[str, ...]) -> None:
+    own = f"<resourcetype><C:calendar/><{kind}/></resourcetype>"
+
+    with scripted(principal("/home/"), many(has("/home/own/", own))) as script:
+        (found,) = account(script).list_calendars()
+
+    assert found.readers == readers
 
 
 def test_the_address_of_one_calendar_is_enough() -> None:

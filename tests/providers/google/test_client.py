@@ -198,11 +198,13 @@ def test_roles_and_owners_decide_what_may_be_written_and_who_reads_it() -> None:
         "Sam": False,
         "Holidays in Switzerland": False,
     }
-    assert [name for name, calendar in calendars.items() if calendar.is_shared] == [
-        "Team",
-        "Sam",
-        "Holidays in Switzerland",
-    ]
+    assert {name: calendar.readers for name, calendar in calendars.items()} == {
+        "alex@example.com": None,  # with whom one shares one's own is not told to whom may not read access lists
+        "Mine": None,
+        "Team": ("sam@example.com",),
+        "Sam": ("sam@example.com",),
+        "Holidays in Switzerland": ("en.swiss#holiday@group.v.calendar.google.com",),
+    }
     assert [name for name, calendar in calendars.items() if not calendar.supports_push] == ["Holidays in Switzerland"]
     assert calendars["alex@example.com"].is_primary
     assert calendars["alex@example.com"].color == "#9fe1e7"
