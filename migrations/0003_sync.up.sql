@@ -361,7 +361,7 @@ SELECT protect_tenant_table('undo_items', 'user_id');
 CREATE TABLE sync_plans (
   id                 uuid PRIMARY KEY,
   user_id            uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
-  action             text NOT NULL CHECK (action IN ('create', 'change', 'resync', 'delete')),
+  action             text NOT NULL CHECK (action IN ('create', 'change', 'resync', 'delete', 'add', 'remove')),
   link_id            uuid,
   source_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
   target_calendar_id uuid NOT NULL REFERENCES calendars ON DELETE CASCADE,
@@ -375,11 +375,11 @@ CREATE TABLE sync_plans (
   applied_at         timestamptz
 );
 COMMENT ON TABLE sync_plans IS 'What somebody was shown before doing it: counts only, no event. Carried out by its id while the world is as it was.';
-COMMENT ON COLUMN sync_plans.link_id IS 'Null until a new link is made; it outlives a deleted one.';
-COMMENT ON COLUMN sync_plans.calendar_ids IS 'Those of a group that shall be made, source and target being the first two; null for a link by itself.';
+COMMENT ON COLUMN sync_plans.link_id IS 'Null until a new link is made, or a plan for a group carried out; it outlives a deleted one.';
+COMMENT ON COLUMN sync_plans.calendar_ids IS 'Those of a group, with one that shall join, source and target being the first two, or the source the one that joins or leaves; null for a link by itself.';
 COMMENT ON COLUMN sync_plans.group_id IS 'Null until a new group is made; it outlives a deleted one.';
 COMMENT ON COLUMN sync_plans.options IS 'What the link shall be like, sealed under the source connection''s data key.';
-COMMENT ON COLUMN sync_plans.fingerprint IS 'SHA-256 over the links around both calendars, the source''s events and the link''s mappings as they were.';
+COMMENT ON COLUMN sync_plans.fingerprint IS 'SHA-256 for each link over the links and groups around both calendars, the source''s events and the link''s mappings as they were.';
 CREATE INDEX sync_plans_user ON sync_plans (user_id, expires_at);
 SELECT protect_tenant_table('sync_plans', 'user_id');
 

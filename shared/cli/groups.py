@@ -13,6 +13,7 @@ from shared.cli.client.api import Api, Item
 from shared.cli.screen import ask, output, times
 from shared.cli.screen import links as screen
 from shared.cli.screen.output import AsJson
+from shared.cli.screen.problem import MISUSED, CliError
 
 PANEL = CALENDARS
 LISTING = "kalends groups list"
@@ -151,6 +152,51 @@ def change(group: Group, settings: options.Settings, name: Name = None, as_json:
         return
     output.say(f"Changed {changed['name']} ({screen.privacy(changed)}).")
     screen.warn(changed)
+
+
+@app.command()
+@options.with_settings
+def preview(
+    group: Group,
+    settings: options.Settings,
+    name: Name = None,
+    resync: Annotated[bool, typer.Option("--resync", help="Read all its calendars anew.")] = False,
+    add: Annotated[
+        str | None, typer.Option("--add", metavar="CALENDAR", help="One more calendar.", show_default=False)
+    ] = None,
+    remove: Annotated[
+        str | None, typer.Option("--remove", metavar="CALENDAR", help="Without this calendar.", show_default=False)
+    ] = None,
+    delete_mirrors: Annotated[
+        bool | None,
+        typer.Option(
+            "--delete-mirrors/--keep-mirrors", help="Delete the group, or --remove, so or so.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a change of a group would write, or its end; nothing is written.
+
+    The plan can be carried out for an hour: kalends links apply PLAN. What is not said stays as it is.
+    """
+    changes = {**settings, **({"name": name} if name is not None else {})}
+    ends = remove is not None or delete_mirrors is not None
+    if sum((bool(changes), resync, add is not None, ends)) != 1 or (remove is not None and delete_mirrors is None):
+        message = "Name one change of the group; --remove with --delete-mirrors or --keep-mirrors."
+        todo = "kalends groups preview GROUP --privacy LEVEL"
+        raise CliError(message, code="CLI.USAGE", todo=todo, exit_code=MISUSED)
+    with http.logged_in() as api:
+        known = Calendars.of(api)
+        wish: Item = {
+            "change_group": changes or None,
+            "resync": resync or None,
+            "add_calendar_id": known.one(add)["id"] if add is not None else None,
+            "remove_calendar_id": known.one(remove)["id"] if remove is not None else None,
+            "delete_mirrors": delete_mirrors,
+        }
+        said = {field: value for field, value in wish.items() if value is not None}
+        plan = api.create("/api/plans", {"group_id": _choose(api, group)["id"], **said})
+    output.as_json(plan) if as_json else screen.show_plan(plan)
 
 
 @app.command()

@@ -78,6 +78,49 @@ def test_calendars_come_and_go_and_so_does_the_group(adas: Kalends, world: World
     assert "There is no group 'Me'" in adas("groups", "show", "Me", code=1).err
 
 
+@pytest.mark.parametrize(
+    ("wish", "told", "left"),
+    [
+        (("--privacy", "busy"), "rewrite: +6", "busy"),
+        (("--resync",), "leave: +6", "title"),
+        (("--add", "Choir"), "create: +3", "Choir"),
+        (("--remove", "Club", "--delete-mirrors"), "remove: +4", "Home"),
+        (("--keep-mirrors",), "leave: +6", "There are no groups"),
+    ],
+)
+def test_a_change_of_a_group_is_shown_and_then_done_by_its_plan(
+    adas: Kalends, world: World, calendars: tuple[UUID, UUID], club: UUID, wish: tuple[str, ...], told: str, left: str
+) -> None:
+    world.calendar("Choir")
+    for number, calendar_id in enumerate((*calendars, club)):
+        world.put(calendar_id, event(f"e{number}", hours=24 + 2 * number))
+    adas("groups", "create", "Home", "Work", "Club", "--name", "Me", "--privacy", "title")
+    world.run()
+
+    shown = adas("groups", "preview", "Me", *wish)
+    unchanged = adas("groups", "list").out
+    plan = shown.out.split()[-1]
+    done = adas("links", "apply", plan)
+    after = adas("groups", "list")
+
+    assert re.search(told, shown.out)
+    assert f"kalends links apply {plan}" in " ".join(shown.err.split())
+    assert ("title" in unchanged, "Choir" in unchanged) == (True, False)
+    assert "Carried out" in done.out
+    assert left in after.out + after.err
+
+
+@pytest.mark.parametrize(
+    "wish", [(), ("--resync", "--privacy", "busy"), ("--remove", "Club"), ("--add", "Club", "--keep-mirrors")]
+)
+def test_a_preview_is_of_one_change(adas: Kalends, club: UUID, wish: tuple[str, ...]) -> None:
+    adas("groups", "create", "Home", "Work", "Club", "--name", "Me")
+
+    ran = adas("groups", "preview", "Me", *wish, code=2)
+
+    assert "Name one change of the group" in ran.err
+
+
 def test_what_a_group_writes_is_shown_and_then_done_by_its_plan(adas: Kalends, world: World, club: UUID) -> None:
     for calendar_id in world.remote:
         world.put(calendar_id, event(f"of-{world.remote[calendar_id]}", hours=24))

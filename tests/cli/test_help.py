@@ -57,7 +57,7 @@ def test_these_are_the_commands() -> None:
         *("links create", "links list", "links show", "links change", "links pause", "links resume", "links delete"),
         *("links preview", "links apply", "links resync", "links readers"),
         *("groups create", "groups list", "groups show", "groups set", "groups pause", "groups resume"),
-        *("groups resync", "groups add", "groups remove", "groups delete"),
+        *("groups preview", "groups resync", "groups add", "groups remove", "groups delete"),
         *("conflicts list", "conflicts show", "conflicts resolve"),
         *("runs list", "runs show", "runs follow", "undo"),
         *("profile show", "profile set", "profile password", "profile sessions", "profile sign-out"),

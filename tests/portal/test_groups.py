@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.portal.conftest import at_odds
+from tests.portal.test_links import confirmed
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
 
@@ -102,7 +103,7 @@ class TestOneGroup:
         paused = ada.send(page, of_group(pair, "/pause"))
         resumed = ada.send(paused, of_group(pair, "/resume"))
         asked = ada.send(resumed, of_group(pair, "/sync"))
-        anew = ada.send(asked, of_group(pair, "/resync"))
+        anew = confirmed(ada, ada.send(asked, of_group(pair, "/resync")))
 
         assert "The link is paused." in paused.text
         assert "The link goes on." in resumed.text
@@ -114,22 +115,30 @@ class TestOneGroup:
         kept = edit.form(of_group(pair, "/edit")).fields
 
         looked = ada.send(edit, of_group(pair, "/edit"), busy_title="Away", look="on")
-        changed = ada.send(edit, of_group(pair, "/edit"), privacy="busy", on_conflict="source")
+        seen = ada.send(edit, of_group(pair, "/edit"), privacy="busy", on_conflict="source")
+        untouched = pair.world.rows("SELECT DISTINCT privacy FROM links")
+        changed = confirmed(ada, seen)
         stale = ada.send(edit, of_group(pair, "/edit"), privacy="full")
 
         assert (kept["privacy"], kept["on_edit"], kept["on_conflict"]) == ("title", "merge", "newest")
         assert "Only that you are busy Away" in looked.text
-        assert changed.path == of_group(pair)
+        assert "Nothing is written yet." in seen.text
+        assert of_group(pair) in seen.links  # to leave it
+        assert untouched == [("title",)]
+        assert (changed.path, "The link is changed." in changed.text) == (of_group(pair), True)
         assert pair.world.rows("SELECT DISTINCT privacy, on_conflict FROM links") == [("busy", "source")]
         assert stale.status == 412
 
     def test_a_calendar_joins_and_leaves(self, ada: Browser, world: World, pair: Pair) -> None:
         club = world.calendar("club")
 
-        grown = ada.send(ada.open(of_group(pair)), of_group(pair, "/calendars"), calendar=str(club))
+        joining = ada.send(ada.open(of_group(pair)), of_group(pair, "/calendars"), calendar=str(club))
+        alone = world.rows("SELECT count(*) FROM links")
+        grown = confirmed(ada, joining)
         leaving = of_group(pair, f"/calendars/{club}/remove")
-        shrunk = ada.send(ada.open(leaving), leaving, delete_mirrors="true")
+        shrunk = confirmed(ada, ada.send(ada.open(leaving), leaving, delete_mirrors="true"))
 
+        assert ("club" in joining.text, alone) == (True, [(2,)])
         assert leaving in grown.links
         assert "The calendar is taken out of the group." in shrunk.text
         assert world.rows("SELECT count(*) FROM links WHERE group_id IS NOT NULL") == [(2,)]
@@ -143,10 +152,12 @@ class TestOneGroup:
         asked = ada.open(of_group(pair, "/delete"))
 
         nobody_said = ada.send(asked, of_group(pair, "/delete"), delete_mirrors="maybe")
-        gone = ada.send(asked, of_group(pair, "/delete"), delete_mirrors=answer)
+        seen = ada.send(asked, of_group(pair, "/delete"), delete_mirrors=answer)
+        gone = confirmed(ada, seen)
         world.run()
 
         assert nobody_said.status == 400
+        assert "Delete the group" in seen.text
         assert gone.path == "/"
         assert pair.titles() == {"home": ["Dentist"], "work": [] if answer == "true" else ["Dentist"]}
         assert ada.open(of_group(pair)).status == 404

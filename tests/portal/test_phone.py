@@ -52,7 +52,8 @@ def test_a_conflict_is_decided_and_a_group_changed_on_a_phone(
         page.goto(f"{served.base}{group}/edit")
         page.get_by_text("What is copied, and how far ahead").click()
         page.get_by_label("Where both sides changed the same").select_option(label="the newest change wins")
-        page.get_by_role("button", name="Change it").click()
+        page.get_by_role("button", name="See what that changes").click()
+        page.get_by_role("button", name="Do it").click()
         expect(page.get_by_text("the newest change wins")).to_be_visible()
     world.run()
 

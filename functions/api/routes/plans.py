@@ -1,7 +1,7 @@
 """Plans: what a change of links would write, seen first and done later."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from functions.api.guard import Here
 from functions.api.once import once
-from functions.api.routes.link_groups import NewGroup
+from functions.api.routes.link_groups import GroupChanges, NewGroup
 from functions.api.routes.links import LinkChanges, NewLink, Warned
 from functions.api.routing import new_router
 from functions.api.shapes import IdempotencyKey, In, Out, When
@@ -20,26 +20,44 @@ from shared.sync.asking import forecast, plans
 router = new_router()
 TAGS = ["plans"]
 
-Action = Literal["create", "change", "resync", "delete"]
+Action = Literal["create", "change", "resync", "delete", "add", "remove"]
+
+WAYS = (
+    ({"create"}, None),
+    ({"create_group"}, None),
+    ({"change"}, "link_id"),
+    ({"resync"}, "link_id"),
+    ({"delete_mirrors"}, "link_id"),
+    ({"change_group"}, "group_id"),
+    ({"resync"}, "group_id"),
+    ({"delete_mirrors"}, "group_id"),
+    ({"add_calendar_id"}, "group_id"),
+    ({"remove_calendar_id", "delete_mirrors"}, "group_id"),
+)
+"""What may be named together, and of what."""
 
 
 class NewPlan(In):
-    """A new link (`create`) or group (`create_group`), or with `link_id` one of: `change`, `resync`, `delete_mirrors`
-    (to delete the link, with its mirrors or without)."""
+    """A new link (`create`) or group (`create_group`); with `link_id` one of `change`, `resync`, `delete_mirrors` (to
+    delete the link, with its mirrors or without); with `group_id` one of `change_group`, `resync`, `delete_mirrors`,
+    `add_calendar_id` (a calendar joins), or `remove_calendar_id` with `delete_mirrors` (it leaves)."""
 
     create: NewLink | None = None
     create_group: NewGroup | None = None
     link_id: UUID | None = None
+    group_id: UUID | None = None
     change: LinkChanges | None = None
+    change_group: GroupChanges | None = None
     resync: Literal[True] | None = None
     delete_mirrors: bool | None = None
+    add_calendar_id: UUID | None = None
+    remove_calendar_id: UUID | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        of_a_link = [one for one in (self.change, self.resync, self.delete_mirrors) if one is not None]
-        new = [one for one in (self.create, self.create_group) if one is not None]
-        if len(of_a_link) + len(new) != 1 or bool(new) == (self.link_id is not None):
-            raise ValueError("name a new link or group, or a link and one of change, resync and delete_mirrors")
+        named = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if not any(named == wish | ({of} if of else set()) for wish, of in WAYS):
+            raise ValueError("name a new link or group, or a link or a group and one thing to do with it")
         return self
 
     def proposal(self) -> plans.Proposal:
@@ -55,13 +73,25 @@ class NewPlan(In):
         if self.create_group is not None:
             calendar_ids = tuple(self.create_group.calendar_ids)
             return plans.Proposal(action="create", calendar_ids=calendar_ids, options=self.create_group.options())
-        if self.change is not None:
-            changes = self.change.model_dump(mode="json", exclude_unset=True)
-            return plans.Proposal(action="change", link_id=self.link_id, options=changes)
+        action, options = self._action()
+        return plans.Proposal(
+            action=action,
+            link_id=self.link_id,
+            group_id=self.group_id,
+            source_calendar_id=self.add_calendar_id or self.remove_calendar_id,
+            options=options,
+        )
+
+    def _action(self) -> tuple[plans.Action, dict[str, Any]]:
+        changes = self.change or self.change_group
+        if changes is not None:
+            return "change", changes.model_dump(mode="json", exclude_unset=True)
+        if self.add_calendar_id is not None:
+            return "add", {}
         if self.delete_mirrors is not None:
-            options = {"delete_mirrors": self.delete_mirrors}
-            return plans.Proposal(action="delete", link_id=self.link_id, options=options)
-        return plans.Proposal(action="resync", link_id=self.link_id, options={})
+            action: plans.Action = "remove" if self.remove_calendar_id else "delete"
+            return action, {"delete_mirrors": self.delete_mirrors}
+        return "resync", {}
 
 
 class Look(Out):
@@ -102,8 +132,9 @@ class Counts(Out):
 
 
 class Plan(Out):
-    """A plan lives for an hour. `link_id` null: the link is not made yet. `calendar_ids`: those of a new group, null
-    for a link by itself; `group_id` once it is made."""
+    """A plan lives for an hour. `link_id` null: the link is not made yet, or the plan is for a group. `calendar_ids`:
+    those of a group, null for a link by itself; `group_id` of a new one once it is made. Of `add` and `remove`
+    `source_calendar_id` is the calendar that joins or leaves."""
 
     id: UUID
     action: Action
@@ -126,8 +157,8 @@ class NewlyMadePlan(Plan):
 
 
 class AppliedPlan(Out):
-    """What is being done. `mirrors`: how many of a deleted link's mirrors are being removed. `link_id` of a new group:
-    the link from its first calendar to its second."""
+    """What is being done. `mirrors`: how many are being removed with deleted links. `link_id` of a group: the link from
+    the plan's source to its target."""
 
     plan_id: UUID
     action: Action

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from functions.portal import rendering
 from functions.portal.forms import LinkForm, back, identifier
-from functions.portal.views import new_link
+from functions.portal.views import new_link, planned
 from shared.connections import calendars
 from shared.core.errors import InvalidError, NotFoundError
-from shared.sync.asking import preview, requests
+from shared.sync.asking import plans, preview, requests
 from shared.sync.two_way import groups
 from shared.sync.views import status
 
@@ -95,9 +95,8 @@ def resume(visit: Visit, form: Form, group_id: str) -> Response:
 
 
 def resync(visit: Visit, form: Form, group_id: str) -> Response:
-    """Read all its calendars anew."""
-    groups.resync(visit.engine, visit.by, identifier(group_id))
-    return back(f"/groups/{group_id}", told="resynced")
+    """What reading all its calendars anew would write."""
+    return planned.show(visit, plans.Proposal(action="resync", group_id=identifier(group_id), options={}))
 
 
 def sync_now(visit: Visit, form: Form, group_id: str) -> Response:
@@ -117,7 +116,8 @@ def edit(visit: Visit, group_id: str) -> Response:
 
 
 def change(visit: Visit, form: Form, group_id: str) -> Response:
-    """Change all its links, unless somebody else did meanwhile; or the form again: to look, or to be corrected."""
+    """What the change would write, to be confirmed, unless somebody else changed the group meanwhile; or the form
+    again: to look, or to be corrected."""
     chosen, filled, version = identifier(group_id), LinkForm.of(form), form.get("version", "")
     with visit.mine() as conn:
         group = groups.get(conn, chosen)
@@ -127,15 +127,15 @@ def change(visit: Visit, form: Form, group_id: str) -> Response:
         changes = filled.options()
     except InvalidError as error:
         return _edit_page(visit, group, filled, problem=error)
-    known = int(version) if version.isdecimal() else None
-    groups.change(visit.engine, visit.by, chosen, version=known, changes=changes)
-    return back(f"/groups/{group_id}", told="changed")
+    proposal = plans.Proposal(action="change", group_id=chosen, options=changes)
+    return planned.show(visit, proposal, version=int(version) if version.isdecimal() else None)
 
 
 def add(visit: Visit, form: Form, group_id: str) -> Response:
-    """Link one more calendar with all of it."""
-    groups.add(visit.engine, visit.by, identifier(group_id), identifier(form.get("calendar", "")))
-    return back(f"/groups/{group_id}", told="linked")
+    """What linking one more calendar with all of it would write, to be confirmed."""
+    joins = identifier(form.get("calendar", ""))
+    proposal = plans.Proposal(action="add", group_id=identifier(group_id), source_calendar_id=joins, options={})
+    return planned.show(visit, proposal)
 
 
 def ask_remove(visit: Visit, group_id: str, calendar_id: str) -> Response:
@@ -152,10 +152,14 @@ def ask_remove(visit: Visit, group_id: str, calendar_id: str) -> Response:
 
 
 def remove(visit: Visit, form: Form, group_id: str, calendar_id: str) -> Response:
-    """Take a calendar out."""
-    ids = identifier(group_id), identifier(calendar_id)
-    groups.remove(visit.engine, visit.by, *ids, delete_mirrors=_mirrors_go(form))
-    return back(f"/groups/{group_id}", told="taken_out")
+    """What taking a calendar out would write, to be confirmed."""
+    proposal = plans.Proposal(
+        action="remove",
+        group_id=identifier(group_id),
+        source_calendar_id=identifier(calendar_id),
+        options={"delete_mirrors": _mirrors_go(form)},
+    )
+    return planned.show(visit, proposal)
 
 
 def ask_delete(visit: Visit, group_id: str) -> Response:
@@ -168,9 +172,9 @@ def ask_delete(visit: Visit, group_id: str) -> Response:
 
 
 def delete(visit: Visit, form: Form, group_id: str) -> Response:
-    """Delete it; the button says what becomes of the mirrors, nobody guesses it."""
-    count = groups.delete(visit.engine, visit.by, identifier(group_id), delete_mirrors=_mirrors_go(form))
-    return back("/", told="deleting" if count else "deleted")
+    """What deleting it would write, to be confirmed; the button says what becomes of the mirrors, nobody guesses it."""
+    options = {"delete_mirrors": _mirrors_go(form)}
+    return planned.show(visit, plans.Proposal(action="delete", group_id=identifier(group_id), options=options))
 
 
 def _card(of_one: Sequence[LinkStatus]) -> Card:
@@ -219,7 +223,7 @@ def _edit_page(visit: Visit, group: Group, form: LinkForm, *, problem: InvalidEr
         page=f"/groups/{group.id}",
         version=group.version,
         shared=[one.name for one in inside if one.is_shared],
-        button="Change it",
+        button="See what that changes",
         form=form,
         original=shown,
         choices=new_link.choices(visit, shown, form, inside[0].id),

@@ -1,4 +1,4 @@
-"""What a new link, or a change or the end of one, would write, and the yes to it."""
+"""What a new link or group, or a change or the end of one, would write, and the yes to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from functions.visit import Visit
     from shared.sync.asking.plans import Proposal
 
-TOLD = {"create": "linked", "change": "changed", "resync": "resynced"}
+TOLD = {"create": "linked", "add": "linked", "change": "changed", "resync": "resynced", "remove": "taken_out"}
 
 
 def show(visit: Visit, proposal: Proposal, *, version: int | None = None) -> Response:
@@ -27,7 +27,8 @@ def show(visit: Visit, proposal: Proposal, *, version: int | None = None) -> Res
         names = [calendars.get(conn, calendar_id).name for calendar_id in ends]
     title = " → ".join(names) if plan.calendar_ids is None else " ⇄ ".join(names)
     readers = names[1] if plan.calendar_ids is None else "the others"
-    return rendering.page("plan.html", visit, plan=plan, found=found, title=title, readers=readers)
+    of = f"/links/{plan.link_id}" if plan.link_id else f"/groups/{plan.group_id}" if plan.group_id else "/"
+    return rendering.page("plan.html", visit, plan=plan, found=found, title=title, readers=readers, of=of)
 
 
 def resync(visit: Visit, form: Form, link_id: str) -> Response:

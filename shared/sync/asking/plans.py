@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from shared.sync.context import Engine
     from shared.sync.links import Link
 
-type Action = Literal["create", "change", "resync", "delete"]
+type Action = Literal["create", "change", "resync", "delete", "add", "remove"]
+"""`add` and `remove`: a calendar joins a group, or leaves it."""
 
+_ENDING = ("delete", "remove")
 LIFETIME = timedelta(hours=1)
 COLUMNS = """id, action, link_id, group_id, source_calendar_id, target_calendar_id, calendar_ids, counts, created_at,
              expires_at, applied_at"""
@@ -40,12 +42,16 @@ COLUMNS = """id, action, link_id, group_id, source_calendar_id, target_calendar_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What shall be done. `options` are those of `linking.create`, the changes of `linking.change`, or
-    `delete_mirrors`; a new link has no id yet, and one that is there names no calendars. `calendar_ids`: a new
-    group of these, whose options are those of `groups.create`."""
+    """What shall be done with a link (`link_id`) or a group (`group_id`), or with neither, for a new one.
+
+    `options` are those of `linking.create` or `groups.create`, the changes of `linking.change` or `groups.change`, or
+    `delete_mirrors`. Only a new link names source and target, only a new group `calendar_ids`; of `add` and `remove`
+    the source is the calendar that joins or leaves.
+    """
 
     action: Action
     link_id: UUID | None = None
+    group_id: UUID | None = None
     source_calendar_id: UUID | None = None
     target_calendar_id: UUID | None = None
     calendar_ids: tuple[UUID, ...] | None = None
@@ -54,8 +60,8 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan as it is kept: counts, no event. For a new group `calendar_ids` are its calendars, the first two of them
-    source and target."""
+    """A plan as it is kept: counts, no event. Of a group `calendar_ids` are its calendars, with one that shall join;
+    the first two of them are source and target, but that of `add` and `remove` the source is the calendar they name."""
 
     id: UUID
     action: Action
@@ -69,11 +75,22 @@ class Plan:
     expires_at: datetime
     applied_at: datetime | None
 
+    @property
+    def pairs(self) -> list[tuple[UUID, UUID]]:
+        """From where to where the links lead that it is about, its source and target foremost."""
+        if self.calendar_ids is None:
+            return [(self.source_calendar_id, self.target_calendar_id)]
+        pairs = list(permutations(self.calendar_ids, 2))
+        if self.action not in ("add", "remove"):
+            return pairs
+        member = self.source_calendar_id
+        return sorted((pair for pair in pairs if member in pair), key=lambda pair: pair[0] != member)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """A plan that is being carried out. `mirrors`: how many of a deleted link's mirrors are being removed. Of a new
-    group the link is that from its first calendar to its second."""
+    """A plan that is being carried out. `mirrors`: how many are being removed with deleted links. Of a group the link
+    is that from the plan's source to its target."""
 
     plan_id: UUID
     action: Action
@@ -90,7 +107,7 @@ def make(engine: Engine, by: By, proposal: Proposal, *, version: int | None = No
         looks = {
             link.source_calendar_id: plan.window(link, now=by.now)
             for link in made
-            if proposal.action != "delete" and forecast.needs_listing(conn, link, before, now=by.now)
+            if proposal.action not in _ENDING and forecast.needs_listing(conn, link, before.get(link.id), now=by.now)
         }
     found = {
         calendar_id: listing.read(
@@ -113,7 +130,7 @@ def make(engine: Engine, by: By, proposal: Proposal, *, version: int | None = No
 def _forecast(
     conn: Connection, engine: Engine, by: By, proposal: Proposal, link: Link, found: Listing | None
 ) -> Forecast:
-    if proposal.action == "delete":
+    if proposal.action in _ENDING:
         return forecast.of_deletion(conn, engine, link, delete_mirrors=bool(proposal.options["delete_mirrors"]))
     told = forecast.of_link(conn, engine, link, found, now=by.now)
     if proposal.action == "resync":
@@ -146,8 +163,7 @@ def apply(engine: Engine, by: By, plan_id: UUID) -> Applied:
         row = conn.execute("SELECT options, fingerprint FROM sync_plans WHERE id = %s", (plan_id,)).fetchone()
         if row is None:
             raise AssertionError("a locked plan is gone")
-        ends = (kept.source_calendar_id, kept.target_calendar_id)
-        if row[1] != _fingerprints(conn, _pairs(kept), link_id=kept.link_id):
+        if row[1] != _fingerprints(conn, kept):
             raise ConflictError(
                 f"What plan {plan_id} was made for has changed since: a link, an event or a mirror. Preview again.",
                 code="PLAN.OUTDATED",
@@ -160,29 +176,31 @@ def apply(engine: Engine, by: By, plan_id: UUID) -> Applied:
             Proposal(
                 action=kept.action,
                 link_id=kept.link_id,
-                source_calendar_id=ends[0],
-                target_calendar_id=ends[1],
+                group_id=kept.group_id,
+                source_calendar_id=kept.source_calendar_id,
+                target_calendar_id=kept.target_calendar_id,
                 calendar_ids=None if kept.calendar_ids is None else tuple(kept.calendar_ids),
                 options=options,
             ),
         )
+        first = next(one for one in done if (one.source_calendar_id, one.target_calendar_id) == kept.pairs[0])
         conn.execute(
             "UPDATE sync_plans SET applied_at = %s, link_id = %s, group_id = %s WHERE id = %s",
-            (by.now, done[0].id, done[0].group_id, plan_id),
+            (by.now, first.id, first.group_id, plan_id),
         )
     for link in done:
         requests.ask(engine, by, link)
-    return Applied(plan_id=plan_id, action=kept.action, link_id=done[0].id, group_id=done[0].group_id, mirrors=mirrors)
+    return Applied(plan_id=plan_id, action=kept.action, link_id=first.id, group_id=first.group_id, mirrors=mirrors)
 
 
-def _carry_out(conn: Connection, by: By, proposal: Proposal, *, version: int | None = None) -> tuple[list[Link], int]:
-    """The links it is about, a new group's from the first calendar to the second foremost, and how many mirrors go."""
+def _carry_out(
+    conn: Connection, by: By, proposal: Proposal, *, version: int | None = None
+) -> tuple[Sequence[Link], int]:
+    """The links it is about, and how many mirrors go."""
     match proposal:
         case Proposal(action="create", calendar_ids=tuple() as calendar_ids):
-            group_id = groups.creating(conn, by, calendar_ids=calendar_ids, **proposal.options)
-            pairs = list(permutations(calendar_ids, 2))
-            made = groups.get(conn, group_id).links
-            return sorted(made, key=lambda one: pairs.index((one.source_calendar_id, one.target_calendar_id))), 0
+            made = groups.creating(conn, by, calendar_ids=calendar_ids, **proposal.options)
+            return groups.get(conn, made).links, 0
         case Proposal(action="create", source_calendar_id=UUID() as source, target_calendar_id=UUID() as target):
             made_one = requests.creating(
                 conn, by, source_calendar_id=source, target_calendar_id=target, **proposal.options
@@ -195,75 +213,113 @@ def _carry_out(conn: Connection, by: By, proposal: Proposal, *, version: int | N
         case Proposal(action="delete", link_id=UUID() as link_id):
             gone, mirrors = requests.deleting(conn, by, link_id, version=version, **proposal.options)
             return [gone], mirrors
-    raise InvalidError("Name a link, or for a new one its two calendars.", code="REQUEST.INVALID")
+        case Proposal(action="change", group_id=UUID() as group_id):
+            return groups.changing(conn, by, group_id, version=version, changes=proposal.options).links, 0
+        case Proposal(action="resync", group_id=UUID() as group_id):
+            return groups.resyncing(conn, by, group_id).links, 0
+        case Proposal(action="delete", group_id=UUID() as group_id):
+            return groups.deleting(conn, by, group_id, version=version, **proposal.options)
+        case Proposal(action="add", group_id=UUID() as group_id, source_calendar_id=UUID() as joins):
+            return groups.adding(conn, by, group_id, joins), 0
+        case Proposal(action="remove", group_id=UUID() as group_id, source_calendar_id=UUID() as leaves):
+            return groups.removing(conn, by, group_id, leaves, **proposal.options)
+    raise InvalidError("Name a link or a group, or for a new one its calendars.", code="REQUEST.INVALID")
 
 
-def _would_be(conn: Connection, by: By, proposal: Proposal, *, version: int | None) -> tuple[list[Link], Link | None]:
-    """The links as they would be, and the one that is there as it is: by doing it, and taking it back before anybody
+def _would_be(
+    conn: Connection, by: By, proposal: Proposal, *, version: int | None
+) -> tuple[list[Link], dict[UUID, Link]]:
+    """The links as they would be, and those that are there as they are: by doing it, and taking it back before anybody
     sees it."""
-    before = links.get(conn, proposal.link_id) if proposal.link_id is not None else None
+    before: Sequence[Link] = ()
+    if proposal.link_id is not None:
+        before = [links.get(conn, proposal.link_id)]
+    elif proposal.group_id is not None:
+        before = groups.get(conn, proposal.group_id).links
     found: list[Link] = []
     with conn.transaction() as trial:
         found += _carry_out(conn, by, proposal, version=version)[0]
         raise Rollback(trial)
-    return found, before
+    return found, {link.id: link for link in before}
 
 
 def _keep(conn: Connection, engine: Engine, by: By, proposal: Proposal, made: list[Link], told: Forecast) -> Plan:
-    link = made[0]
     conn.execute("DELETE FROM sync_plans WHERE expires_at < %s AND applied_at IS NULL", (by.now,))
-    plan_id = uuid4()
-    key = engine.data_key(conn, calendars.get(conn, link.source_calendar_id).connection_id)
+    kept = _plan(conn, by, proposal, made, told)
+    key = engine.data_key(conn, calendars.get(conn, kept.source_calendar_id).connection_id)
     conn.execute(
         """
-        INSERT INTO sync_plans (id, user_id, action, link_id, source_calendar_id, target_calendar_id, calendar_ids,
-                                options, counts, fingerprint, created_at, expires_at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO sync_plans (id, user_id, action, link_id, group_id, source_calendar_id, target_calendar_id,
+                                calendar_ids, options, counts, fingerprint, created_at, expires_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
-            plan_id,
+            kept.id,
             by.user_id,
-            proposal.action,
-            proposal.link_id,
-            link.source_calendar_id,
-            link.target_calendar_id,
-            None if proposal.calendar_ids is None else list(proposal.calendar_ids),
-            key.seal(json.dumps(proposal.options).encode(), aad=str(plan_id)),
-            Jsonb(told.counts()),
-            _fingerprints(
-                conn, [(one.source_calendar_id, one.target_calendar_id) for one in made], link_id=proposal.link_id
-            ),
-            by.now,
-            by.now + LIFETIME,
+            kept.action,
+            kept.link_id,
+            kept.group_id,
+            kept.source_calendar_id,
+            kept.target_calendar_id,
+            kept.calendar_ids,
+            key.seal(json.dumps(proposal.options).encode(), aad=str(kept.id)),
+            Jsonb(kept.counts),
+            _fingerprints(conn, kept),
+            kept.created_at,
+            kept.expires_at,
         ),
     )
-    return get(conn, plan_id)
+    return kept
 
 
-def _pairs(kept: Plan) -> list[tuple[UUID, UUID]]:
-    """From where to where its links lead, in the order of `_carry_out`."""
-    return list(permutations(kept.calendar_ids or (), 2)) or [(kept.source_calendar_id, kept.target_calendar_id)]
+def _plan(conn: Connection, by: By, proposal: Proposal, made: list[Link], told: Forecast) -> Plan:
+    source, target = made[0].source_calendar_id, made[0].target_calendar_id
+    calendar_ids = proposal.calendar_ids
+    if proposal.group_id is not None:
+        calendar_ids = groups.get(conn, proposal.group_id).calendar_ids
+    if proposal.action in ("add", "remove") and proposal.source_calendar_id is not None and calendar_ids:
+        source = proposal.source_calendar_id
+        calendar_ids = tuple(dict.fromkeys([*calendar_ids, source]))
+        target = next(one for one in calendar_ids if one != source)
+    elif calendar_ids:
+        source, target = calendar_ids[:2]
+    return Plan(
+        id=uuid4(),
+        action=proposal.action,
+        link_id=proposal.link_id,
+        group_id=proposal.group_id,
+        source_calendar_id=source,
+        target_calendar_id=target,
+        calendar_ids=None if calendar_ids is None else list(calendar_ids),
+        counts=told.counts(),
+        created_at=by.now,
+        expires_at=by.now + LIFETIME,
+        applied_at=None,
+    )
 
 
-def _fingerprints(conn: Connection, pairs: Sequence[tuple[UUID, UUID]], *, link_id: UUID | None) -> str:
-    return " ".join(_fingerprint(conn, *pair, link_id=link_id) for pair in pairs)
+def _fingerprints(conn: Connection, kept: Plan) -> str:
+    return " ".join(_fingerprint(conn, *pair) for pair in kept.pairs)
 
 
-def _fingerprint(conn: Connection, source: UUID, target: UUID, *, link_id: UUID | None) -> str:
+def _fingerprint(conn: Connection, source: UUID, target: UUID) -> str:
     row = conn.execute(
         """
         SELECT encode(sha256(convert_to(concat_ws(E'\\n',
           (SELECT array_to_string(readers, ',') FROM calendars WHERE id = %(target)s),
-          (SELECT string_agg(concat_ws(':', id, version, state), ',' ORDER BY id) FROM links
-            WHERE source_calendar_id IN (%(source)s, %(target)s) OR target_calendar_id IN (%(source)s, %(target)s)),
+          (SELECT string_agg(concat_ws(':', l.id, l.version, l.state, g.version), ',' ORDER BY l.id)
+             FROM links l LEFT JOIN link_groups g ON g.id = l.group_id
+            WHERE l.source_calendar_id IN (%(source)s, %(target)s)
+               OR l.target_calendar_id IN (%(source)s, %(target)s)),
           (SELECT string_agg(concat_ws(':', external_event_id, checksum,
                              CASE WHEN sync_status IN ('CANCELLED', 'FAILED') THEN sync_status END),
                              ',' ORDER BY external_event_id)
              FROM external_calendar_events WHERE calendar_id = %(source)s AND booking_id IS NULL),
-          (SELECT string_agg(concat_ws(':', id, wanted, state, mirror_event_id), ',' ORDER BY id)
-             FROM event_mappings WHERE link_id = %(link)s)), 'UTF8')), 'hex')
+          (SELECT string_agg(concat_ws(':', m.id, m.wanted, m.state, m.mirror_event_id), ',' ORDER BY m.id)
+             FROM event_mappings m JOIN links l ON l.id = m.link_id
+            WHERE l.source_calendar_id = %(source)s AND l.target_calendar_id = %(target)s)), 'UTF8')), 'hex')
         """,
-        {"source": source, "target": target, "link": link_id},
+        {"source": source, "target": target},
     ).fetchone()
     if row is None:
         raise AssertionError("SELECT without FROM answered nothing")

@@ -126,19 +126,24 @@ def change(engine: Engine, by: By, group_id: UUID, *, version: int | None, chang
     """Change the settings of all its links, and have their mirrors rendered anew; `name` is the group's own. Raises
     PreconditionFailedError when somebody else changed it since `version`, and what `linking.change` raises."""
     with engine.database.person(by.user_id) as conn:
-        group = _current(conn, group_id, version=version)
-        settings = {field: value for field, value in changes.items() if field != "name"}
-        if "name" in changes:
-            conn.execute("UPDATE link_groups SET name = %s WHERE id = %s", (changes["name"], group_id))
-        for link in group.links:
-            linking.change(conn, link.id, version=None, changes=settings)
-        if not settings.keys().isdisjoint(readers.SHOWING):
-            readers.accept(conn, [link.id for link in group.links])
-        _has_changed(conn, group_id)
-        _record(conn, by, "group.changed", group_id, fields=sorted(changes))
-        group = get(conn, group_id)
+        group = changing(conn, by, group_id, version=version, changes=changes)
     _ask(engine, by, group.links)
     return group
+
+
+def changing(conn: Connection, by: By, group_id: UUID, *, version: int | None, changes: dict[str, Any]) -> Group:
+    """`change`, inside the caller's transaction."""
+    group = _current(conn, group_id, version=version)
+    settings = {field: value for field, value in changes.items() if field != "name"}
+    if "name" in changes:
+        conn.execute("UPDATE link_groups SET name = %s WHERE id = %s", (changes["name"], group_id))
+    for link in group.links:
+        linking.change(conn, link.id, version=None, changes=settings)
+    if not settings.keys().isdisjoint(readers.SHOWING):
+        readers.accept(conn, [link.id for link in group.links])
+    _has_changed(conn, group_id)
+    _record(conn, by, "group.changed", group_id, fields=sorted(changes))
+    return get(conn, group_id)
 
 
 def set_state(engine: Engine, by: By, group_id: UUID, state: str) -> Group:
@@ -158,11 +163,17 @@ def set_state(engine: Engine, by: By, group_id: UUID, state: str) -> Group:
 def resync(engine: Engine, by: By, group_id: UUID) -> Group:
     """Read all its calendars in full, and compare every mirror with its source once more. Nothing known is lost."""
     with engine.database.person(by.user_id) as conn:
-        group = get(conn, group_id)
-        for link in group.links:
-            linking.render_anew(conn, link)
-        _record(conn, by, "group.resynced", group_id)
+        group = resyncing(conn, by, group_id)
     _ask(engine, by, group.links)
+    return group
+
+
+def resyncing(conn: Connection, by: By, group_id: UUID) -> Group:
+    """`resync`, inside the caller's transaction."""
+    group = get(conn, group_id)
+    for link in group.links:
+        linking.render_anew(conn, link)
+    _record(conn, by, "group.resynced", group_id)
     return group
 
 
@@ -170,43 +181,55 @@ def add(engine: Engine, by: By, group_id: UUID, calendar_id: UUID) -> Group:
     """Link one more calendar with all of a group, under its settings. A calendar that others can read asks for a group
     that shows no more than when somebody is busy: InvalidError."""
     with engine.database.person(by.user_id) as conn:
-        group = get(conn, group_id)
-        _must_fit([*group.calendar_ids, calendar_id])
-        requests.must_be_connected(conn, calendar_id)
-        if listed.get(conn, calendar_id).is_shared and group.settings.mask.tells:
-            raise InvalidError(
-                f"Others can read calendar {calendar_id}, and this group shows more than when you are busy: change the "
-                "group to privacy busy first, or link that calendar by itself.",
-                code="GROUP.OTHERS_READ",
-            )
-        pairs = [pair for other in group.calendar_ids for pair in ((other, calendar_id), (calendar_id, other))]
-        for link in _link(conn, by, group_id, pairs, links.settings_of(group.settings)):
-            if group.settings.state == "paused":
-                linking.set_state(conn, link.id, "paused")
-        _has_changed(conn, group_id)
-        _record(conn, by, "group.calendar_added", group_id, calendar_id=str(calendar_id))
+        adding(conn, by, group_id, calendar_id)
         group = get(conn, group_id)
     _ask(engine, by, group.links)
     return group
+
+
+def adding(conn: Connection, by: By, group_id: UUID, calendar_id: UUID) -> list[Link]:
+    """`add`, inside the caller's transaction; answers the links that are new."""
+    group = get(conn, group_id)
+    _must_fit([*group.calendar_ids, calendar_id])
+    requests.must_be_connected(conn, calendar_id)
+    if listed.get(conn, calendar_id).is_shared and group.settings.mask.tells:
+        raise InvalidError(
+            f"Others can read calendar {calendar_id}, and this group shows more than when you are busy: change the "
+            "group to privacy busy first, or link that calendar by itself.",
+            code="GROUP.OTHERS_READ",
+        )
+    pairs = [pair for other in group.calendar_ids for pair in ((other, calendar_id), (calendar_id, other))]
+    made = _link(conn, by, group_id, pairs, links.settings_of(group.settings))
+    if group.settings.state == "paused":
+        made = [linking.set_state(conn, link.id, "paused") for link in made]
+    _has_changed(conn, group_id)
+    _record(conn, by, "group.calendar_added", group_id, calendar_id=str(calendar_id))
+    return made
 
 
 def remove(engine: Engine, by: By, group_id: UUID, calendar_id: UUID, *, delete_mirrors: bool) -> int:
     """Take a calendar out of a group of three or more; returns how many mirrors are now being removed (0 when they are
     kept): its own in the others, and theirs in it. Raises NotFoundError, ConflictError for one of the last two."""
     with engine.database.person(by.user_id) as conn:
-        group = get(conn, group_id)
-        if calendar_id not in group.calendar_ids:
-            raise NotFoundError(f"Calendar {calendar_id} is not in group {group_id}.", code="GROUP.NOT_IN_IT")
-        if len(group.calendar_ids) == 2:
-            raise ConflictError(
-                f"Group {group_id} links two calendars: delete the group instead.", code="GROUP.TOO_SMALL"
-            )
-        gone = [one for one in group.links if calendar_id in (one.source_calendar_id, one.target_calendar_id)]
-        count = _unlink(conn, by, gone, delete_mirrors=delete_mirrors)
-        _has_changed(conn, group_id)
-        _record(conn, by, "group.calendar_removed", group_id, calendar_id=str(calendar_id), mirrors=count)
+        gone, count = removing(conn, by, group_id, calendar_id, delete_mirrors=delete_mirrors)
     _ask(engine, by, gone)
     return count
+
+
+def removing(
+    conn: Connection, by: By, group_id: UUID, calendar_id: UUID, *, delete_mirrors: bool
+) -> tuple[list[Link], int]:
+    """`remove`, inside the caller's transaction; answers the links as they were, too."""
+    group = get(conn, group_id)
+    if calendar_id not in group.calendar_ids:
+        raise NotFoundError(f"Calendar {calendar_id} is not in group {group_id}.", code="GROUP.NOT_IN_IT")
+    if len(group.calendar_ids) == 2:
+        raise ConflictError(f"Group {group_id} links two calendars: delete the group instead.", code="GROUP.TOO_SMALL")
+    gone = [one for one in group.links if calendar_id in (one.source_calendar_id, one.target_calendar_id)]
+    count = _unlink(conn, by, gone, delete_mirrors=delete_mirrors)
+    _has_changed(conn, group_id)
+    _record(conn, by, "group.calendar_removed", group_id, calendar_id=str(calendar_id), mirrors=count)
+    return gone, count
 
 
 def warnings(conn: Connection, group: Group, *, wanted: Mask | None = None) -> list[Warned]:
@@ -221,12 +244,20 @@ def delete(engine: Engine, by: By, group_id: UUID, *, delete_mirrors: bool, vers
     """Delete a group and its links; returns how many mirrors are now being removed (0 when they are kept). What its
     calendars hold themselves stays."""
     with engine.database.person(by.user_id) as conn:
-        group = _current(conn, group_id, version=version)
-        count = _unlink(conn, by, group.links, delete_mirrors=delete_mirrors)
-        conn.execute("DELETE FROM link_groups WHERE id = %s", (group_id,))
-        _record(conn, by, "group.deleted", group_id, delete_mirrors=delete_mirrors, mirrors=count)
-    _ask(engine, by, group.links)
+        gone, count = deleting(conn, by, group_id, delete_mirrors=delete_mirrors, version=version)
+    _ask(engine, by, gone)
     return count
+
+
+def deleting(
+    conn: Connection, by: By, group_id: UUID, *, delete_mirrors: bool, version: int | None
+) -> tuple[Sequence[Link], int]:
+    """`delete`, inside the caller's transaction; answers the links as they were, too."""
+    group = _current(conn, group_id, version=version)
+    count = _unlink(conn, by, group.links, delete_mirrors=delete_mirrors)
+    conn.execute("DELETE FROM link_groups WHERE id = %s", (group_id,))
+    _record(conn, by, "group.deleted", group_id, delete_mirrors=delete_mirrors, mirrors=count)
+    return group.links, count
 
 
 def _group(conn: Connection, group_id: UUID, name: str, version: int, created_at: datetime) -> Group:
