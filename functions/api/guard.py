@@ -35,6 +35,8 @@ CALENDAR = (
     "/api/changes",
     "/api/held",
     "/api/conflicts",
+    "/api/feeds",
+    "/api/reconcile",
     "/api/admin/calendar",
 )
 """Where calendars are worked with. Status and doctor stay open: they tell that a gate is closed."""
@@ -62,12 +64,18 @@ def begin(request: Request, application: App, *, now: datetime) -> Visit:
 
 
 def _check_gates(request: Request, application: App) -> None:
-    if not _below(request.path, CALENDAR):
+    if not _below(request.path, CALENDAR) or _revokes_a_feed(request):
         return
     with application.database.everyone() as conn:
         gates.may(conn, gates.Operation.SYNC, settings_flags=application.flags)
         if _below(request.path, ("/api/admin/calendar",)):
             gates.may(conn, gates.Operation.JOBS, settings_flags=application.flags)
+
+
+def _revokes_a_feed(request: Request) -> bool:
+    """What nobody is kept from, here as on the page: an address in the wrong hands is closed at once, and no calendar
+    is touched."""
+    return request.method == "DELETE" and _below(request.path, ("/api/feeds",))
 
 
 def _below(path: str, prefixes: tuple[str, ...]) -> bool:

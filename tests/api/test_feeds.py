@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from shared.control import gates
+from shared.control.gates import Operation
+from shared.core import clock
 from tests.sync.world import event
 
 if TYPE_CHECKING:
@@ -137,3 +140,27 @@ def test_nobody_sees_or_ends_somebody_elses_feed(ada: Caller, call: Any, world: 
 
     assert [one.status_code for one in answers] == [404] * 5
     assert eve.json("/api/feeds")["items"] == []
+
+
+def test_while_syncing_is_switched_off_nothing_is_published_and_what_is_can_be_revoked(
+    ada: Caller, reader: httpx.Client, world: World, home: UUID
+) -> None:
+    made = publish(ada, world, home)
+    address = f"/api/feeds/{made['id']}"
+    with world.database.everyone() as conn:
+        gates.set_gate(conn, Operation.SYNC, opened=False, actor="test", reason="test", now=clock.now())
+
+    refused = [
+        ada.get("/api/feeds"),
+        ada.post("/api/feeds", {"name": "Other", "calendar_ids": [str(home)]}),
+        ada.get(address),
+        ada.get(f"{address}/preview"),
+        ada.post(f"{address}/rotate"),
+    ]
+    before = world.rows("SELECT name, rotated_at, revoked_at FROM feeds")
+    revoked = ada.http.delete(address)
+
+    told = {(one.status_code, one.json()["code"], one.json()["gate"]) for one in refused}
+    assert told == {(403, "GATE.CLOSED", "CALENDAR_SYNC_ENABLED")}
+    assert before == [("Mine", None, None)]
+    assert (revoked.status_code, reader.get(path(made)).status_code) == (204, 404)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.control import gates
+from shared.control.gates import Operation
+from shared.core import clock
 from shared.sync.store import orphans
 from tests.sync.world import event
 
@@ -62,3 +65,19 @@ def test_purging_again_removes_nothing(ada: Caller, world: World, forsaken: UUID
     assert ada.post(f"/api/calendars/{forsaken}/orphans/purge").json() == {"mirrors": 0}
     with world.database.everyone() as conn:
         assert orphans.kept(conn, forsaken) == set()
+
+
+def test_while_syncing_is_switched_off_nobody_asks_for_a_reconciliation(
+    ada: Caller, world: World, forsaken: UUID
+) -> None:
+    with world.database.everyone() as conn:
+        gates.set_gate(conn, Operation.SYNC, opened=False, actor="test", reason="test", now=clock.now())
+
+    refused = ada.post("/api/reconcile", {"calendar_id": str(forsaken)})
+    asked = world.rows("SELECT count(*) FROM calendar_sync_state WHERE reconcile_since IS NOT NULL")
+    with world.database.everyone() as conn:
+        gates.set_gate(conn, Operation.SYNC, opened=True, actor="test", reason="test", now=clock.now())
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "GATE.CLOSED")
+    assert asked == [(0,)]
+    assert ada.post("/api/reconcile", {"calendar_id": str(forsaken)}).status_code == 202
