@@ -67,7 +67,12 @@ class Has:
     def drawn(cls, machine: Machine) -> Has:
         """What this seed has."""
         chance = machine.chance("has")
-        return cls(caldav=chance.random() < 0.45, restores=chance.random() < 0.3, privacy=chance.random() < 0.35)
+        return cls(
+            caldav=chance.random() < 0.45,
+            restores=chance.random() < 0.3,
+            privacy=chance.random() < 0.35,
+            two_way=chance.random() < 0.4,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
