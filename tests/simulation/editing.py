@@ -12,6 +12,7 @@ from tests.simulation.microsoft import cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
     from tests.simulation.inventing import Inventor
     from tests.simulation.person import Person
@@ -204,24 +205,12 @@ class Editor:
 
     def change_one_of(self, shelf: Shelf, master: Item) -> None:
         """One occurrence of this series is changed, moved or cancelled."""
-        begin = plain.moment(master["start"])
-        places = [
-            plain.place(one, all_day=master["all_day"])
-            for one in plain.starts(master, before=begin + timedelta(days=300))
-        ][:8]
-        key = self._chance.choice(places)
-        known = next((one for one in shelf.overrides(master["id"]) if one["original"] == key), None)
-        item_id = f"{master['id']}{'.' if shelf.kind == 'microsoft' else '_'}{key}"
-        bare = instance(master, item_id, key)
+        bare, known = self._one_of(shelf, master, self._chance)
         kind = self._chance.random()
         if known is not None and known["status"] == "cancelled" and shelf.kind == "microsoft":
             return  # Graph brings none back
         if kind < 0.35:
-            self._machine.note(f"the person cancels {key} of {master['id']} of {shelf.name}")
-            if shelf.kind == "microsoft":
-                cancel(self._server, shelf, known or bare, by="person")
-            elif known is None or known["status"] != "cancelled":
-                self._server.put(shelf, {**(known or bare), "status": "cancelled"}, by="person")
+            self._cancel(shelf, known or bare)
         elif kind < 0.5 and known is not None:
             self.put(shelf, bare, "makes ordinary again")
         else:
@@ -233,6 +222,32 @@ class Editor:
             if self._chance.random() < 0.1:
                 changes["response"] = "declined"
             self.put(shelf, {**bare, **changes}, "changes")
+
+    def cancel_one_of(self, shelf: Shelf, master: Item, chance: Random) -> None:
+        """One occurrence of this series is cancelled."""
+        bare, known = self._one_of(shelf, master, chance)
+        self._cancel(shelf, known or bare)
+
+    def _one_of(self, shelf: Shelf, master: Item, chance: Random) -> tuple[Item, Item | None]:
+        """An occurrence as its rule has it, and as it differs, if it does."""
+        begin = plain.moment(master["start"])
+        places = [
+            plain.place(one, all_day=master["all_day"])
+            for one in plain.starts(master, before=begin + timedelta(days=300))
+        ][:8]
+        key = chance.choice(places)
+        known = next((one for one in shelf.overrides(master["id"]) if one["original"] == key), None)
+        item_id = f"{master['id']}{'.' if shelf.kind == 'microsoft' else '_'}{key}"
+        return instance(master, item_id, key), known
+
+    def _cancel(self, shelf: Shelf, item: Item) -> None:
+        self._machine.note(f"the person cancels {item['original']} of {item['series']} of {shelf.name}")
+        if item["status"] == "cancelled":
+            return
+        if shelf.kind == "microsoft":
+            cancel(self._server, shelf, item, by="person")
+        else:
+            self._server.put(shelf, {**item, "status": "cancelled"}, by="person")
 
     def put(self, shelf: Shelf, item: Item, what: str) -> Item:
         """Save an item as a person does."""

@@ -92,6 +92,7 @@ class Facts:
             taken=self._taken,
             kept=self._kept,
             conflicts=self._conflicts(),
+            refused=self._refused(),
             journalled=self._journalled(),
             unread=self._unread(),
             skewed=world.skewed,
@@ -184,6 +185,10 @@ class Facts:
 
     def _conflicts(self) -> set[str]:
         return {row[0].hex for row in self._world.store.rows("SELECT DISTINCT mapping_id FROM conflicts")}
+
+    def _refused(self) -> set[str]:
+        rows = self._world.store.rows("SELECT DISTINCT mapping_id FROM source_writes WHERE last_error IS NOT NULL")
+        return {row[0].hex for row in rows}
 
     def _unread(self) -> set[tuple[str, str]]:
         rows = self._world.store.rows(

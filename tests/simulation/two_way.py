@@ -1,5 +1,5 @@
 """What a person does with calendars that are linked both ways: groups made and changed, mirrors edited as if they were
-events, both sides of one event changed, conflicts decided."""
+events, and deleted, both sides of one event changed, conflicts decided."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class BothWays:
             (self.edit_a_mirror, 16),
             (self.edit_both_sides, 6),
             (self.decide_conflicts, 4),
+            (self.delete_a_mirror, 4),
+            (self.empty_of_mirrors, 1),
         ]
 
     def add_group(self) -> None:
@@ -61,6 +63,7 @@ class BothWays:
         options = self._asks.options(chance) | {
             "privacy": chance.choice(("full", "full", "full", "title", "busy")),
             "on_conflict": chance.choice(POLICIES),
+            "on_delete": chance.choice(("restore", "withdraw")),
         }
         if chance.random() < 0.25:
             options["show"] = {
@@ -107,6 +110,28 @@ class BothWays:
                 self._world.machine.run_until(
                     self._world.machine.now() + timedelta(seconds=self._chance.expovariate(1 / 10))
                 )
+
+    def delete_a_mirror(self) -> None:
+        """A mirror is deleted as if it were the event, or one of its occurrences is."""
+        mirrors = [(shelf, item) for shelf in self._person.shelves for item in shelf.living("kalends")]
+        if not mirrors:
+            return
+        shelf, item = self._chance.choice(mirrors)
+        if item["recurrence"] and self._chance.random() < 0.5:
+            self._edits.cancel_one_of(shelf, item, self._chance)
+        else:
+            self._delete(shelf, item)
+
+    def empty_of_mirrors(self) -> None:
+        """Somebody empties a calendar: all mirrors in it go, or most of them."""
+        shelf = self._chance.choice(self._person.shelves)
+        living = shelf.living("kalends")
+        for item in self._chance.sample(living, round(len(living) * self._chance.uniform(0.6, 1))):
+            self._delete(shelf, item)
+
+    def _delete(self, shelf: Shelf, item: Item) -> None:
+        self._world.machine.note(f"the person deletes the mirror {item['id']} of {shelf.name}")
+        self._world.server.erase(shelf, item["id"], by="person")
 
     def decide_conflicts(self, *, everything: bool = False) -> int:
         """Say whose value stays where Kalends asks; returns in how many cases it did."""

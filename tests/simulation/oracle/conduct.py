@@ -312,9 +312,12 @@ def notifications_lost(history: History) -> Iterator[Finding]:
 
 
 def _deletions(history: History) -> Iterator[tuple[float, str | None, dict[str, Any]]]:
+    """Of mirrors; those of people's events are judged apart."""
     for entry in history.journal:
         after, before = entry["after"], entry["before"]
-        if entry["by"] == "kalends" and plain.is_gone(after) and before is not None and not plain.is_gone(before):
+        if entry["by"] != "kalends" or (entry["root_by"] == "person" and two_way.is_meant(history, entry)):
+            continue
+        if plain.is_gone(after) and before is not None and not plain.is_gone(before):
             yield entry["at"], entry["tag"], entry
 
 

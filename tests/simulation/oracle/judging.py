@@ -30,7 +30,8 @@ class History:
     took away and that did not come back.
     `kept`: each claim of a lease, mirror recorded and cursor moved, in order: what (lease, written, read), resource, by
     whom; of leases also holder and until. `journalled`: tag -> outcome and time of each entry in the product's journal.
-    `conflicts`: tags of mirrors of which a conflict is recorded. `unread`: calendar and id of what is recorded as
+    `conflicts`: tags of mirrors of which a conflict is recorded; `refused`: those whose event was not written, with the
+    reason recorded. `unread`: calendar and id of what is recorded as
     unreadable. `skewed`: actors whose clocks are wrong. `excused`: calendars of which only a poll can find every
     change, as long as none was made.
     """
@@ -58,6 +59,7 @@ class History:
     taken: set[str]
     kept: list[dict[str, Any]]
     conflicts: set[str]
+    refused: set[str]
     journalled: dict[str, list[tuple[str, float]]]
     unread: set[tuple[str, str]]
     skewed: set[str]
@@ -93,7 +95,7 @@ PROMISES = {
     "orphan": 13,
 }
 """Which of the engine's promises a kind of finding names. What breaks none of them by itself: altered, stray, touched,
-silent channel, restless, too soon, dead letter, unfinished, crash."""
+edit lost, deletion lost, from nowhere, silent channel, restless, too soon, dead letter, unfinished, crash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

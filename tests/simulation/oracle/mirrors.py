@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
-from tests.simulation.oracle import forms, masks
+from tests.simulation.oracle import forms, masks, two_way
 from tests.simulation.oracle.judging import WORDS, Finding
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def _promised(
     for one in items:
         if one["series"] is not None:
             overrides[one["series"]].append(one)
+    let_go = two_way.let_go(history) if link["on_delete"] == "withdraw" else set()
     behind, ahead = timedelta(days=link["days_behind"]), timedelta(days=link["days_ahead"])
     for root in items:
         if root["by"] != "person" or root["series"] is not None or plain.is_gone(root) or hidden(root, link):
@@ -179,7 +180,8 @@ def _promised(
                 plain.touches(look[0], look[1], history.now - behind + MARGIN, history.now + ahead - MARGIN)
                 for look in form
             )
-            yield _Expected(link=link["id"], source=root["id"], looks=form, must=inside and root["readable"])
+            must = inside and root["readable"] and (link["id"], root["id"]) not in let_go
+            yield _Expected(link=link["id"], source=root["id"], looks=form, must=must)
 
 
 def _looks(history: History, root: Item, overrides: list[Item], link: dict[str, Any] | None) -> Looks:

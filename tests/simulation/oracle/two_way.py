@@ -3,7 +3,7 @@ only to events that nobody else has a say in. And whether what was written into 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ PARTS = (*masks.TEXTS, "when")
 OTHERS = ("visibility", "type", "response", "guests", "marker", "readable", "by")
 """What never flows back."""
 
+AT_ONCE = 5
+"""Deletions of mirrors of one link that are taken at their word when they are seen together."""
+
 
 @dataclass(slots=True)
 class _Shared:
@@ -35,6 +38,20 @@ class _Shared:
 def judge(history: History) -> Iterator[Finding]:
     """Every finding about what flowed back so far."""
     yield from _Walk(history).findings()
+
+
+def let_go(history: History) -> set[tuple[str, str]]:
+    """Link and source of the mirrors that a person deleted where that means the event, too: they do not come back,
+    whatever becomes of the event."""
+    heeding = {link["id"] for link in history.links if _withdraws(link)}
+    found: set[tuple[str, str]] = set()
+    for entry in history.journal:
+        named = history.tags.get(entry["tag"] or "")
+        is_deletion = entry["by"] == "person" and entry["root_by"] == "kalends" and plain.is_gone(entry["after"])
+        if is_deletion and named is not None and named["link"] in heeding:
+            series = forms.of_series(named["source"])
+            found |= {(named["link"], one) for one in (named["source"], series and series[0]) if one}
+    return found
 
 
 def is_meant(history: History, entry: dict[str, Any]) -> bool:
@@ -67,6 +84,8 @@ class _Walk:
         self._mirrors: dict[str, tuple[str, str]] = {}
         self._shared: dict[tuple[str, str], _Shared] = defaultdict(_Shared)
         self._in_series: dict[str, list[tuple[float, Item]]] = defaultdict(list)
+        self._deleted: dict[str, dict[str | None, float]] = defaultdict(dict)
+        self._withdrawn: list[tuple[float, str]] = []
         self._of_source: dict[tuple[str, str], list[str]] = defaultdict(list)
         links = {link["id"]: link for _, was, now in history.link_log for link in (was, now) if link}
         for tag, named in history.tags.items():
@@ -90,6 +109,8 @@ class _Walk:
                 yield from self._flowed_back(entry)
             self._note(at, entry)
         yield from self._not_kept()
+        yield from self._not_withdrawn()
+        yield from self._too_many()
 
     def _note(self, at: float, entry: dict[str, Any]) -> None:
         place, before, after = (entry["calendar"], entry["id"]), entry["before"], entry["after"]
@@ -101,6 +122,10 @@ class _Walk:
             return
         if entry["root_by"] == "kalends" and entry["tag"]:
             self._in_series[entry["tag"]].append((at, after))
+            if after["status"] == "cancelled":
+                self._deleted[entry["tag"]][after["original"]] = at
+            else:
+                self._deleted[entry["tag"]].pop(after["original"], None)
             for part in PARTS:
                 if is_root and before is not None and _value(before, part) != _value(after, part):
                     self._shared[entry["tag"], part].edits.append((at, _value(after, part)))
@@ -143,7 +168,7 @@ class _Walk:
             return  # `touched` says so
         if after["status"] == "cancelled":
             if plain.is_gone(after) or plain.has_place(root, after["original"]):
-                yield Finding(kind="touched", what=f"{where}, which is gone by that")
+                yield from self._was_withdrawn(entry, root, [tag for tag, link in meant if _withdraws(link)], where)
             return
         changed = {
             part for part in (*PARTS, "show", "recurrence", *OTHERS) if _value(before, part) != _value(after, part)
@@ -166,10 +191,88 @@ class _Walk:
                     kind="from nowhere", what=f"{where}: {part} {value!r}, which nobody wrote since both agreed"
                 )
 
+    def _was_withdrawn(self, entry: dict[str, Any], root: Item, tags: list[str], where: str) -> Iterator[Finding]:
+        """Kalends deleted a person's event, or an occurrence of it: because a person had deleted its mirror."""
+        if root["response"] != "none":
+            yield Finding(kind="touched", what=f"{where}, which somebody else organises")
+        if root["guests"] or (entry["before"] or root)["guests"]:
+            yield Finding(kind="guests", what=f"{where}, whose guests are mailed, or lose it unheard")
+        occurrence = entry["after"]["original"]
+        proved = [tag for tag in tags if self._is_deleted(tag, entry["root"], occurrence)]
+        if not proved:
+            yield Finding(kind="unproved delete", what=f"{where}, which is gone by that: nobody deleted its mirror")
+        if occurrence is None:
+            self._withdrawn += [(entry["at"], tag) for tag in proved[:1]]
+
+    def _is_deleted(self, tag: str, root: str, occurrence: str | None) -> bool:
+        """Whether a person deleted that mirror, or the mirror of that occurrence, and nothing has become of it since by
+        a person's hand."""
+        deleted, alone = self._deleted[tag], forms.of_series(self._history.tags[tag]["source"])
+        if alone is not None and alone[0] == root:
+            return alone[1] == occurrence and None in deleted
+        return occurrence in deleted
+
+    def _not_withdrawn(self) -> Iterator[Finding]:
+        """Where a person deleted a mirror, and such deletions are said to mean the event, that goes, or it is recorded
+        why not; unless very many were deleted, or a restore or another change of the link came in between."""
+        history = self._history
+        changed = {(was or now or {})["id"]: at for at, was, now in history.link_log if was != now}
+        for tag, deleted in self._deleted.items():
+            link = next((one for one in history.links if one["id"] == history.tags.get(tag, {}).get("link")), None)
+            source, mirror = self._both(tag)
+            if None not in deleted or link is None or not _withdraws(link) or link["state"] != "active":
+                continue
+            if source is None or mirror is None or plain.is_gone(source) or not plain.is_gone(mirror):
+                continue
+            is_own = source["response"] == "none" and not source["guests"] and source["readable"]
+            is_quiet = changed[link["id"]] < deleted[None] and not history.restores
+            if is_own and is_quiet and tag not in history.refused and not self._is_one_of_many(tag, link["id"]):
+                what = f"{mirror['id']}, a mirror of {source['id']} in {link['source']}, was deleted"
+                yield Finding(kind="deletion lost", what=f"{what} at {deleted[None]:.0f}, and the event stands")
+
+    def _is_one_of_many(self, tag: str, link: str) -> bool:
+        """Whether a page showed this deletion beside more of the same link than are ever heeded at once."""
+        calendar, mirror = self._mirrors[tag]
+        of_link = {
+            place[1]
+            for one, place in self._mirrors.items()
+            if self._history.tags.get(one, {}).get("link") == link and place[0] == calendar
+        }
+        shown = [
+            {*call["removed"]} for call in self._history.calls if call.get("lists") == calendar and "removed" in call
+        ]
+        return any(mirror in one and len(one & of_link) > AT_ONCE for one in shown)
+
+    def _too_many(self) -> Iterator[Finding]:
+        """No reading of a calendar from which very many mirrors are gone has their events deleted: somebody emptied it.
+        Counted are only those that one reader alone can have asked for."""
+        seen: dict[tuple[str, str], list[tuple[float, str, bool]]] = defaultdict(list)
+        for call in self._history.calls:
+            for is_gone in (True, False):
+                for item_id in call.get("removed" if is_gone else "there", ()):
+                    seen[call["lists"], item_id].append((call["at"], call["actor"], is_gone))
+        asked: Counter[tuple[str, str]] = Counter()
+        for at, tag in self._withdrawn:
+            readers: set[str] = set()
+            for seen_at, actor, is_gone in seen[self._mirrors[tag]]:
+                if seen_at <= at:
+                    readers = readers | {actor} if is_gone else set()
+            if len(readers) == 1:
+                asked[readers.pop(), self._history.tags[tag]["link"]] += 1
+        for (actor, link), count in asked.items():
+            if count > AT_ONCE:
+                what = f"{actor} saw mirrors of link {link[-6:]} deleted, and {count} of their events were deleted"
+                yield Finding(kind="not held", what=what)
+
     def _by_rule(self, root: Item, item: Item) -> Item:
-        """An occurrence that has not differed so far."""
+        """An occurrence that has not differed so far, or that goes along with its series to another place, texts and
+        all."""
         if item["series"] is None:
             return item
+        of_series = [one for one in self._items.values() if one["series"] == root["id"] != one["id"]]
+        gone_along = (one for one in of_series if all(one[part] == item[part] for part in masks.TEXTS))
+        if (was := next(gone_along, None)) is not None and root["updated"] == item["updated"]:
+            return {**was, **{name: item[name] for name in ("guests", "marker", "recurrence")}}
         start = plain.at_place(item["original"])
         length = plain.moment(root["end"]) - plain.moment(root["start"])
         times = {"start": start, "end": start + length}
@@ -218,6 +321,10 @@ class _Walk:
             if _value(source, part) not in [value for _, value in shared.edits]:
                 what = f"the {part} that was written into {mirror['id']} at {began:.0f}, a mirror of {source['id']}"
                 yield Finding(kind="edit lost", what=f"{what}, is neither there nor among the conflicts")
+
+
+def _withdraws(link: dict[str, Any]) -> bool:
+    return bool(link["on_delete"] == "withdraw")
 
 
 def _is_exposed(link: dict[str, Any], part: str) -> bool:
