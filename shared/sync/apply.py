@@ -69,12 +69,14 @@ def page(
     now: datetime,
     looks: Looks | None = None,
     copies: AbstractSet[str] = frozenset(),
+    standing: AbstractSet[UUID] = frozenset(),
 ) -> Outcome:
     """Apply a page. The caller saves the cursor in the same transaction, so that both happen or neither.
 
-    `tally` counts the deletions of this run by link, over all its pages. `source_key` gives the data key of a calendar
-    that is mirrored into this one. `looks` are mirrors on the page that were looked at (`edits.look`), None
-    where no link merges edits of them, `copies` events that carry the marker of a mirror beside them (`copies.find`).
+    `tally` counts the deletions of this run by link, over all its pages: of sources, and of mirrors by hand.
+    `source_key` gives the data key of a calendar that is mirrored into this one. `looks` are mirrors on the page that
+    were looked at (`edits.look`), None where no link merges edits of them, `copies` events that carry the marker of a
+    mirror beside them (`copies.find`), `standing` the mappings whose mirrors are not gone (`deletions.doubtful`).
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = feeds.need_text(conn, calendar.id, calendar_links)
@@ -112,8 +114,9 @@ def page(
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
     seen = sightings.observe(
         conn,
-        list(found.mirrors.values()),
+        [sight for sight in found.mirrors.values() if not (sight.is_gone and sight.mapping.id in standing)],
         looks=looks,
+        tally=tally,
         key=key,
         is_full=lane == mappings.BACKFILL,
         is_restored=calendar.reconcile_since is not None,

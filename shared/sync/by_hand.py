@@ -67,6 +67,19 @@ def let_go(conn: Connection, mapping: Mapping, *, on_delete: str) -> None:
         ask(conn, mapping, on_delete)
 
 
+def take_back(conn: Connection, link_id: UUID) -> None:
+    """Of mirrors that were deleted very many at once, nothing is done to the sources: not to those either that were
+    asked for when the first of them were seen."""
+    conn.execute(
+        """
+        DELETE FROM source_writes w USING event_mappings m
+         WHERE m.id = w.mapping_id AND m.link_id = %s AND m.state = 'ignored'
+           AND w.done_at IS NULL AND w.undo_run IS NULL AND w.operation IN (%s, %s)
+        """,
+        (link_id, links.DECLINE, links.WITHDRAW),
+    )
+
+
 def ask(
     conn: Connection,
     mapping: Mapping,

@@ -16,7 +16,7 @@ from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
 from shared.providers.port import Removed, Skipped, Upserted
 from shared.store import leases
-from shared.sync import apply, by_hand, lanes, links, overlaps, reconciliation, undo
+from shared.sync import apply, by_hand, deletions, lanes, links, overlaps, reconciliation, undo
 from shared.sync.listening import channels, silence
 from shared.sync.publishing import feeds
 from shared.sync.run import Outcome, Run, may_start, start
@@ -56,10 +56,11 @@ class ByMirrors:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What was asked about a page before it is applied: mirrors that it shows as edited, None where no link merges
-    edits, and copies of mirrors."""
+    edits, copies of mirrors, and the mappings of mirrors that stand although it shows them as deleted."""
 
     looks: Looks | None
     copies: frozenset[str]
+    standing: frozenset[UUID]
 
 
 def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: str) -> Outcome:
@@ -135,6 +136,7 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
         seen = Seen(
             looks=two_way_edits.look(run, provider, page) if by_mirrors.merges else None,
             copies=copies.find(run, provider, page),
+            standing=deletions.doubtful(run, provider, page),
         )
         _save(run, page, window, tally, seen, asked=asked)
         if page.cursor is not None:
@@ -162,6 +164,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
             now=now,
             looks=seen.looks,
             copies=seen.copies,
+            standing=seen.standing,
         )
         if applied.changed and not full and calendar.last_synced_at is not None:
             silence.expect(conn, calendar.id, since=calendar.last_synced_at, now=now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from shared.sync.store import journal, seen, written
 from shared.sync.two_way import edits
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
     from datetime import datetime
 
@@ -47,6 +47,7 @@ def observe(
     sights: Sequence[Sight],
     *,
     looks: Looks | None,
+    tally: Counter[UUID],
     key: DataKey,
     is_full: bool,
     is_restored: bool,
@@ -55,8 +56,8 @@ def observe(
     """Compare our mirrors with what was left of them.
 
     What somebody did by hand is put right, or left as it is where the link says so (`on_edit`, `on_delete`), or kept
-    until it is merged; `looks` are the mirrors of such links as they look now, None where no link is such.
-    `is_restored`: the database may have forgotten what it wrote.
+    until it is merged; `looks` are the mirrors of such links as they look now, None where no link is such. `tally`
+    counts the deletions of this run by link. `is_restored`: the database may have forgotten what it wrote, or removed.
 
     A tombstone is believed only as far as writing at the same place: that revives the mirror (Google), or finds that
     it is gone and makes another (Microsoft). So a listing that is behind never leads to a second one.
@@ -66,7 +67,7 @@ def observe(
     """
     again, sources = False, set[UUID]()
     by_somebody = (one.mapping for one in sights if one.is_gone and not one.mapping.is_removal)
-    gone = Counter(mapping.link_id for mapping in by_somebody)
+    tally.update(mapping.link_id for mapping in by_somebody)
     of_links = links.by_ids(conn, sorted({sight.mapping.link_id for sight in sights})) if sights else {}
     for sight in sights:
         mapping, link = sight.mapping, of_links[sight.mapping.link_id]
@@ -79,8 +80,14 @@ def observe(
         if mapping.state == "ignored":
             continue
         if sight.is_gone and link.on_delete != links.RESTORE:
+            event_id = mapping.mirror_event_id or mapping.mirror_key
+            if is_restored or journal.is_removing(conn, mapping.id, mirror_event_id=event_id):
+                again = _make_again(conn, sight) or again
+                continue
             # Whoever empties a calendar does not mean to decline every meeting, or to delete every source.
-            many = guard.must_hold(gone[link.id], mirrors=0)
+            many = guard.must_hold(tally[link.id], mirrors=0)
+            if many:
+                by_hand.take_back(conn, link.id)
             by_hand.let_go(conn, mapping, on_delete=links.IGNORE if many else link.on_delete)
             sources.add(mapping.source_calendar_id)
             continue
@@ -113,6 +120,16 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
     if _note_creation(conn, mapping_id, event.root_id):
         unknown = Applied(root=None, shape="", overrides={})
         seen.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
+
+
+def _make_again(conn: Connection, sight: Sight) -> bool:
+    """A mirror is gone by our own hand, or by one that nobody knows any more: as long as it is wanted, another takes
+    its place. Returns whether that is to be written."""
+    mapping = sight.mapping
+    lost = forget(Applied.from_json(mapping.applied), {}, everything=True)
+    seen.disturb(conn, mapping.id, applied=lost.to_json(), etag=None)
+    written.save_gone(conn, mapping, done=False)
+    return mapping.state == "open"
 
 
 def _note_edit(conn: Connection, mapping: Mapping, looks: Looks, sources: set[UUID], *, key: DataKey) -> bool:

@@ -174,6 +174,19 @@ def is_unanswered(conn: Connection, mapping_id: UUID) -> bool:
     return row is not None and bool(row[0])
 
 
+def is_removing(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:
+    """Whether we were about to remove this mirror of a mapping, and nobody knows what became of that."""
+    row = conn.execute(
+        """
+        SELECT EXISTS (
+          SELECT FROM sync_journal
+           WHERE mapping_id = %s AND mirror_event_id = %s AND operation = 'delete' AND outcome = 'intended')
+        """,
+        (mapping_id, mirror_event_id),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def confirm_creation(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> None:
     """A mirror turned up whose creation was intended, so it was accepted: by all that is known the first attempt at it,
     and another may be under way."""
