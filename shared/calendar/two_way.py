@@ -91,7 +91,7 @@ def bases(
 ) -> tuple[Mirror, Mirror]:
     """The bases of source and target for the next merge: what both show once everything is written, but for what is
     held, where the old ones stay."""
-    return _kept(source.base, source_now, outcome.held), _kept(target.base, target_now, outcome.held)
+    return kept(source.base, source_now, outcome.held), kept(target.base, target_now, outcome.held)
 
 
 def written(mirror: Mirror, writes: Writes) -> Mirror:
@@ -112,7 +112,8 @@ def _is_reshaped(one: Appearance, other: Appearance) -> bool:
     return is_series and any(not patch.same(part, one, other) for part in SHAPE)
 
 
-def _kept(base: Mirror, now: Mirror, held: dict[str, frozenset[Field]]) -> Mirror:
+def kept(base: Mirror, now: Mirror, held: dict[str, frozenset[Field]]) -> Mirror:
+    """A side as it is `now`, but for the fields by place that are `held`: they stay as in the `base`."""
     root = patch.overlay(now.root, base.root, held.get(ROOT, frozenset()))
     overrides = dict(now.overrides)
     for key, fields in held.items():

@@ -7,12 +7,13 @@ sealed, as it looks, with what both sides were when they last agreed; the pull o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.calendar import codec, merge
+from shared.calendar import codec, merge, two_way
 from shared.calendar.event import Unit
+from shared.calendar.patch import Field
 from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
 from shared.sync import links, sealing
@@ -42,7 +43,9 @@ EDITED = "SYNC.MIRROR_EDITED"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
     """A mirror as somebody left it, and as both sides were when they last agreed: the source as rendered (`base`), the
-    target as it showed that (`shown`). `observed` are its checksums, `rendering` the mapping's at that time."""
+    target as it showed that (`shown`). `observed` are its checksums, `rendering` the mapping's at that time. `held` are
+    the fields by place of one that is merged already and stays because a conflict waits; the others it shows as they
+    are about to be written."""
 
     mirror: Mirror
     base: Mirror
@@ -50,6 +53,7 @@ class Edit:
     observed: dict[str, str]
     changed_at: datetime | None
     rendering: int
+    held: dict[str, frozenset[Field]] = field(default_factory=dict)
 
     def seal(self, mapping: Mapping, *, key: DataKey) -> bytes:
         """For the mapping's `edit` column."""
@@ -60,6 +64,7 @@ class Edit:
             "observed": self.observed,
             "changed_at": self.changed_at and self.changed_at.isoformat(),
             "rendering": self.rendering,
+            "held": {place: sorted(fields) for place, fields in self.held.items()},
         }
         return key.seal(json.dumps(value).encode(), aad=str(mapping.id))
 
@@ -87,6 +92,7 @@ def opened(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Edit:
         observed=value["observed"],
         changed_at=value["changed_at"] and datetime.fromisoformat(value["changed_at"]),
         rendering=value["rendering"],
+        held={place: frozenset(map(Field, fields)) for place, fields in value["held"].items()},
     )
 
 
@@ -143,6 +149,8 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     mirror = merge.shown(unit)
     if known is not None:
         base, shown = known.base, known.shown  # both agreed last before the earlier edit
+        if known.held and mapping.shown is not None:  # what it merged is not written to the target yet
+            shown = two_way.kept(shown, sealing.opened(mapping.shown, mapping.id, key=key), known.held)
     else:
         base = mirror if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
         shown = base if mapping.shown is None else sealing.opened(mapping.shown, mapping.id, key=key)

@@ -320,7 +320,7 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     stays = None
     if outcome.held:
         base, shown = two_way.bases(outcome, merging.source, merging.target, source_now=wanted, target_now=final)
-        stays = replace(edit, mirror=final, base=base, shown=shown, rendering=merging.link.rendering)
+        stays = replace(edit, mirror=final, base=base, shown=shown, rendering=merging.link.rendering, held=outcome.held)
     thawed = edits.save_merged(
         conn,
         mapping,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.calendar.two_way import Winner
-from shared.core.errors import ConflictError
+from shared.core.errors import ConflictError, TransientError
+from shared.providers.port import Update
 from shared.sync.two_way import conflicts
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import as_json, event
@@ -141,3 +142,28 @@ def test_no_value_of_a_conflict_stands_anywhere_in_the_open(pair: Pair):
     )
     assert "by a" not in everything
     assert "by b" not in everything
+
+
+def test_what_waits_to_be_written_beside_a_conflict_is_not_taken_back_by_the_next_edit(pair: Pair):
+    """The mirror does not show it yet, and whoever edits it then has not removed it."""
+
+    def refuse(write: object) -> None:
+        if isinstance(write, Update):
+            raise TransientError("503 for this one", code="PROVIDER.UNAVAILABLE")
+
+    pair.edit("b", title="by b")
+    pair.edit("a", title="by a", location="Side Street 2")
+    pair.world.server.refuse = refuse
+    pair.sync()
+
+    pair.edit("b", description="bring the papers")
+    pair.sync()
+    pair.world.server.refuse = lambda write: None
+    pair.world.rows("UPDATE event_mappings SET next_attempt_at = NULL RETURNING id")
+    decide(pair, Winner.SOURCE)
+
+    for name in ("a", "b"):
+        text = pair.one(name).text
+        assert text is not None
+        assert (text.title, text.location, text.description) == ("by a", "Side Street 2", "bring the papers")
+    pair.quiet()
