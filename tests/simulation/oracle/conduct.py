@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation import plain
 from tests.simulation.oracle import forms, masks, two_way
 from tests.simulation.oracle.judging import WORDS, Finding
-from tests.simulation.oracle.mirrors import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +90,7 @@ def _unproved(history: History, versions: dict[str, list[tuple[float, dict[str, 
         known = [item for since, item in sources[links[0]["source"], named["source"]] if since <= at]
         if _has_given_way(history, links[0], named["source"], at):
             continue
-        if not any(plain.is_gone(item) or hidden(item, link) for item in known for link in links):
+        if not any(plain.is_gone(item) or masks.hidden(item, link) for item in known for link in links):
             what = f"{entry['actor']} deleted {entry['id']} in {entry['calendar']}, the mirror of {named['source']}"
             yield Finding(kind="unproved delete", what=what)
             if any(later > at for later in created[tag or ""]):
@@ -113,10 +112,10 @@ def _has_given_way(history: History, link: dict[str, Any], source: str, at: floa
         is_split = not forms.holds(history.kinds[link["target"]], root, overrides.values())
         item = overrides.get(place, root)
         is_over = plain.is_gone(root) or not plain.has_place(root, place) or item["status"] == "cancelled"
-        if was_split and (not is_split or is_over or hidden(item, link)):
+        if was_split and (not is_split or is_over or masks.hidden(item, link)):
             return True
         was_split = was_split or is_split
-        if is_split and (is_over or hidden(item, link)):
+        if is_split and (is_over or masks.hidden(item, link)):
             return True
     return False
 

@@ -6,12 +6,23 @@ from typing import Any
 
 TEXTS = ("title", "description", "location")
 PRESETS = {"busy": (), "title": ("title", "availability"), "full": (*TEXTS, "availability")}
+HIDDEN_TYPES = ("working_location", "birthday")
 
 
 def shows(link: dict[str, Any], part: str) -> bool:
     """Whether a part of an event shows: as the link's privacy has it, or as is said of this part."""
     own = link["show"].get(part)
     return part in PRESETS[link["privacy"]] if own is None else bool(own)
+
+
+def hidden(item: dict[str, Any], link: dict[str, Any]) -> bool:
+    """Whether a link's filters leave an event or occurrence out."""
+    return bool(
+        item["response"] == "declined"
+        or item["type"] in HIDDEN_TYPES
+        or (link["skip_all_day"] and item["all_day"])
+        or (link["skip_free"] and item["show"] == "free")
+    )
 
 
 def title(link: dict[str, Any], own: str) -> str:

@@ -24,7 +24,6 @@ type Homes = dict[str, set[str]]
 MARGIN = timedelta(hours=3)
 """What lies so near to an edge of a window may be in or out: time went on since it was looked at."""
 BEYOND = timedelta(days=100)
-HIDDEN_TYPES = ("working_location", "birthday")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +51,6 @@ def judge(history: History) -> Iterator[Finding]:
     for link in history.links:
         if link["state"] == "deleting":
             yield Finding(kind="unfinished", what=f"link {link['id']} is still being deleted")
-
-
-def hidden(item: Item, link: dict[str, Any]) -> bool:
-    """Whether a link's filters leave an event or occurrence out."""
-    return bool(
-        item["response"] == "declined"
-        or item["type"] in HIDDEN_TYPES
-        or (link["skip_all_day"] and item["all_day"])
-        or (link["skip_free"] and item["show"] == "free")
-    )
 
 
 def _compare(
@@ -171,7 +160,7 @@ def _promised(
     let_go = two_way.let_go(history) if link["on_delete"] == "withdraw" else set()
     behind, ahead = timedelta(days=link["days_behind"]), timedelta(days=link["days_ahead"])
     for root in items:
-        if root["by"] != "person" or root["series"] is not None or plain.is_gone(root) or hidden(root, link):
+        if root["by"] != "person" or root["series"] is not None or plain.is_gone(root) or masks.hidden(root, link):
             continue
         looks = _looks(history, root, overrides[root["id"]], link)
         as_one = forms.holds(history.kinds[link["target"]], root, overrides[root["id"]])
@@ -189,7 +178,7 @@ def _looks(history: History, root: Item, overrides: list[Item], link: dict[str, 
     first, last = history.began - BEYOND, history.now + timedelta(days=730) + BEYOND
     found: list[Look] = []
     for begin, end, item in plain.happenings(root, overrides, first=first, last=last):
-        if link is not None and hidden(item, link):
+        if link is not None and masks.hidden(item, link):
             continue
         title, description, location = item["title"].strip(), _plain(item["description"]), item["location"].strip()
         if link is not None:

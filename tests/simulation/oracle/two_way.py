@@ -85,6 +85,7 @@ class _Walk:
         self._shared: dict[tuple[str, str], _Shared] = defaultdict(_Shared)
         self._in_series: dict[str, list[tuple[float, Item]]] = defaultdict(list)
         self._deleted: dict[str, dict[str | None, float]] = defaultdict(dict)
+        self._changed: dict[tuple[str, str], float] = defaultdict(float)
         self._withdrawn: list[tuple[float, str]] = []
         self._of_source: dict[tuple[str, str], list[str]] = defaultdict(list)
         links = {link["id"]: link for _, was, now in history.link_log for link in (was, now) if link}
@@ -129,7 +130,9 @@ class _Walk:
             for part in PARTS:
                 if is_root and before is not None and _value(before, part) != _value(after, part):
                     self._shared[entry["tag"], part].edits.append((at, _value(after, part)))
-        elif is_root:
+            return
+        self._changed[entry["calendar"], entry["root"]] = at
+        if is_root:
             for tag in self._of_source[place]:
                 for part in PARTS:
                     if before is None or _value(before, part) != _value(after, part):
@@ -214,7 +217,8 @@ class _Walk:
 
     def _not_withdrawn(self) -> Iterator[Finding]:
         """Where a person deleted a mirror, and such deletions are said to mean the event, that goes, or it is recorded
-        why not; unless very many were deleted, or a restore or another change of the link came in between."""
+        why not; unless very many were deleted, a person changed the event afterwards, the link's filters leave it out,
+        or a restore or another change of the link came in between."""
         history = self._history
         changed = {(was or now or {})["id"]: at for at, was, now in history.link_log if was != now}
         for tag, deleted in self._deleted.items():
@@ -225,7 +229,9 @@ class _Walk:
             if source is None or mirror is None or plain.is_gone(source) or not plain.is_gone(mirror):
                 continue
             is_own = source["response"] == "none" and not source["guests"] and source["readable"]
+            is_own = is_own and not masks.hidden(source, link)
             is_quiet = changed[link["id"]] < deleted[None] and not history.restores
+            is_quiet = is_quiet and self._changed[link["source"], source["id"]] < deleted[None]
             if is_own and is_quiet and tag not in history.refused and not self._is_one_of_many(tag, link["id"]):
                 what = f"{mirror['id']}, a mirror of {source['id']} in {link['source']}, was deleted"
                 yield Finding(kind="deletion lost", what=f"{what} at {deleted[None]:.0f}, and the event stands")
