@@ -162,6 +162,8 @@ def _written(
     for write, answer in work.occurrence_answers:
         if isinstance(answer, Failed):
             errors.append(answer.error)
+            if rewritten and write.key in previous.overrides:
+                overrides[write.key] = ""  # it may stand as it was, and is written again
             continue
         etag = None  # a series' own ETag may have moved with its occurrence
         observed[write.key] = CANCELLED

@@ -9,8 +9,11 @@ import pytest
 
 from shared.calendar.event import Availability, Event, Response, Status, Text
 from shared.calendar.span import TimedSpan
+from shared.core import clock
 from shared.core.errors import TransientError
-from tests.sync.world import NOW, World, event
+from shared.providers.port import WriteOccurrence
+from shared.sync import dispatch
+from tests.sync.world import NOW, World, event, occurrence
 
 
 @pytest.fixture
@@ -232,6 +235,35 @@ def test_an_occurrence_that_returns_to_the_rule_is_put_back(world):
 
 @pytest.mark.promise(1)
 @pytest.mark.pain(1)
+@pytest.mark.promise(3)
+def test_an_exception_that_was_refused_as_its_series_was_written_anew_is_written_later(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = event("series", recurrence=("RRULE:FREQ=WEEKLY;COUNT=6",))
+    world.put(a, series)
+    world.link(a, b)
+    world.put(b, occurrence(world.mirrors(b)[0], 2, text=Text(title="by hand")))
+    for _ in range(2):
+        world.look(b)
+        world.run()
+
+    def refuse(write: object) -> None:
+        if isinstance(write, WriteOccurrence):
+            raise TransientError("503 for this one", code="PROVIDER.UNAVAILABLE")
+
+    world.server.refuse = refuse
+    world.put(a, replace(series, recurrence=("RRULE:FREQ=WEEKLY;COUNT=9",), availability=Availability.TENTATIVE))
+    world.look(a)
+    world.run()
+    world.server.refuse = lambda write: None
+    world.rows("UPDATE event_mappings SET next_attempt_at = NULL RETURNING id")
+    dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=10))
+    world.run()
+
+    shown = world.server.visible("b")
+    assert [one.availability for one in shown] == [Availability.TENTATIVE] * 2
+    assert [one.text.title for one in shown if one.text] == ["Busy"] * 2
+
+
 def test_a_mass_deletion_waits_and_a_small_one_does_not(world):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(100):

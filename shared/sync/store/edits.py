@@ -108,8 +108,8 @@ def save_merged(
     conn: Connection,
     mapping: Mapping,
     *,
-    base: bytes,
-    shown: bytes,
+    base: bytes | None,
+    shown: bytes | None,
     applied: dict[str, Any],
     observed: dict[str, str],
     stays: bytes | None,
@@ -118,8 +118,9 @@ def save_merged(
     period_start: datetime,
     limit: int,
 ) -> bool:
-    """The edit of `mapping` is merged: `base` and `shown` are what both sides are now. `stays` is the mirror that
-    stands while a conflict waits, None where none does. With `is_due` something is still to be written to the target.
+    """The edit of `mapping` is merged: `base` and `shown` are what both sides are now, None if not known. `stays` is
+    the mirror that stands while a conflict waits, None where none does. With `is_due` something is still to be written
+    to the target.
 
     Returns False, freezing the mirror, at the `limit`th time since `period_start` (promise 3).
     """

@@ -43,7 +43,8 @@ EDITED = "SYNC.MIRROR_EDITED"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
     """A mirror as somebody left it, and as both sides were when they last agreed: the source as rendered (`base`), the
-    target as it showed that (`shown`). `observed` are its checksums, `rendering` the mapping's at that time. `held` are
+    target as it showed that (`shown`). `observed` are its checksums, `left` those that we knew before it was looked at,
+    and `rendering` is the mapping's at that time. `held` are
     the fields by place of one that is merged already and stays because a conflict waits; the others it shows as they
     are about to be written."""
 
@@ -51,9 +52,15 @@ class Edit:
     base: Mirror
     shown: Mirror
     observed: dict[str, str]
+    left: dict[str, str]
     changed_at: datetime | None
     rendering: int
     held: dict[str, frozenset[Field]] = field(default_factory=dict)
+
+    def is_overwritten(self, standing: Mapping) -> bool:
+        """Whether we have written the mirror since it was looked at: a push was under way. It may show what was before
+        the edit, and must be written again, and what it shows by then is nobody's edit."""
+        return not self.held and self.left != (standing.observed or {})
 
     def seal(self, mapping: Mapping, *, key: DataKey) -> bytes:
         """For the mapping's `edit` column."""
@@ -62,6 +69,7 @@ class Edit:
             "base": codec.mirror_to_json(self.base).decode(),
             "shown": codec.mirror_to_json(self.shown).decode(),
             "observed": self.observed,
+            "left": self.left,
             "changed_at": self.changed_at and self.changed_at.isoformat(),
             "rendering": self.rendering,
             "held": {place: sorted(fields) for place, fields in self.held.items()},
@@ -90,6 +98,7 @@ def opened(sealed: bytes, mapping: Mapping, *, key: DataKey) -> Edit:
         base=codec.mirror_from_json(value["base"]),
         shown=codec.mirror_from_json(value["shown"]),
         observed=value["observed"],
+        left=value["left"],
         changed_at=value["changed_at"] and datetime.fromisoformat(value["changed_at"]),
         rendering=value["rendering"],
         held={place: frozenset(map(Field, fields)) for place, fields in value["held"].items()},
@@ -165,6 +174,7 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
         base=base,
         shown=shown,
         observed=seen,
+        left=mapping.observed or {},
         changed_at=max(moments, default=None),
         rendering=mapping.rendering,
     )

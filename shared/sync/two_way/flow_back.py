@@ -297,6 +297,7 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
         seen.leave(conn, mapping.id, observed=edit.observed, ignored=())
         seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=standing.mirror_etag)
         return {mapping.target_calendar_id}
+    is_overwritten = edit.is_overwritten(standing)
     refused = {place: error.error_code for place, error in errors.items()}
     found = [*outcome.conflicts, *_refused(merging, refused)]
     conflicts.settle(conn, mapping, found, refused=refused, key=run.key, now=now)
@@ -304,30 +305,37 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
         # Nothing of it means the source: it is put right as in a one-way link, and frozen where that never ends.
         edits.drop(conn, mapping)
         left = differing(standing, edit.observed)
-        if left:
+        if is_overwritten:
+            applied = sightings.forget(Applied.from_json(standing.applied), {}, everything=True)
+            seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=standing.mirror_etag)
+        elif left:
             seen.leave(conn, mapping.id, observed=left, ignored=())
             sightings.restore(conn, standing, sightings.forget(Applied.from_json(standing.applied), left), now=now)
         return {mapping.target_calendar_id}
     wanted = writes.mirror_of(unit, merging.link, merging.how, ignored=mapping.ignored)
     final = outcome.mirror if outcome.held else wanted
     places = _unlike(final, edit.mirror)
-    is_anew = edit.rendering != merging.link.rendering  # brought in line meanwhile, and the edit overwritten by that
+    observed = (standing.observed or {}) if is_overwritten else edit.observed
+    is_anew = is_overwritten or edit.rendering != merging.link.rendering  # it was brought in line meanwhile
     applied = sightings.forget(
         differences.compare(final, Applied.from_json(standing.applied)).applied,
-        {place: edit.observed.get(place, "") for place in places},
+        {place: observed.get(place, "") for place in places},
         everything=is_anew,
     )
     stays = None
     if outcome.held:
-        base, shown = two_way.bases(outcome, merging.source, merging.target, source_now=wanted, target_now=final)
-        stays = replace(edit, mirror=final, base=base, shown=shown, rendering=merging.link.rendering, held=outcome.held)
+        bases = two_way.bases(outcome, merging.source, merging.target, source_now=wanted, target_now=final)
+        stays = replace(
+            edit, mirror=final, base=bases[0], shown=bases[1], rendering=merging.link.rendering, held=outcome.held
+        )
     thawed = edits.save_merged(
         conn,
         mapping,
-        base=sealing.seal(wanted, mapping.id, key=merging.target_key),
-        shown=sealing.seal(edit.mirror, mapping.id, key=merging.target_key),
+        # Nobody knows what the target shows by now: until it is written again, nothing of it is merged.
+        base=None if is_overwritten else sealing.seal(wanted, mapping.id, key=merging.target_key),
+        shown=None if is_overwritten else sealing.seal(edit.mirror, mapping.id, key=merging.target_key),
         applied=applied.to_json(),
-        observed=edit.observed,
+        observed=observed,
         stays=None if stays is None else stays.seal(mapping, key=merging.target_key),
         is_due=bool(places) or is_anew,
         now=now,

@@ -84,6 +84,7 @@ class _Walk:
         self._mirrors: dict[str, tuple[str, str]] = {}
         self._shared: dict[tuple[str, str], _Shared] = defaultdict(_Shared)
         self._in_series: dict[str, list[tuple[float, Item]]] = defaultdict(list)
+        self._times: dict[str, set[Any]] = defaultdict(set)
         self._deleted: dict[str, dict[str | None, float]] = defaultdict(dict)
         self._changed: dict[tuple[str, str], float] = defaultdict(float)
         self._withdrawn: list[tuple[float, str]] = []
@@ -123,6 +124,7 @@ class _Walk:
             return
         if entry["root_by"] == "kalends" and entry["tag"]:
             self._in_series[entry["tag"]].append((at, after))
+            self._times[entry["tag"]].add(_value(self._items.get((entry["calendar"], entry["root"]), after), "when"))
             if after["status"] == "cancelled":
                 self._deleted[entry["tag"]][after["original"]] = at
             else:
@@ -292,12 +294,9 @@ class _Walk:
         value = _value(entry["after"], part)
         if any(edit == value for _, edit in self._shared[tag, part].edits):
             return True
-        named, mirror = self._history.tags[tag], self._both(tag)[1]
-        if entry["id"] == entry["root"] and named["source"] == entry["root"]:
-            # An occurrence that was changed in the mirror keeps the times of its series, too.
-            return (
-                part == "when" and bool(self._in_series[tag]) and mirror is not None and _value(mirror, part) == value
-            )
+        if entry["id"] == entry["root"] and self._history.tags[tag]["source"] == entry["root"]:
+            # An occurrence that was changed in the mirror keeps the times that its series had then, too.
+            return part == "when" and value in self._times[tag]
         # An occurrence: whatever its mirror shows of it by a person's hand, or its own series has.
         written = [item for _, item in self._in_series[tag]]
         own = [one for (name, _), one in self._items.items() if name == entry["calendar"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,12 +13,12 @@ from shared.calendar.span import TimedSpan
 from shared.core import clock
 from shared.core.errors import TransientError
 from shared.providers.port import Amend, Insert
-from shared.sync import dispatch, pull
+from shared.sync import dispatch, pull, push
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event, occurrence
 
 if TYPE_CHECKING:
-    from shared.calendar.event import Event
+    from shared.calendar.event import Event, Unit
     from tests.sync.world import World
 
 
@@ -461,3 +461,34 @@ def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_ed
     assert [write for write in pair.writes() if write[0] == "a"] == []
     assert [one.span for one in pair.all("a") if one.is_override] == [moved.span]
     pair.quiet()
+
+
+class TestOverwritten:
+    """A push was under way while a mirror was looked at, and wrote over what somebody had just edited."""
+
+    def test_the_edit_comes_back_and_what_was_written_over_it_is_nobodys(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        pair = Pair(world, privacy="full", on_conflict="target")
+        pair.put("a", weekly())
+        world.server.put("b", occurrence(pair.one("b"), 2, text=Text(title="Dentist, with Kim")))
+        pair.edit("a", hours=3)
+        world.look(pair.ids["a"])
+        pull.pull(world.engine, pair.ids["a"], user_id=world.user_id, correlation_id="test")
+        get = world.provider.get
+
+        def meanwhile(*given: Any, **named: Any) -> Unit | None:
+            unit = get(*given, **named)
+            push.push(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+            return unit
+
+        with monkeypatch.context() as racing:
+            racing.setattr(world.provider, "get", meanwhile)
+            world.look(pair.ids["b"])
+            pull.pull(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+        pair.sync()
+
+        for name in ("a", "b"):
+            assert pair.one(name).span == weekly().span
+            assert [one.text and one.text.title for one in pair.all(name) if one.is_override] == ["Dentist, with Kim"]
+        pair.quiet()
