@@ -19,7 +19,9 @@ OTHER_FUNCTIONS = {"migration": "deployment", "rotate-database-owner": "rotation
 """Functions that are not the catalogue's, and what has them run: constructs/migration.py, constructs/database.py."""
 
 type Subject = Literal["function", "queue", "dead_letters", "api", "database"]
-type Kind = Literal["http", "queue", "schedule", "invoke", "rotation", "deployment", "pull", "push", "backfill"]
+type Kind = Literal[
+    "http", "queue", "schedule", "invoke", "rotation", "deployment", "pull", "push", "repair", "backfill"
+]
 
 
 class Rule(BaseModel):

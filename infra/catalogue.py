@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-type QueueName = Literal["pull", "push", "backfill"]
+type QueueName = Literal["pull", "push", "repair", "backfill"]
 type Need = Literal[
     "database",  # sign in to PostgreSQL as the runtime role
     "database_owner",  # ... as the role that runs migrations
@@ -22,6 +22,7 @@ type Need = Literal[
     "webhook_signing",  # make and check the tokens that providers send back
     "pull_queue",
     "push_queue",
+    "repair_queue",
     "backfill_queue",  # send to these queues
     "dead_letters",  # look through the dead letters of all queues and delete them
     "event_bus",  # publish domain events
@@ -86,14 +87,14 @@ class Function:
 
 type Needs = tuple[Need, ...]
 
-_LANES: Needs = ("pull_queue", "push_queue", "backfill_queue")
+_LANES: Needs = ("pull_queue", "push_queue", "repair_queue", "backfill_queue")
 _SIGN_IN: Needs = ("database", "key_ring", "session", "oauth_clients")
 _CONNECT: Needs = (*_SIGN_IN, "internet")
 _TOKENS: Needs = ("database", "key_ring", "oauth_clients", "internet")
 _QUEUEING: Needs = ("database", *_LANES)
 _DISPATCH: Needs = (*_QUEUEING, "dead_letters", "event_bus")
 _WEB: Needs = (*_SIGN_IN, "webhook_signing", *_LANES, "internet")
-_HOOK: Needs = ("database", "pull_queue", "backfill_queue")
+_HOOK: Needs = ("database", "pull_queue", "repair_queue", "backfill_queue")
 _WINDOWS: Needs = (*_QUEUEING, "key_ring")
 _SYNC: Needs = (*_TOKENS, "webhook_signing", *_LANES)
 _ROTATE: Needs = ("database_owner", "database_rotation")
@@ -120,6 +121,7 @@ CATALOGUE: tuple[Function, ...] = (
     Function("functions.health.healthz.handler", Http(_HEALTH), ("database", "key_ring"), timeout=10),
     Function("functions.workers.pull.handler", Queue("pull", batch=5), _SYNC, memory=512, timeout=60),
     Function("functions.workers.push.handler", Queue("push"), _SYNC, memory=512, timeout=60),
+    Function("functions.workers.repair.handler", Queue("repair"), _SYNC, memory=512, timeout=120),
     Function("functions.workers.backfill.handler", Queue("backfill"), _SYNC, memory=512, timeout=120),
     Function("functions.schedules.dispatch.handler", _MINUTE, _DISPATCH, timeout=50),
     Function("functions.schedules.renew_channels.handler", _QUARTER_HOUR, _TOKENS, timeout=300),

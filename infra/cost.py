@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from infra import alerts
-from infra.catalogue import CATALOGUE, Schedule
+from infra.catalogue import CATALOGUE, Queue, Schedule
 from infra.stages import STAGES
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ FRONT_PRICE_PER_CALL = 0.60 / 1e6 + 0.01 / 1e4 + 0.10 / 1e6  # firewall, CloudFr
 CLOUDFRONT_PRICE_PER_GB = 0.085
 KEYS, SECRETS = 3, 7
 # A consumer of a queue asks with five long polls of 20 seconds at once, day and night.
-POLLS = 3 * 5 * 3 * 60 * 24 * DAYS
+POLLS = sum(isinstance(line.trigger, Queue) for line in CATALOGUE) * 5 * 3 * 60 * 24 * DAYS
 CORE = 1769
 """Megabytes with which a Lambda has a whole processor; with less, as much less of it (Developer Guide, "Memory")."""
 

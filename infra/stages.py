@@ -99,7 +99,7 @@ _PROD = Stage(
     log_retention_days=90,
     requests_per_second=200,
     burst=400,
-    workers=MappingProxyType({"pull": 10, "push": 10, "backfill": 4}),
+    workers=MappingProxyType({"pull": 10, "push": 10, "repair": 4, "backfill": 4}),
     cloud=Cloud(
         network=Network(nat_gateways=2, endpoint_zones=2),
         database=Database(instance="t4g.medium", memory=4, two_zones=True, backup_days=35, connections=200),
@@ -123,7 +123,7 @@ _LOCAL = replace(
     log_retention_days=1,
     requests_per_second=1000,
     burst=2000,
-    workers=MappingProxyType({"pull": 3, "push": 3, "backfill": 2}),
+    workers=MappingProxyType({"pull": 3, "push": 3, "repair": 2, "backfill": 2}),
     cloud=None,
 )
 

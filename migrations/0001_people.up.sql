@@ -182,12 +182,14 @@ CREATE TABLE quotas (
   calls      double precision NOT NULL,
   counted_at timestamptz NOT NULL,
   running    timestamptz[] NOT NULL DEFAULT '{}',
-  live_until timestamptz NOT NULL DEFAULT '-infinity'
+  live_until timestamptz NOT NULL DEFAULT '-infinity',
+  repair_until timestamptz NOT NULL DEFAULT '-infinity'
 );
 COMMENT ON TABLE quotas IS 'What a provider lets an account do, counted across all workers.';
 COMMENT ON COLUMN quotas.calls IS 'A bucket that fills up with time: the calls that may still be made.';
 COMMENT ON COLUMN quotas.running IS 'Calls on their way: when each is over for certain.';
-COMMENT ON COLUMN quotas.live_until IS 'Live work waits for its turn: until then no backfill begins a call.';
+COMMENT ON COLUMN quotas.live_until IS 'Live work waits for its turn: until then no repair and no backfill begins a call.';
+COMMENT ON COLUMN quotas.repair_until IS 'A repair waits for its turn: until then no backfill begins a call.';
 GRANT SELECT, INSERT, UPDATE, DELETE ON quotas TO kalends_runtime, kalends_operator;
 
 CREATE TABLE quota_days (

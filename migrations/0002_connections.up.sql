@@ -105,6 +105,7 @@ CREATE TABLE calendar_sync_state (
   page_token       text,
   round_requested  bigint,
   needs_full_sync  boolean NOT NULL DEFAULT true,
+  read_lane        smallint NOT NULL DEFAULT 2,
   generation       bigint NOT NULL DEFAULT 1,
   window_start     timestamptz,
   window_end       timestamptz,
@@ -120,6 +121,7 @@ CREATE TABLE calendar_sync_state (
   last_error       text
 );
 COMMENT ON COLUMN calendar_sync_state.requested IS 'Rises with each reason to look; a pull that began at n sets done to n, so none is forgotten.';
+COMMENT ON COLUMN calendar_sync_state.read_lane IS 'The lane of the full read that is needed: 1 if it puts right what was read already, 2 for a first one.';
 COMMENT ON COLUMN calendar_sync_state.round_requested IS 'What was requested when the first page of the reading under way began: its last page answers no more.';
 COMMENT ON COLUMN calendar_sync_state.times_until IS 'Until when event_times tells of its series; moved on daily.';
 COMMENT ON COLUMN calendar_sync_state.reconcile_since IS 'The database may know less than the calendar since then: our mirrors in it are looked up by their markers, once everything that is linked to it has been read.';
@@ -148,6 +150,7 @@ CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE calendar_sync_state s
      SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+         read_lane = CASE WHEN needs_full_sync THEN read_lane ELSE 1 END,
          generation = generation + 1, requested = requested + CASE WHEN EXISTS (
            SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id) THEN 1 ELSE 0 END,
          sync_errors = 0, last_error = NULL, pull_queued_at = NULL

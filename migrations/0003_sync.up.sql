@@ -97,7 +97,7 @@ CREATE TABLE sync_jobs (
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE sync_jobs IS 'Long work with progress, in the backfill lane: full reads of a calendar, one job a generation.';
+COMMENT ON TABLE sync_jobs IS 'Long work with progress, behind all live work: full reads of a calendar, one job a generation.';
 CREATE INDEX sync_jobs_due ON sync_jobs (next_run_at) WHERE status IN ('pending', 'in_progress', 'retrying');
 CREATE INDEX sync_jobs_calendar ON sync_jobs (calendar_id, id DESC);
 SELECT protect_tenant_table('sync_jobs', 'user_id');
@@ -215,6 +215,7 @@ COMMENT ON COLUMN event_mappings.marker IS 'The marker as it was written: a rota
 COMMENT ON COLUMN event_mappings.tried IS 'Whether a creation of this incarnation may have reached the provider.';
 COMMENT ON COLUMN event_mappings.undo_to IS 'What the mirror was put back to while the state is undone, sealed like base; null: there was none.';
 COMMENT ON COLUMN event_mappings.due_since IS 'When it last became due: requested rose above done. Kept by a trigger, whoever asks.';
+COMMENT ON COLUMN event_mappings.lane IS 'What goes first: 0 live, 1 repair, 2 backfill (shared/core/lanes.py).';
 COMMENT ON COLUMN event_mappings.base IS 'What was written, sealed under the target connection''s data key: merge base and inverse of the next write.';
 CREATE INDEX event_mappings_due ON event_mappings (target_calendar_id, lane, next_attempt_at)
   WHERE waits;
@@ -288,7 +289,8 @@ CREATE TRIGGER edit_dropped AFTER UPDATE OF edit ON event_mappings
 CREATE FUNCTION push_cleared_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE event_mappings
-     SET requested = requested + 1, attempts = 0, next_attempt_at = NULL, last_error = NULL, reason = NULL, updated_at = now()
+     SET lane = CASE WHEN requested > done THEN lane ELSE 1 END, requested = requested + 1, attempts = 0,
+         next_attempt_at = NULL, last_error = NULL, reason = NULL, updated_at = now()
    WHERE id = NEW.booking_id AND state = 'open';
   RETURN NULL;
 END $$;

@@ -42,7 +42,8 @@ CREATE VIEW calendars_in_use WITH (security_invoker = true) AS
 
 -- What waits to be read; when the account may be asked, whoever asks says: backoff_until.
 CREATE VIEW pulls_due WITH (security_invoker = true) AS
-  SELECT s.calendar_id, s.user_id, s.needs_full_sync, s.last_synced_at, s.pull_queued_at, x.backoff_until
+  SELECT s.calendar_id, s.user_id, CASE WHEN s.needs_full_sync THEN s.read_lane ELSE 0 END AS lane,
+         s.last_synced_at, s.pull_queued_at, x.backoff_until
     FROM calendar_sync_state s JOIN external_calendar_connections x ON x.id = s.connection_id
    WHERE s.requested > s.done AND x.sync_enabled AND x.status IN ('pending', 'active', 'error')
      AND EXISTS (SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id);

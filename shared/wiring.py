@@ -14,6 +14,7 @@ from shared.aws.secrets import SecretsManager
 from shared.control import gates
 from shared.core import clock
 from shared.core.errors import InvalidError
+from shared.core.lanes import Lane
 from shared.crypto import signatures
 from shared.store.conninfo import DatabaseSecret
 from shared.store.database import Database
@@ -96,12 +97,17 @@ class App:
 
     @cached_property
     def push_queue(self) -> Queue:
-        """Calendars to write to."""
+        """Calendars to write to, live lane."""
         return SqsQueue(self.settings.push_queue_url)
 
     @cached_property
+    def repair_queue(self) -> Queue:
+        """Calendars to put right, and to read anew for that."""
+        return SqsQueue(self.settings.repair_queue_url)
+
+    @cached_property
     def backfill_queue(self) -> Queue:
-        """Calendars to read in full."""
+        """Calendars to read and to copy for the first time."""
         return SqsQueue(self.settings.backfill_queue_url)
 
     @cached_property
@@ -139,7 +145,9 @@ class App:
 
         return Engine(
             database=self.database,
-            lanes=Lanes(pull=self.pull_queue, push=self.push_queue, backfill=self.backfill_queue),
+            lanes=Lanes(
+                pull=self.pull_queue, push=self.push_queue, repair=self.repair_queue, backfill=self.backfill_queue
+            ),
             flags=self.flags,
             open_provider=self.provider,
             data_key=self.data_key,
@@ -168,8 +176,8 @@ class App:
         """The account behind an app password. Raises InvalidError for what is no address."""
         return providers.log_in("caldav", login=login, allowed_hosts=self.endpoints.allowed_hosts)
 
-    def provider(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
-        """The connection's account, with a token that lives long enough to work with, for live work or a backfill.
+    def provider(self, connection: Connection, *, refused: bool = False, lane: Lane = Lane.LIVE) -> CalendarProvider:
+        """The connection's account, with a token that lives long enough to work with, for work in one lane.
 
         `refused`: the provider has just answered 401 to the token given out last; a fresh one is got. Raises
         ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError.
@@ -185,7 +193,7 @@ class App:
                 return feed_addresses.provider(
                     self.database, connection, subscribe=self.subscribe, keyring=self.keyring()
                 )
-        turns = self._turns(connection, live=live)
+        turns = self._turns(connection, lane=lane)
         token = tokens.access_token(
             self.database,
             connection_id=connection.id,
@@ -198,7 +206,7 @@ class App:
         self._given[connection.id] = token
         return providers.connect(connection.provider, access_token=token, endpoints=self.endpoints, turns=turns)
 
-    def _turns(self, connection: Connection, *, live: bool) -> Turns | None:
+    def _turns(self, connection: Connection, *, lane: Lane) -> Turns | None:
         """When the account may be called; None: at any time. Raises QuotaSpentError when this work may not call it."""
         from shared.control import budgets, quotas
 
@@ -210,7 +218,7 @@ class App:
                     user_id=connection.user_id,
                     app_id=connection.oauth_app_id,
                     account=connection.provider_user_id,
-                    live=live,
+                    lane=lane,
                     now=clock.now,
                 )
             case "microsoft":
@@ -219,7 +227,7 @@ class App:
                     user_id=connection.user_id,
                     subject=f"mailbox:{connection.oauth_app_id}:{connection.provider_user_id}",
                     limit=quotas.MAILBOX,
-                    live=live,
+                    lane=lane,
                     now=clock.now,
                 )
             case _:

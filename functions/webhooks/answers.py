@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from functions.http import Request, Response
 from shared.core import clock
 from shared.core.errors import ForbiddenError, InvalidError, KalendsError
+from shared.core.lanes import Lane
 from shared.sync.listening import notifications
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def answer(
         count = found and notifications.receive(
             app.database,
             found,
-            pull=app.pull_queue,
-            backfill=app.backfill_queue,
+            queues={Lane.LIVE: app.pull_queue, Lane.REPAIR: app.repair_queue, Lane.BACKFILL: app.backfill_queue},
             flags=app.flags,
             correlation_id=request.id,
             now=clock.now(),

@@ -1,4 +1,4 @@
-"""Reads calendars in full, and writes what follows. Runs for messages on the backfill queue."""
+"""Reads and copies calendars for the first time. Runs for messages on the backfill queue."""
 
 from __future__ import annotations
 

@@ -59,7 +59,12 @@ ROTATED: tuple[Need, ...] = ("database", "database_operator")
 _CLEAR = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
 _ROTATE = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
 
-QUEUES: Mapping[Need, QueueName] = {"pull_queue": "pull", "push_queue": "push", "backfill_queue": "backfill"}
+QUEUES: Mapping[Need, QueueName] = {
+    "pull_queue": "pull",
+    "push_queue": "push",
+    "repair_queue": "repair",
+    "backfill_queue": "backfill",
+}
 """The needs that are a queue to send to; PULL_QUEUE_URL and so on hold the addresses."""
 
 

@@ -2,8 +2,8 @@
 by the day.
 
 A bucket fills up steadily, so that no minute, wherever it begins, sees more than `burst` and what fills up in it. Live
-work may empty the buckets; a backfill stops at what is kept for it, and starts nothing while live work waits. One
-statement counts a whole batch in all buckets.
+work may empty the buckets; a backfill stops at what is kept for what goes before it, a repair at half of that, and none
+starts anything while what goes before it waits. One statement counts a whole batch in all buckets.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from shared.control.quotas import LOOK_AGAIN, PATIENCE
+from shared.control.quotas import LOOK_AGAIN, PATIENCE, wait_in
 from shared.core.errors import QuotaSpentError
+from shared.core.lanes import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,16 +30,20 @@ if TYPE_CHECKING:
 DAILY_LINE = 1_000_000
 """Requests a day of one project (Calendar API, "Usage limits", since May 2026)."""
 KEPT_DAILY = 100_000
-"""Of these, no backfill takes the last ones. Live work is not stopped by the line: only Google can say no."""
+"""Of these, a backfill leaves the last ones, and a repair half of them. Live work is not stopped by the line: only
+Google can say no."""
 WARNED_AT = 0.8
 _YIELD = timedelta(seconds=0.5)
-"""So long no backfill begins a call after live work has looked in vain; it looks again before."""
+"""So long nothing later begins a call after live work or a repair has looked in vain; it looks again before."""
+_COMES_BACK = timedelta(seconds=75)
+"""So long if it gave up: it comes back with the next dispatch, and by then the bucket holds even a large batch. Else
+later work would keep the bucket just below that for ever."""
 _DAY_OF = ZoneInfo("America/Los_Angeles")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """`burst` calls and `per_second` more each second, of which `kept` are for live work."""
+    """`burst` calls and `per_second` more each second, of which a backfill leaves `kept`."""
 
     burst: int
     per_second: float
@@ -53,13 +58,13 @@ PER_PROJECT = Rate(burst=2_000, per_second=133, kept=500)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The budget of an account at an OAuth app, as live work or a backfill sees it. `now` is the clock."""
+    """The budget of an account at an OAuth app, as work in one lane sees it. `now` is the clock."""
 
     database: Database
     user_id: UUID
     app_id: UUID
     account: str
-    live: bool
+    lane: Lane
     now: Callable[[], datetime]
     per_user: Rate = PER_USER
     per_project: Rate = PER_PROJECT
@@ -87,15 +92,13 @@ class Budget:
         """
         began = time.monotonic()
         while True:
+            gives_up = time.monotonic() - began > PATIENCE
             with self.database.person(self.user_id) as conn:
                 if self._take(conn, calls):
                     break
-                if self.live:
-                    conn.execute(
-                        "UPDATE quotas SET live_until = %(now)s + %(yield)s WHERE subject = %(user_subject)s",
-                        {**self._asked(calls), "yield": _YIELD},
-                    )
-            if time.monotonic() - began > PATIENCE:
+                until = self.now() + (_COMES_BACK if gives_up else _YIELD)
+                wait_in(conn, self.lane, self._user_subject, until=until)
+            if gives_up:
                 raise self._spent()
             time.sleep(LOOK_AGAIN * random.uniform(1, 3))  # noqa: S311 - spreads load, hides nothing
         yield calls
@@ -105,7 +108,7 @@ class Budget:
         row = conn.execute(
             """
             WITH filled AS MATERIALIZED (
-              SELECT q.subject, q.live_until,
+              SELECT q.subject, q.live_until, q.repair_until,
                      least(u.burst, q.calls
                            + u.rate * extract(epoch FROM greatest(%(now)s - q.counted_at, interval '0'))) AS calls,
                      least(%(calls)s, u.burst - u.kept) AS needed, u.kept
@@ -115,8 +118,9 @@ class Budget:
                ORDER BY q.subject FOR UPDATE OF q
             ), granted AS (
               SELECT FROM filled HAVING count(*) = 2 AND bool_and(calls > kept AND calls - kept >= needed)
-                 AND (%(live)s OR (bool_and(live_until <= %(now)s) AND coalesce(
+                 AND (NOT %(after_live)s OR (bool_and(live_until <= %(now)s) AND coalesce(
                       (SELECT calls FROM quota_days WHERE subject = %(project)s AND day = %(day)s), 0) < %(most)s))
+                 AND (NOT %(after_repair)s OR bool_and(repair_until <= %(now)s))
             ), counted AS (
               INSERT INTO quota_days AS d (subject, day, calls)
               SELECT %(project)s, %(day)s, %(calls)s FROM granted WHERE %(calls)s > 0
@@ -134,21 +138,25 @@ class Budget:
         rates = (self.per_user, self.per_project)
         now = self.now()
         return {
-            "subjects": [f"google-user:{self.app_id}:{self.account}", project(self.app_id)],
-            "user_subject": f"google-user:{self.app_id}:{self.account}",
+            "subjects": [self._user_subject, project(self.app_id)],
             "project": project(self.app_id),
             "bursts": [one.burst for one in rates],
             "rates": [one.per_second for one in rates],
-            "kept": [0 if self.live else one.kept for one in rates],
+            "kept": [self.lane.leaves(one.kept) for one in rates],
             "calls": calls,
-            "live": self.live,
-            "most": DAILY_LINE - KEPT_DAILY,
+            "after_live": self.lane > Lane.LIVE,
+            "after_repair": self.lane > Lane.REPAIR,
+            "most": DAILY_LINE - self.lane.leaves(KEPT_DAILY),
             "day": day(now),
             "now": now,
         }
 
+    @property
+    def _user_subject(self) -> str:
+        return f"google-user:{self.app_id}:{self.account}"
+
     def _spent(self) -> QuotaSpentError:
-        whose = "that Google allows" if self.live else "that a backfill may take"
+        whose = "that Google allows" if self.lane is Lane.LIVE else f"that a {self.lane.name.lower()} may take"
         return QuotaSpentError(f"The calls {whose} are spent: the work goes on when there are more.")
 
 

@@ -1,8 +1,9 @@
 """What providers let one account do, counted across all workers, so that they never have to refuse us.
 
 One row for each subject that a provider counts: the calls that are on their way, and a bucket of calls that fills up
-again steadily. Live work may empty the bucket; a backfill stops at what is kept for it, and starts nothing while live
-work waits for its turn. Whatever is turned away stays due and is never a failure of the account.
+again steadily. Live work may empty the bucket; a backfill stops at what is kept for what goes before it, a repair at
+half of that, and none starts anything while what goes before it waits for its turn. Whatever is turned away stays due
+and is never a failure of the account.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.errors import QuotaSpentError
+from shared.core.lanes import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
     from uuid import UUID
 
-    from shared.store.database import Database
+    from shared.store.database import Connection, Database
 
 LONGEST_CALL = timedelta(seconds=20)
 """A call on its way for longer belongs to a worker that was killed; longer than any adapter's time-out."""
@@ -30,12 +32,12 @@ PATIENCE = 10.0
 LOOK_AGAIN = 0.03
 """Seconds between two looks whether it is one's turn."""
 _YIELD = timedelta(seconds=0.1)
-"""So long no backfill starts a call after live work has looked in vain; it looks again before."""
+"""So long nothing later starts a call after live work or a repair has looked in vain; it looks again before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """`at_once` calls at a time; `burst` calls and `per_second` more each second, of which `kept` are for live work."""
+    """`at_once` calls at a time; `burst` calls and `per_second` more each second, of which a backfill leaves `kept`."""
 
     at_once: int
     burst: int
@@ -50,13 +52,13 @@ Outlook service limits). A full bucket and ten minutes of filling are exactly th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """One subject's quota as one piece of work sees it: live, or a backfill. `now` is the clock."""
+    """One subject's quota as work in one lane sees it. `now` is the clock."""
 
     database: Database
     user_id: UUID
     subject: str
     limit: Limit
-    live: bool
+    lane: Lane
     now: Callable[[], datetime]
 
     def require_room(self) -> None:
@@ -78,7 +80,7 @@ class Quota:
                     "per_second": self.limit.per_second,
                 },
             ).fetchone()
-        if row is None or row[0] <= (0 if self.live else self.limit.kept):
+        if row is None or row[0] <= self.lane.leaves(self.limit.kept):
             raise self._spent()
 
     @contextmanager
@@ -103,15 +105,16 @@ class Quota:
                 )
 
     def _take(self, calls: int, *, at_once: int, until: datetime) -> int:
+        now = until - LONGEST_CALL
         asked = {
             "subject": self.subject,
             "calls": calls,
             "at_once": at_once,
             "most": self.limit.at_once,
-            "live": self.live,
-            "now": until - LONGEST_CALL,
+            "after_live": self.lane > Lane.LIVE,
+            "after_repair": self.lane > Lane.REPAIR,
+            "now": now,
             "until": until,
-            "yield": _YIELD,
         }
         with self.database.person(self.user_id) as conn:
             row = conn.execute(
@@ -119,7 +122,8 @@ class Quota:
                 WITH free AS (
                   SELECT subject, alive, least(%(at_once)s, %(most)s - cardinality(alive)) AS places
                     FROM (SELECT subject, ARRAY(SELECT u FROM unnest(running) u WHERE u > %(now)s) AS alive
-                            FROM quotas WHERE subject = %(subject)s AND (%(live)s OR live_until <= %(now)s)
+                            FROM quotas WHERE subject = %(subject)s AND (NOT %(after_live)s OR live_until <= %(now)s)
+                                            AND (NOT %(after_repair)s OR repair_until <= %(now)s)
                              FOR UPDATE) q
                 ), granted AS (
                   SELECT *, CASE WHEN places = %(at_once)s THEN %(calls)s ELSE places END AS number
@@ -132,10 +136,19 @@ class Quota:
                 """,
                 asked,
             ).fetchone()
-            if row is None and self.live:
-                conn.execute("UPDATE quotas SET live_until = %(now)s + %(yield)s WHERE subject = %(subject)s", asked)
+            if row is None:
+                wait_in(conn, self.lane, self.subject, until=now + _YIELD)
         return int(row[0]) if row else 0
 
     def _spent(self) -> QuotaSpentError:
-        whose = "that the provider allows" if self.live else "that a backfill may take"
+        whose = "that the provider allows" if self.lane is Lane.LIVE else f"that a {self.lane.name.lower()} may take"
         return QuotaSpentError(f"The calls to {self.subject} {whose} are spent: the work goes on when there are more.")
+
+
+def wait_in(conn: Connection, lane: Lane, subject: str, *, until: datetime) -> None:
+    """Let no later lane begin a call to `subject` before that: work in this one has looked in vain."""
+    match lane:
+        case Lane.LIVE:
+            conn.execute("UPDATE quotas SET live_until = %s WHERE subject = %s", (until, subject))
+        case Lane.REPAIR:
+            conn.execute("UPDATE quotas SET repair_until = %s WHERE subject = %s", (until, subject))

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
 
     pull_queue_url: str = ""
     push_queue_url: str = ""
+    repair_queue_url: str = ""
     backfill_queue_url: str = ""
     dead_letter_queue_urls: str = Field(default="", description="Of all queues, separated by commas.")
     event_bus_name: str = ""

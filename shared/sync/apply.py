@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.core.errors import InvalidError
+from shared.core.lanes import Lane
 from shared.providers.port import Removed, Upserted
 from shared.sync import expansion, held, links, overlaps, sightings
 from shared.sync.publishing import feeds
@@ -65,7 +66,7 @@ def page(
     secrets: Sequence[bytes],
     run_id: UUID,
     tally: Counter[UUID],
-    lane: int,
+    is_full: bool,
     now: datetime,
     looks: Looks | None = None,
     copies: AbstractSet[str] = frozenset(),
@@ -73,10 +74,11 @@ def page(
 ) -> Outcome:
     """Apply a page. The caller saves the cursor in the same transaction, so that both happen or neither.
 
-    `tally` counts the deletions of this run by link, over all its pages: of sources, and of mirrors by hand.
-    `source_key` gives the data key of a calendar that is mirrored into this one. `looks` are mirrors on the page that
-    were looked at (`edits.look`), None where no link merges edits of them, `copies` events that carry the marker of a
-    mirror beside them (`copies.find`), `standing` the mappings whose mirrors are not gone (`deletions.doubtful`).
+    `tally` counts the deletions of this run by link, over all its pages: of sources, and of mirrors by hand. With
+    `is_full` those are of a full read. `source_key` gives the data key of a calendar that is mirrored into this one.
+    `looks` are mirrors on the page that were looked at (`edits.look`), None where no link merges edits of them,
+    `copies` events that carry the marker of a mirror beside them (`copies.find`), `standing` the mappings whose mirrors
+    are not gone (`deletions.doubtful`).
     """
     calendar_links = links.of_source(conn, calendar.id)
     with_text = feeds.need_text(conn, calendar.id, calendar_links)
@@ -90,8 +92,8 @@ def page(
         events.mark_skipped(conn, calendar, skipped.event_id, skipped.reason)
 
     touched = {row.root_id for row in changed if row.changed} | set(found.removed)
-    roots = touched if lane == mappings.LIVE else touched | {event.root_id for event in found.upserts}
-    if lane == mappings.BACKFILL and page.cursor is not None:
+    roots = touched | {event.root_id for event in found.upserts} if is_full else touched
+    if is_full and page.cursor is not None:
         roots |= set(events.mirrored_unseen(conn, calendar))
     targets = plan_roots(
         conn,
@@ -103,13 +105,13 @@ def page(
         key=key,
         run_id=run_id,
         tally=tally,
-        lane=lane,
+        lane=calendar.pull_lane if is_full else Lane.LIVE,
         now=now,
     )
     targets |= _plan_same_meetings(
         conn, calendar, sorted(touched), source_key=source_key, run_id=run_id, tally=tally, now=now
     )
-    if lane == mappings.BACKFILL:
+    if is_full:
         there = [sight.mapping.mirror_event_id for sight in found.mirrors.values() if not sight.is_gone]
         events.mark_seen(conn, calendar, sorted(one for one in there if one is not None))
     seen = sightings.observe(
@@ -118,13 +120,13 @@ def page(
         looks=looks,
         tally=tally,
         key=key,
-        is_full=lane == mappings.BACKFILL,
+        is_full=is_full,
         is_restored=calendar.reconcile_since is not None,
         now=now,
     )
     if seen.again:
         targets.add(calendar.id)
-    if lane == mappings.LIVE:
+    if not is_full:
         overlaps.follow(conn, calendar, sorted(touched), now=now)
     return Outcome(
         items=len(page.changes) + len(page.skipped),
@@ -146,7 +148,7 @@ def plan_roots(
     key: DataKey,
     run_id: UUID,
     tally: Counter[UUID],
-    lane: int,
+    lane: Lane,
     now: datetime,
 ) -> set[UUID]:
     """Plan these source events for every link; returns the target calendars that now have something due.
@@ -234,13 +236,13 @@ def _plan_same_meetings(
                 key=source_key(link.source_calendar_id),
                 run_id=run_id,
                 tally=tally,
-                lane=mappings.LIVE,
+                lane=Lane.LIVE,
                 now=now,
             )
     return targets
 
 
-def _want(conn: Connection, link: Link, wishes: Sequence[Wish], *, lane: int, hold_id: UUID | None) -> int:
+def _want(conn: Connection, link: Link, wishes: Sequence[Wish], *, lane: Lane, hold_id: UUID | None) -> int:
     return mappings.want(
         conn,
         user_id=link.user_id,

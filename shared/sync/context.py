@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from shared.core.errors import ReauthRequiredError
+from shared.core.lanes import Lane
 from shared.providers import WITH_OAUTH
 
 if TYPE_CHECKING:
@@ -37,20 +38,31 @@ class Queue(Protocol):
 class OpenProvider(Protocol):
     """Gives a connection's account with a valid token; `refused` says that the last one was not accepted.
 
-    What is not `live` is a backfill: it may make fewer calls, and waits while live work does.
+    What is not live may make fewer calls, and waits while what goes before it does.
     """
 
-    def __call__(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+    def __call__(self, connection: Connection, *, refused: bool = False, lane: Lane = Lane.LIVE) -> CalendarProvider:
         """Raises ReauthRequiredError, ConflictError (disconnected), TransientError, QuotaSpentError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lanes:
-    """The three lanes: a person's change never waits behind an initial import."""
+    """A queue for each lane, so that nothing waits behind what goes after it; live work has one for either task."""
 
     pull: Queue
     push: Queue
+    repair: Queue
     backfill: Queue
+
+    def of(self, task: Literal["pull", "push"], lane: Lane) -> Queue:
+        """Where a message for this work goes."""
+        match lane:
+            case Lane.LIVE:
+                return self.pull if task == "pull" else self.push
+            case Lane.REPAIR:
+                return self.repair
+            case Lane.BACKFILL:
+                return self.backfill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +91,14 @@ class Engine:
         return {provider: address for provider, address in found.items() if address is not None}
 
     def with_provider[Answer](
-        self, connection: Connection, work: Callable[[CalendarProvider], Answer], *, live: bool = True
+        self, connection: Connection, work: Callable[[CalendarProvider], Answer], *, lane: Lane = Lane.LIVE
     ) -> Answer:
         """Do repeatable work with the connection's account; a token that the provider refuses is replaced.
 
         One that was good for a while has ended, also a fresh one if tokens live for seconds. Raises
         ReauthRequiredError when the grant itself is refused, or a fresh token at once.
         """
-        provider = self.open_provider(connection, live=live)
+        provider = self.open_provider(connection, lane=lane)
         for renewed in range(RENEWALS):
             began = self.now()
             try:
@@ -94,5 +106,5 @@ class Engine:
             except ReauthRequiredError:
                 if renewed and self.now() - began < GOOD_FOR_A_WHILE:
                     raise
-            provider = self.open_provider(connection, refused=True, live=live)
+            provider = self.open_provider(connection, refused=True, lane=lane)
         return work(provider)

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.control import gates
+from shared.core.lanes import Lane
 from shared.core.messages import SyncMessage
 from shared.sync import linking, reconciliation
 from shared.sync.listening import silence
-from shared.sync.store import calendars, channels, edits, mappings
+from shared.sync.store import calendars, channels, edits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
     from shared.store.database import Connection
     from shared.sync.context import Engine
+
+    type Due = tuple[UUID, UUID, int]  # calendar, person, lane
 
 PER_PERSON = 20
 """Calendars of one person in one round: nobody starves anybody else (promise 11)."""
@@ -39,6 +43,7 @@ class Dispatched:
 
     pulls: int
     pushes: int
+    repairs: int
     backfills: int
     silent_channels: int = 0
     caught_up: int = 0
@@ -54,7 +59,7 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
     with engine.database.everyone() as conn:
         for operation in (gates.Operation.JOBS, gates.Operation.SYNC):
             if not gates.is_open(conn, operation, settings_flags=engine.flags):
-                return Dispatched(pulls=0, pushes=0, backfills=0)
+                return Dispatched(pulls=0, pushes=0, repairs=0, backfills=0)
         channels.leave(conn, list(engine.addresses().values()))
         caught_up = catch_up(conn, now=now) if _was_away(conn, now=now) else 0
         reconciling = reconciliation.notice_restore(conn, now=now)
@@ -71,17 +76,20 @@ def dispatch(engine: Engine, *, correlation_id: str, now: datetime) -> Dispatche
             f"DELETE FROM webhook_deliveries WHERE received_at < %s - interval '{KEEP_DELIVERIES}'",  # noqa: S608
             (now,),
         )
-    live = [_message("pull", row, correlation_id) for row in pulls if not row[2]]
-    writes = [_message("push", row, correlation_id) for row in pushes if row[2] == mappings.LIVE]
-    backfill = [_message("pull", row, correlation_id) for row in pulls if row[2]]
-    backfill += [_message("push", row, correlation_id) for row in pushes if row[2] == mappings.BACKFILL]
-    engine.lanes.pull.send(live)
+
+    reads = _messages(Lane.LIVE, correlation_id, pulls=pulls)
+    writes = _messages(Lane.LIVE, correlation_id, pushes=pushes)
+    repairs = _messages(Lane.REPAIR, correlation_id, pulls=pulls, pushes=pushes)
+    backfills = _messages(Lane.BACKFILL, correlation_id, pulls=pulls, pushes=pushes)
+    engine.lanes.pull.send(reads)
     engine.lanes.push.send(writes)
-    engine.lanes.backfill.send(backfill)
+    engine.lanes.repair.send(repairs)
+    engine.lanes.backfill.send(backfills)
     return Dispatched(
-        pulls=len(live),
+        pulls=len(reads),
         pushes=len(writes),
-        backfills=len(backfill),
+        repairs=len(repairs),
+        backfills=len(backfills),
         silent_channels=silent,
         caught_up=caught_up,
         reconciling=reconciling,
@@ -113,10 +121,17 @@ def _was_away(conn: Connection, *, now: datetime) -> bool:
     return row is not None and row[0] is True
 
 
-def _message(task: str, row: tuple[UUID, UUID, object], correlation_id: str) -> SyncMessage:
-    return SyncMessage.model_validate(
-        {"task": task, "calendar_id": row[0], "user_id": row[1], "correlation_id": correlation_id}
-    )
+def _messages(
+    lane: Lane, correlation_id: str, *, pulls: Sequence[Due] = (), pushes: Sequence[Due] = ()
+) -> list[SyncMessage]:
+    """Those for the work in one lane."""
+    tasks: tuple[tuple[Literal["pull", "push"], Sequence[Due]], ...] = (("pull", pulls), ("push", pushes))
+    return [
+        SyncMessage(task=task, calendar_id=calendar_id, user_id=user_id, correlation_id=correlation_id)
+        for task, due in tasks
+        for calendar_id, user_id, its_lane in due
+        if its_lane == lane
+    ]
 
 
 def _request_polls(conn: Connection, *, now: datetime) -> None:
@@ -137,27 +152,27 @@ def _request_polls(conn: Connection, *, now: datetime) -> None:
     )
 
 
-def _due_pulls(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, bool]]:
+def _due_pulls(conn: Connection, *, now: datetime) -> list[Due]:
     return conn.execute(
         """
         WITH due AS (
-          SELECT calendar_id, user_id, needs_full_sync,
-                 row_number() OVER (PARTITION BY user_id ORDER BY last_synced_at NULLS FIRST) AS place
+          SELECT calendar_id, lane,
+                 row_number() OVER (PARTITION BY user_id ORDER BY lane, last_synced_at NULLS FIRST) AS place
             FROM pulls_due
            WHERE (backoff_until IS NULL OR backoff_until <= %(now)s)
              AND (pull_queued_at IS NULL OR pull_queued_at < %(now)s - interval '1 minute')
              AND NOT EXISTS (SELECT FROM leases WHERE resource = 'pull:' || calendar_id AND until > %(now)s)
         )
         UPDATE calendar_sync_state s SET pull_queued_at = %(now)s
-          FROM (SELECT * FROM due WHERE place <= %(each)s ORDER BY place LIMIT %(limit)s) d
+          FROM (SELECT * FROM due WHERE place <= %(each)s ORDER BY lane, place LIMIT %(limit)s) d
          WHERE s.calendar_id = d.calendar_id
-        RETURNING s.calendar_id, s.user_id, d.needs_full_sync
+        RETURNING s.calendar_id, s.user_id, d.lane
         """,
         {"now": now, "each": PER_PERSON, "limit": LIMIT},
     ).fetchall()
 
 
-def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, int]]:
+def _due_pushes(conn: Connection, *, now: datetime) -> list[Due]:
     return conn.execute(
         """
         WITH due AS (
@@ -166,7 +181,7 @@ def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, in
            GROUP BY target_calendar_id
         ), wanted AS (
           SELECT * FROM due
-          UNION ALL SELECT calendar_id, %(backfill)s FROM calendars_to_search
+          UNION ALL SELECT calendar_id, %(repair)s FROM calendars_to_search
                      WHERE calendar_id NOT IN (SELECT calendar_id FROM due)
         ), placed AS (
           SELECT d.calendar_id, d.lane, row_number() OVER (PARTITION BY s.user_id ORDER BY d.lane) AS place
@@ -178,9 +193,9 @@ def _due_pushes(conn: Connection, *, now: datetime) -> list[tuple[UUID, UUID, in
              AND NOT EXISTS (SELECT FROM leases WHERE resource = 'push:' || d.calendar_id AND until > %(now)s)
         )
         UPDATE calendar_sync_state s SET push_queued_at = %(now)s
-          FROM (SELECT * FROM placed WHERE place <= %(each)s ORDER BY place LIMIT %(limit)s) p
+          FROM (SELECT * FROM placed WHERE place <= %(each)s ORDER BY lane, place LIMIT %(limit)s) p
          WHERE s.calendar_id = p.calendar_id
         RETURNING s.calendar_id, s.user_id, p.lane
         """,
-        {"now": now, "each": PER_PERSON, "limit": LIMIT, "backfill": mappings.BACKFILL},
+        {"now": now, "each": PER_PERSON, "limit": LIMIT, "repair": Lane.REPAIR},
     ).fetchall()

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from shared.core.lanes import Lane
 from shared.core.messages import SyncMessage
 from shared.sync.store import calendars, mappings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
+    from shared.store.database import Connection
     from shared.sync.context import Engine
 
 
 def ask_pull(engine: Engine, user_id: UUID, calendar_ids: Sequence[UUID], *, correlation_id: str) -> None:
-    """Send a pull for each calendar that has none queued; full reads go to the backfill lane."""
+    """Send a pull for each calendar that has none queued; full reads go behind all live work."""
     with engine.database.person(user_id) as conn:
         wanted = calendars.mark_queued(conn, calendar_ids, "pull", now=engine.now())
-        full = {calendar_id for calendar_id in wanted if calendars.get(conn, calendar_id).needs_full_sync}
-    _send(engine, "pull", user_id, [one for one in wanted if one not in full], "live", correlation_id)
-    _send(engine, "pull", user_id, sorted(full), "backfill", correlation_id)
+        lanes = {calendar_id: calendars.get(conn, calendar_id).pull_lane for calendar_id in wanted}
+    _send(engine, "pull", user_id, lanes, correlation_id)
 
 
 def ask_push(
@@ -31,44 +32,43 @@ def ask_push(
     *,
     correlation_id: str,
     now: datetime,
-    with_backfill: bool = True,
+    before: Lane | None = None,
 ) -> None:
-    """Send a push for each calendar with something due and none queued, in the lane of its most urgent item; to one
-    that may be searched for orphans in that of a backfill.
+    """Send a push for each calendar with something due, in the lane of its most urgent item; to one that may be
+    searched for orphans in that of a repair. A backfill is sent where none is queued.
 
-    Without `with_backfill` only for live work: dispatch sees to the rest.
+    With `before` only for what goes before that lane: dispatch sees to the rest.
     """
     if not calendar_ids:
         return
     with engine.database.person(user_id) as conn:
-        lanes = {one: mappings.has_due(conn, one, now=now) for one in calendar_ids}
-        live = [one for one, lane in lanes.items() if lane == mappings.LIVE]
-        backfill = [
-            one
-            for one, lane in lanes.items()
-            if with_backfill and (lane == mappings.BACKFILL or (lane is None and calendars.may_be_searched(conn, one)))
-        ]
-        # A live change overtakes a queued backfill: it gets a message of its own, always.
-        calendars.mark_queued(conn, live, "push", now=now)
-        backfill = calendars.mark_queued(conn, backfill, "push", now=now)
-    _send(engine, "push", user_id, live, "live", correlation_id)
-    _send(engine, "push", user_id, backfill, "backfill", correlation_id)
+        found = {one: _push_lane(conn, one, now=now) for one in calendar_ids}
+        lanes = {one: lane for one, lane in found.items() if lane is not None and (before is None or lane < before)}
+        # What is more urgent overtakes a queued backfill: it gets a message of its own, always.
+        urgent = [one for one, lane in lanes.items() if lane < Lane.BACKFILL]
+        calendars.mark_queued(conn, urgent, "push", now=now)
+        unqueued = calendars.mark_queued(conn, [one for one in lanes if one not in urgent], "push", now=now)
+    _send(engine, "push", user_id, {one: lanes[one] for one in (*urgent, *unqueued)}, correlation_id)
+
+
+def _push_lane(conn: Connection, calendar_id: UUID, *, now: datetime) -> Lane | None:
+    """The lane in which a calendar is written to next, or searched for orphans; None: there is nothing to do."""
+    due = mappings.has_due(conn, calendar_id, now=now)
+    return Lane.REPAIR if due is None and calendars.may_be_searched(conn, calendar_id) else due
 
 
 def _send(
     engine: Engine,
     task: Literal["pull", "push"],
     user_id: UUID,
-    calendar_ids: Sequence[UUID],
-    lane: Literal["live", "backfill"],
+    lanes: Mapping[UUID, Lane],
     correlation_id: str,
 ) -> None:
-    if not calendar_ids:
-        return
-    queue = engine.lanes.backfill if lane == "backfill" else getattr(engine.lanes, task)
-    queue.send(
-        [
-            SyncMessage(task=task, calendar_id=one, user_id=user_id, correlation_id=correlation_id)
-            for one in calendar_ids
-        ]
-    )
+    for lane in sorted(set(lanes.values())):
+        engine.lanes.of(task, lane).send(
+            [
+                SyncMessage(task=task, calendar_id=one, user_id=user_id, correlation_id=correlation_id)
+                for one, its_lane in lanes.items()
+                if its_lane is lane
+            ]
+        )

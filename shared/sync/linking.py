@@ -11,6 +11,7 @@ from shared.calendar import mask as masks
 from shared.calendar.mask import Mask, Show
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError, PreconditionFailedError
+from shared.core.lanes import Lane
 from shared.sync.links import COLUMNS, EDITABLE, MERGE, RESTORE, ROW, Link, get, of_source
 from shared.sync.rules.filters import Filters, parse, to_json
 from shared.sync.store import calendars, edits, mappings, orphans
@@ -102,7 +103,7 @@ def create(
         raise ConflictError(
             "These two calendars are linked already in this direction: change or delete that link.", code="LINK.EXISTS"
         )
-    calendars.request_full_read(conn, source_calendar_id)
+    calendars.request_full_read(conn, source_calendar_id, lane=Lane.BACKFILL)
     conn.execute(
         "UPDATE calendar_sync_state SET requested = requested + 1 WHERE calendar_id = %s", (target_calendar_id,)
     )
@@ -150,7 +151,7 @@ def change(conn: Connection, link_id: UUID, *, version: int | None, changes: dic
 def render_anew(conn: Connection, link: Link) -> None:
     """Compare every mirror with its source once more, and read the source in full."""
     mappings.render_anew(conn, link.id)
-    calendars.request_full_read(conn, link.source_calendar_id)
+    calendars.request_full_read(conn, link.source_calendar_id, lane=Lane.REPAIR)
 
 
 def set_state(conn: Connection, link_id: UUID, state: str) -> Link:
@@ -183,11 +184,11 @@ def delete(conn: Connection, link_id: UUID, *, delete_mirrors: bool, now: dateti
         """
         UPDATE event_mappings
            SET wanted = 'absent', state = 'open', undo_to = NULL, hold_id = NULL, remask = false,
-               edit = NULL, edit_due = false, requested = requested + 1, lane = 1, attempts = 0,
+               edit = NULL, edit_due = false, requested = requested + 1, lane = %s, attempts = 0,
                next_attempt_at = NULL, reason = 'link deleted'
          WHERE link_id = %s AND (applied IS NOT NULL OR mirror_event_id IS NOT NULL OR requested > done)
         """,
-        (link_id,),
+        (Lane.REPAIR, link_id),
     ).rowcount
     if count == 0:
         conn.execute("DELETE FROM links WHERE id = %s", (link_id,))

@@ -20,7 +20,7 @@ from shared.sync import apply, by_hand, deletions, lanes, links, overlaps, recon
 from shared.sync.listening import channels, silence
 from shared.sync.publishing import feeds
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, edits, events, mappings, runs
+from shared.sync.store import calendars, edits, events, runs
 from shared.sync.two_way import copies, flow_back
 from shared.sync.two_way import edits as two_way_edits
 
@@ -82,7 +82,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             conn,
             engine,
             task="pull",
-            lane=mappings.BACKFILL if calendar.needs_full_sync else mappings.LIVE,
+            lane=calendar.pull_lane,
             calendar=calendar,
             connection=connection,
             correlation_id=correlation_id,
@@ -160,7 +160,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
             secrets=run.engine.webhook_secrets(),
             run_id=run.id,
             tally=tally,
-            lane=run.lane,
+            is_full=full,
             now=now,
             looks=seen.looks,
             copies=seen.copies,

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from shared.connections import store as connections
+from shared.core.lanes import Lane
 from shared.providers.port import Insert
 from shared.store import leases
 from shared.sync import lanes, linking, links, reconciliation, settle, undo, writes
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from shared.sync.store.calendars import SyncedCalendar
     from shared.sync.writes import Work
 
-BATCH = {mappings.LIVE: 50, mappings.BACKFILL: 20}
+BATCH = {Lane.LIVE: 50, Lane.REPAIR: 20, Lane.BACKFILL: 20}
 """Mirrors brought up to date between two commits: Google's largest batch, and Graph's; live work waits for no more."""
 LARGEST_BATCH = 100
 QUICK = timedelta(milliseconds=250)
-"""After a backfill's batch that took no longer, the next may have twice as many: live work would not notice, and what
+"""After a batch behind live work that took no longer, the next may have twice as many: nobody would notice, and what
 each batch costs by itself is most of what a provider that is near costs."""
 BUDGET = 20.0
 """Seconds of work in one call; the rest is left to the next message."""
@@ -58,7 +59,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             conn,
             engine,
             task="push",
-            lane=mappings.BACKFILL if lane is None else lane,
+            lane=Lane.REPAIR if lane is None else lane,
             calendar=calendar,
             connection=connection,
             correlation_id=correlation_id,
@@ -71,11 +72,9 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
     with engine.database.person(user_id) as conn:
         leases.release(conn, run.lease)
         linking.finish_deletions(conn, calendar_id)
-    is_parked = outcome is Outcome.PARKED
-    if outcome is not Outcome.FAILED and not (is_parked and run.is_live):
-        lanes.ask_push(
-            engine, user_id, [calendar_id], correlation_id=correlation_id, now=now, with_backfill=not is_parked
-        )
+    if outcome is not Outcome.FAILED:
+        before = run.lane if outcome is Outcome.PARKED else None
+        lanes.ask_push(engine, user_id, [calendar_id], correlation_id=correlation_id, now=now, before=before)
     return outcome
 
 
@@ -88,12 +87,12 @@ def _search(run: Run) -> Outcome:
 
 
 def _write_all(run: Run) -> Outcome:
-    """Batch after batch, looking before each which lane is next; a live run leaves backfill to its own queue."""
+    """Batch after batch, looking before each which lane is next; what goes after the run's own is left to its queue."""
     deadline = monotonic() + BUDGET
-    takes = (mappings.LIVE,) if run.is_live else (mappings.LIVE, mappings.BACKFILL)
-    following: int | None = run.lane
+    own = run.lane
+    following: Lane | None = own
     sizes = dict(BATCH)
-    while following is not None and following in takes and monotonic() < deadline:
+    while following is not None and following <= own and monotonic() < deadline:
         run.lane = following
         size, began = sizes[run.lane], run.engine.now()
         following = run.with_provider(partial(_write_batch, run, size))
@@ -103,7 +102,7 @@ def _write_all(run: Run) -> Outcome:
     return Outcome.DONE if following is None else Outcome.MORE
 
 
-def _write_batch(run: Run, size: int, provider: CalendarProvider) -> int | None:
+def _write_batch(run: Run, size: int, provider: CalendarProvider) -> Lane | None:
     """Bring up to `size` mirrors up to date; returns the lane of what is due next, None if nothing is."""
     work = _claim(run, size)
     _check_undone(run, provider, [one for one in work if one.undo_run is not None])
@@ -140,7 +139,7 @@ def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> Non
 
 
 def _claim(run: Run, size: int) -> list[Work]:
-    """What is due now in the lane that is next, rendered: no live change waits behind a backfill (promise 11)."""
+    """What is due now in the lane that is next, rendered: no live change waits behind anything else (promise 11)."""
     now = run.engine.now()
     with run.transaction(now) as conn:
         due = mappings.due(conn, run.calendar.id, lane=run.lane, now=now, limit=size)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.audit import record
 from shared.core.errors import NotFoundError, TransientError
+from shared.core.lanes import Lane
 from shared.providers.port import Delete, Failed, Written
 from shared.sync import links, sightings
 from shared.sync.asking import requests
@@ -119,7 +120,7 @@ def read_on(conn: Connection, calendar_id: UUID) -> None:
         (calendar_id,),
     ).fetchone()
     if row is not None:
-        calendars.request_full_read(conn, calendar_id)
+        calendars.request_full_read(conn, calendar_id, lane=Lane.REPAIR)
 
 
 def reconcile(engine: Engine, by: By, calendar_id: UUID | None) -> list[UUID]:
@@ -180,7 +181,7 @@ def search(run: Run, provider: CalendarProvider) -> bool:
         if not going:
             orphans.finish(conn, calendar.id)
             if is_target:  # what differs in a mirror may have been read before anybody knew that it is one
-                calendars.request_full_read(conn, calendar.id)
+                calendars.request_full_read(conn, calendar.id, lane=Lane.REPAIR)
             run.finish(conn)
             return True
         entries = {one.event_id: journal.intend_orphan(conn, calendar, one, run_id=run.id) for one in going}
@@ -215,7 +216,7 @@ def _recover(conn: Connection, run: Run, mapping_ids: AbstractSet[UUID], *, now:
             source_calendar_id=link.source_calendar_id,
             target_calendar_id=link.target_calendar_id,
             wishes=[Wish(source_event_id=root, wanted="present", reason="", touched=True) for root in left.values()],
-            lane=mappings.BACKFILL,
+            lane=Lane.REPAIR,
         )
         recovered += left
     return recovered

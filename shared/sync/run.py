@@ -23,8 +23,9 @@ from shared.core.errors import (
     RateLimitedError,
     ReauthRequiredError,
 )
+from shared.core.lanes import Lane
 from shared.store import leases
-from shared.sync.store import calendars, mappings, runs
+from shared.sync.store import calendars, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ LEASE = timedelta(seconds=60)
 OF_ACCOUNT = (RateLimitedError, ReauthRequiredError, QuotaSpentError)
 """Errors after which the provider need not be asked anything more."""
 AT_DISPATCH = 60.0
-"""Seconds until dispatch looks again. A backfill that is told to wait no longer than that keeps nobody else waiting."""
+"""Seconds until dispatch looks again. What is not live and is told to wait no longer keeps nobody else waiting."""
 
 
 class Outcome(StrEnum):
@@ -75,15 +76,15 @@ class Run:
     id: UUID
     correlation_id: str
     key: DataKey
-    lane: int
+    lane: Lane
     processed: int = 0
     failed: int = 0
     requests: int = 0
 
     @property
     def is_live(self) -> bool:
-        """Whether a person waits for this, or it is a backfill."""
-        return self.lane == mappings.LIVE
+        """Whether a person waits for this."""
+        return self.lane is Lane.LIVE
 
     @contextmanager
     def transaction(self, now: datetime) -> Iterator[DatabaseConnection]:
@@ -106,8 +107,8 @@ class Run:
         )
 
     def with_provider[Answer](self, work: Callable[[CalendarProvider], Answer]) -> Answer:
-        """Do repeatable work with the connection's account, as live work or as a backfill."""
-        return self.engine.with_provider(self.connection, work, live=self.is_live)
+        """Do repeatable work with the connection's account, in the lane at hand."""
+        return self.engine.with_provider(self.connection, work, lane=self.lane)
 
     def source_keys(self, conn: DatabaseConnection) -> Callable[[UUID], DataKey]:
         """Gives the data key of a source calendar's connection, by the calendar's id."""
@@ -123,7 +124,7 @@ class Run:
             return self._park(error)
         except CursorExpiredError as error:
             with self.engine.database.person(self.calendar.user_id) as conn:
-                calendars.request_full_read(conn, self.calendar.id)
+                calendars.request_full_read(conn, self.calendar.id, lane=Lane.REPAIR)
                 self.finish(conn, outcome="partial", error=error.error_code)
             return Outcome.MORE
         except KalendsError as error:
@@ -174,7 +175,7 @@ def start(
     engine: Engine,
     *,
     task: Literal["pull", "push"],
-    lane: int,
+    lane: Lane,
     calendar: SyncedCalendar,
     connection: Connection,
     correlation_id: str,

@@ -296,6 +296,7 @@ def _failed(
         message=error.message,
         retry_at=retry_at,
         counted=counted,
+        gives_way=counted and retry_at is not None and retry_at > now,
         forget_etag=forget_etag,
     )
     if retry_at is None or (counted and mapping.attempts + 1 >= mirrors.SHOWN_AFTER):

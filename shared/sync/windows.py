@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.control import budgets
+from shared.core.lanes import Lane
 from shared.sync import apply, lanes, links, overlaps
 from shared.sync.publishing import feeds
 from shared.sync.store import calendars, events, mappings, runs
@@ -73,7 +74,7 @@ def look_again(
                 key=engine.data_key(conn, calendar.connection_id),
                 run_id=run_id,
                 tally=Counter(),
-                lane=mappings.LIVE,
+                lane=Lane.REPAIR,
                 now=now,
             )
             mappings.retry_failed(conn, calendar_id, roots)
@@ -100,7 +101,7 @@ def _reread_if_short(
         if calendar.provider == "google" or calendar.window_end is None or calendar.window_end >= ahead:
             return False
         if not calendar.needs_full_sync:
-            calendars.request_full_read(conn, calendar.id)
+            calendars.request_full_read(conn, calendar.id, lane=Lane.BACKFILL)
         return True
 
 
@@ -141,7 +142,7 @@ def _plan(engine: Engine, link_id: UUID, *, user_id: UUID, correlation_id: str, 
                 key=key,
                 run_id=run_id,
                 tally=Counter(),
-                lane=mappings.BACKFILL,
+                lane=Lane.BACKFILL,
                 now=now,
             )
             runs.finish(conn, run_id, outcome="success", processed=len(roots), failed=0, requests=0, now=now)

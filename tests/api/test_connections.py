@@ -31,7 +31,7 @@ def installed(logins: Logins) -> Iterator[Installation]:
 @pytest.fixture
 def served(installed: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
     app = installed.another()
-    for name in ("pull_queue", "push_queue", "backfill_queue"):
+    for name in ("pull_queue", "push_queue", "repair_queue", "backfill_queue"):
         setattr(app, name, edge.Lane())
     with edge.serve(app, monkeypatch) as running:
         yield running

@@ -14,7 +14,7 @@ from shared.calendar.span import Window
 from shared.providers.google.client import GoogleCalendar
 from shared.store.database import Database
 from shared.sync import apply
-from shared.sync.store import calendars, mappings, runs
+from shared.sync.store import calendars, runs
 from tests.bench.table import Row
 from tests.bench.world import World
 from tests.sync.world import SECRETS
@@ -101,7 +101,7 @@ def _apply(logins: Logins, remote_id: str, pages: list[Page], google: Google) ->
                     secrets=SECRETS,
                     run_id=run_id,
                     tally=Counter(),
-                    lane=mappings.BACKFILL,
+                    is_full=True,
                     now=now,
                 )
         world.database.close()

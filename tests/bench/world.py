@@ -26,7 +26,7 @@ class World(world.World):
     def __init__(self, database: Database, *, open_account: Callable[[], CalendarProvider]) -> None:
         super().__init__(database)
         account = open_account()
-        self.engine = replace(self.engine, open_provider=lambda connection, *, refused=False, live=True: account)
+        self.engine = replace(self.engine, open_provider=lambda connection, **_: account)
         self._open_account = open_account
 
     @classmethod
@@ -77,7 +77,7 @@ class World(world.World):
         return replace(
             self.engine,
             database=database,
-            open_provider=lambda connection, *, refused=False, live=True: account,
+            open_provider=lambda connection, **_: account,
             holder="another",
         )
 

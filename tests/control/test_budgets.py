@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import pytest
 from shared.control import budgets
 from shared.control.budgets import PER_PROJECT, PER_USER, Budget, Rate
 from shared.core.errors import QuotaSpentError
+from shared.core.lanes import Lane
 from shared.store.database import Database
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def budget(database: Database, app_id: UUID, monkeypatch: pytest.MonkeyPatch) ->
         user_id=uuid4(),
         app_id=app_id,
         account="ada",
-        live=True,
+        lane=Lane.LIVE,
         now=lambda: NOW,
         per_user=RATE,
         per_project=replace(RATE, burst=150, kept=50),
@@ -54,7 +55,11 @@ def budget(database: Database, app_id: UUID, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def backfill(budget: Budget) -> Budget:
-    return replace(budget, live=False)
+    return replace(budget, lane=Lane.BACKFILL)
+
+
+def repair(budget: Budget) -> Budget:
+    return replace(budget, lane=Lane.REPAIR)
 
 
 def later(budget: Budget, seconds: float) -> Budget:
@@ -116,17 +121,73 @@ def test_a_backfill_leaves_what_is_kept_for_live_work(budget: Budget) -> None:
     spend(budget, 40)
 
 
-def test_while_live_work_waits_no_backfill_begins(budget: Budget) -> None:
-    spend(budget, 90)
+def test_a_repair_leaves_half_as_much_for_live_work(budget: Budget) -> None:
+    spend(repair(budget), 80)
+
     with pytest.raises(QuotaSpentError):
-        spend(budget, 20)
-    rested = later(budget, 0)
+        repair(budget).require_room()
+    spend(budget, 20)
+
+
+def test_what_a_backfill_leaves_a_repair_may_take_half_of(budget: Budget) -> None:
+    spend(backfill(budget), 60)
+
+    spend(repair(budget), 20)
+
+    with pytest.raises(QuotaSpentError):
+        repair(budget).require_room()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "held_up", "goes_on"),
+    [
+        (Lane.LIVE, [Lane.REPAIR, Lane.BACKFILL], [Lane.LIVE]),
+        (Lane.REPAIR, [Lane.BACKFILL], [Lane.LIVE, Lane.REPAIR]),
+        (Lane.BACKFILL, [], [Lane.LIVE, Lane.REPAIR, Lane.BACKFILL]),
+    ],
+)
+def test_while_work_waits_nothing_that_goes_after_it_begins(
+    budget: Budget, waiting: Lane, held_up: list[Lane], goes_on: list[Lane]
+) -> None:
+    spend(budget, 90)
+    with pytest.raises(QuotaSpentError), replace(budget, lane=waiting).turn(20, at_once=1):
+        pass
     with budget.database.everyone() as conn:
         conn.execute("UPDATE quotas SET calls = 100")
 
-    with pytest.raises(QuotaSpentError):
-        spend(backfill(rested), 1)
-    spend(later(backfill(budget), 1), 1)
+    for lane in held_up:
+        with pytest.raises(QuotaSpentError):
+            spend(replace(budget, lane=lane), 1)
+    for lane in goes_on:
+        spend(replace(budget, lane=lane), 1)
+
+
+@pytest.mark.parametrize("lane", [Lane.LIVE, Lane.REPAIR])
+def test_beside_a_backfill_that_never_ends_even_the_largest_batch_is_made_once_it_has_come_back(
+    budget: Budget, lane: Lane
+) -> None:
+    real = replace(budget, account="bob", per_user=PER_USER, per_project=PER_PROJECT)
+    made: list[int] = []
+
+    for second in range(300):
+        for calls in (150, 30, 6, 1):
+            with suppress(QuotaSpentError):
+                spend(later(backfill(real), second), calls)
+        if second % 60 == 30:  # dispatch looks each minute
+            with suppress(QuotaSpentError):
+                spend(later(replace(real, lane=lane), second), 150)
+                made.append(second)
+
+    assert made[0] <= 90
+    assert len(made) >= 2
+
+
+def test_a_backfill_goes_on_soon_after_nothing_waits_before_it_any_more(budget: Budget) -> None:
+    spend(budget, 90)
+    with pytest.raises(QuotaSpentError), repair(budget).turn(20, at_once=1):
+        pass
+
+    spend(later(backfill(budget), 80), 1)
 
 
 def test_more_than_a_bucket_ever_holds_waits_until_it_is_full_and_is_then_owed(budget: Budget) -> None:
@@ -146,14 +207,25 @@ def test_every_call_counts_towards_the_day_which_begins_at_midnight_in_californi
     assert today(budget, NOW + timedelta(minutes=2)) == {"app-1": 3}
 
 
-def test_near_the_daily_line_backfills_stop_and_live_work_goes_on(budget: Budget) -> None:
+@pytest.mark.parametrize(
+    ("calls", "goes_on"),
+    [
+        (899_990, [Lane.LIVE, Lane.REPAIR, Lane.BACKFILL]),
+        (900_000, [Lane.LIVE, Lane.REPAIR]),
+        (950_000, [Lane.LIVE]),
+        (1_000_000, [Lane.LIVE]),
+    ],
+)
+def test_near_the_daily_line_backfills_stop_then_repairs_and_live_work_goes_on(
+    budget: Budget, calls: int, goes_on: list[Lane]
+) -> None:
     spend(budget, 1)
     with budget.database.everyone() as conn:
-        conn.execute("UPDATE quota_days SET calls = 900000")
+        conn.execute("UPDATE quota_days SET calls = %s", (calls,))
 
-    with pytest.raises(QuotaSpentError):
-        spend(backfill(budget), 1)
-    spend(budget, 1)
+    for lane in Lane:
+        with nullcontext() if lane in goes_on else pytest.raises(QuotaSpentError):
+            spend(replace(budget, lane=lane), 1)
 
 
 def test_days_are_forgotten(budget: Budget) -> None:

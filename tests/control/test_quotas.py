@@ -1,4 +1,5 @@
-"""Quotas: never more calls than a provider allows, live work before backfill, and nothing lost with a killed worker."""
+"""Quotas: never more calls than a provider allows, live work before repairs before backfill, and nothing lost with a
+killed worker."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from shared.control import quotas
 from shared.control.quotas import Limit, Quota
 from shared.core import clock
 from shared.core.errors import QuotaSpentError
+from shared.core.lanes import Lane
 from shared.store.database import Database
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ LIMIT = Limit(at_once=4, burst=100, per_second=10, kept=40)
 @pytest.fixture
 def quota(database: Database) -> Quota:
     """A mailbox that nobody has called yet, as live work sees it, at a time that stands still."""
-    made = Quota(database=database, user_id=uuid4(), subject="mailbox:x", limit=LIMIT, live=True, now=lambda: NOW)
+    made = Quota(database=database, user_id=uuid4(), subject="mailbox:x", limit=LIMIT, lane=Lane.LIVE, now=lambda: NOW)
     made.require_room()
     return made
 
@@ -40,7 +42,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def backfill(quota: Quota) -> Quota:
-    return replace(quota, live=False)
+    return replace(quota, lane=Lane.BACKFILL)
+
+
+def repair(quota: Quota) -> Quota:
+    return replace(quota, lane=Lane.REPAIR)
 
 
 def later(quota: Quota, seconds: float) -> Quota:
@@ -58,7 +64,7 @@ def test_however_many_workers_call_no_more_are_on_their_way_than_allowed(logins:
     def work(number: int) -> None:
         nonlocal running, most
         own = Database(logins.runtime)
-        mine = replace(quota, database=own, live=number % 2 == 0, now=clock.now, limit=replace(LIMIT, burst=1_000))
+        mine = replace(quota, database=own, lane=Lane(number % 3), now=clock.now, limit=replace(LIMIT, burst=1_000))
         for at_once in (1, 4, 2, 4):
             with mine.turn(at_once, at_once=at_once) as granted:
                 with counting:
@@ -91,24 +97,43 @@ def test_calls_that_run_one_after_the_other_take_one_place(quota: Quota) -> None
     assert (chain, beside) == (20, 3)
 
 
-def test_while_live_work_waits_no_backfill_begins_a_call(quota: Quota, impatient: None) -> None:
-    with quota.turn(20, at_once=4), pytest.raises(QuotaSpentError), quota.turn(1, at_once=1):
+@pytest.mark.parametrize(
+    ("waiting", "held_up", "goes_on"),
+    [
+        (Lane.LIVE, [Lane.REPAIR, Lane.BACKFILL], [Lane.LIVE]),
+        (Lane.REPAIR, [Lane.BACKFILL], [Lane.LIVE, Lane.REPAIR]),
+        (Lane.BACKFILL, [], [Lane.LIVE, Lane.REPAIR, Lane.BACKFILL]),
+    ],
+)
+def test_while_work_waits_nothing_that_goes_after_it_begins_a_call(
+    quota: Quota, impatient: None, waiting: Lane, held_up: list[Lane], goes_on: list[Lane]
+) -> None:
+    with quota.turn(20, at_once=4), pytest.raises(QuotaSpentError), replace(quota, lane=waiting).turn(1, at_once=1):
         pass
 
-    with pytest.raises(QuotaSpentError), backfill(quota).turn(1, at_once=1):
-        pass
+    for lane in goes_on:
+        with replace(quota, lane=lane).turn(1, at_once=1) as granted:
+            assert granted == 1
+    for lane in reversed(held_up):
+        with pytest.raises(QuotaSpentError), replace(quota, lane=lane).turn(1, at_once=1):
+            pass
+    for number, lane in enumerate(held_up, start=1):
+        with later(replace(quota, lane=lane), number).turn(1, at_once=1) as granted:
+            assert granted == 1
 
-    with later(backfill(quota), 1).turn(1, at_once=1) as granted:
-        assert granted == 1
 
-
-def test_a_backfill_stops_at_what_is_kept_for_live_work_and_goes_on_when_there_is_more(quota: Quota) -> None:
+def test_a_backfill_stops_first_and_then_a_repair_and_each_goes_on_when_there_is_more(quota: Quota) -> None:
     spend(quota, 60)
 
     with pytest.raises(QuotaSpentError):
         backfill(quota).require_room()
+    repair(quota).require_room()
+    spend(quota, 20)
+    with pytest.raises(QuotaSpentError):
+        repair(quota).require_room()
     quota.require_room()
-    later(backfill(quota), 1).require_room()
+    later(repair(quota), 1).require_room()
+    later(backfill(quota), 3).require_room()
 
 
 def test_live_work_stops_only_when_everything_is_spent(quota: Quota) -> None:

@@ -37,10 +37,11 @@ GRANTS: dict[str, set[tuple[str, str]]] = {
     "webhook_signing": {("secretsmanager:GetSecretValue", "SecretWebhookSigning")},
     "pull_queue": {("sqs:SendMessage", "PullWorkQueue"), ("kms:GenerateDataKey", "Key")},
     "push_queue": {("sqs:SendMessage", "PushWorkQueue"), ("kms:GenerateDataKey", "Key")},
+    "repair_queue": {("sqs:SendMessage", "RepairWorkQueue"), ("kms:GenerateDataKey", "Key")},
     "backfill_queue": {("sqs:SendMessage", "BackfillWorkQueue"), ("kms:GenerateDataKey", "Key")},
     "dead_letters": {
         (f"sqs:{action}", f"{name}WorkDeadLetters")
-        for name in ("Pull", "Push", "Backfill")
+        for name in ("Pull", "Push", "Repair", "Backfill")
         for action in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
     },
     "event_bus": {("events:PutEvents", "Bus")},
@@ -58,6 +59,7 @@ VARIABLES = {
     "webhook_signing": {"WEBHOOK_SECRET_ID"},
     "pull_queue": {"PULL_QUEUE_URL"},
     "push_queue": {"PUSH_QUEUE_URL"},
+    "repair_queue": {"REPAIR_QUEUE_URL"},
     "backfill_queue": {"BACKFILL_QUEUE_URL"},
     "dead_letters": {"DEAD_LETTER_QUEUE_URLS"},
     "event_bus": {"EVENT_BUS_NAME"},
@@ -182,7 +184,7 @@ def test_every_queue_is_encrypted_and_has_dead_letters(template: Template) -> No
     redrives = {name: queue["RedrivePolicy"] for name, queue in queues.items() if name not in dead}
 
     assert all("KmsMasterKeyId" in queue for queue in queues.values())
-    assert len(redrives) == len(dead) == 3
+    assert len(redrives) == len(dead) == 4
     assert {policy["deadLetterTargetArn"]["Fn::GetAtt"][0] for policy in redrives.values()} == dead
     assert {policy["maxReceiveCount"] for policy in redrives.values()} == {5}
 
@@ -190,7 +192,7 @@ def test_every_queue_is_encrypted_and_has_dead_letters(template: Template) -> No
 def test_consumers_are_capped_and_fail_message_by_message(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     queues, functions = template.of_type("AWS::SQS::Queue"), template.of_type("AWS::Lambda::Function")
-    batches = {"pull": 5, "push": 1, "backfill": 1}
+    batches = {"pull": 5, "push": 1, "repair": 1, "backfill": 1}
 
     found = {}
     for mapping in mappings.values():

@@ -48,7 +48,7 @@ def test_behind_the_http_api_nothing_may_take_longer_than_the_api_waits() -> Non
 def test_every_queue_has_one_consumer() -> None:
     consumers = Counter(line.trigger.name for line in CATALOGUE if isinstance(line.trigger, Queue))
 
-    assert consumers == {"pull": 1, "push": 1, "backfill": 1}
+    assert consumers == {"pull": 1, "push": 1, "repair": 1, "backfill": 1}
 
 
 def test_no_handler_is_longer_than_thirty_lines() -> None:

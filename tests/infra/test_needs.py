@@ -33,6 +33,7 @@ SETTINGS = {
     "webhook_secret_id": "webhook_signing",
     "pull_queue_url": "pull_queue",
     "push_queue_url": "push_queue",
+    "repair_queue_url": "repair_queue",
     "backfill_queue_url": "backfill_queue",
     "dead_letter_queue_urls": "dead_letters",
     "event_bus_name": "event_bus",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.connections import app_passwords, discovery, feed_addresses, tokens
-from shared.core import clock
+from shared.core import clock, lanes
 from shared.providers import WITH_OAUTH, AppPassword
 from shared.sync import dispatch, pull, push
 from shared.sync.asking import requests
@@ -22,7 +22,7 @@ from tests.matrix.places.feed import FeedPlace
 from tests.matrix.places.google import GooglePlace
 from tests.matrix.places.microsoft import MicrosoftPlace
 from tests.matrix.series import HOME
-from tests.sync.world import Lane
+from tests.sync.world import Lane, next_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -48,7 +48,7 @@ class Home:
         self.person = installed.person(email, now=self.now)
         self.engine = replace(
             self.app.engine(),
-            lanes=Lanes(pull=Lane(), push=Lane(), backfill=Lane()),
+            lanes=Lanes(pull=Lane(), push=Lane(), repair=Lane(), backfill=Lane()),
             now=lambda: self.now,
             webhook_address=lambda provider: None,
             open_provider=self._open,
@@ -97,10 +97,12 @@ class Home:
         query = simulator.decide(authorization.authorization_url, account=installation.ALEX[provider])
         return finish(self.installed, self.person, provider, query, now=self.now)
 
-    def _open(self, connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+    def _open(
+        self, connection: Connection, *, refused: bool = False, lane: lanes.Lane = lanes.Lane.LIVE
+    ) -> CalendarProvider:
         """As the product opens it, but for quotas: the whole corpus on all pairs is more than their minutes allow."""
         if connection.provider not in WITH_OAUTH:
-            return self.app.provider(connection, refused=refused, live=live)
+            return self.app.provider(connection, refused=refused, lane=lane)
         return self.app.connect(connection.provider, self._token(connection))
 
     def _token(self, connection: Connection) -> str:
@@ -162,11 +164,9 @@ class Home:
     def work(self, limit: int = 5000) -> None:
         """Workers do what is queued."""
         for _ in range(limit):
-            lanes = (self.engine.lanes.pull, self.engine.lanes.push, self.engine.lanes.backfill)
-            lane = next((lane for lane in lanes if isinstance(lane, Lane) and lane.messages), None)
-            if lane is None:
+            message = next_of(self.engine.lanes)
+            if message is None:
                 return
-            message = lane.messages.popleft()
             if message.user_id != self.person.user_id:
                 continue
             work = {"pull": pull.pull, "push": push.push}[message.task]

@@ -115,7 +115,7 @@ def test_a_backoff_set_by_hand_stops_pulls_until_it_is_cleared(world, operator):
     world.put(source, event("new", hours=50))
     world.look(source)
     world.run()
-    assert minute(world) == dispatch.Dispatched(pulls=0, pushes=0, backfills=0)
+    assert minute(world) == dispatch.Dispatched(pulls=0, pushes=0, repairs=0, backfills=0)
     assert world.rows("SELECT count(*) FROM sync_runs") == requests
     assert len(world.mirrors(target)) == 3
 

@@ -1,4 +1,4 @@
-"""The three lanes as SQS serves them: at least once, in any order, again after a failure, aside after five times."""
+"""The lanes' queues as SQS serves them: at least once, in any order, again after a failure, aside after five times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     type Work = Callable[[SyncMessage, float, Callable[[BaseException | None], None]], None]
 
 MAX_RECEIVES = 5
-TIMEOUTS = {"pull": 60.0, "push": 60.0, "backfill": 120.0}
+TIMEOUTS = {"pull": 60.0, "push": 60.0, "repair": 120.0, "backfill": 120.0}
 """Seconds a worker of each lane has (infra/catalogue.py); a message is hidden for six times as long."""
 HIDDEN = 60.0
 """Seconds for which whoever reads dead letters has them to itself."""
@@ -48,7 +48,7 @@ class Queues:
         """All that were ever put aside."""
         self.dead_letters = DeadLetters(self)
         self.bodies: list[str] = []
-        self.pull, self.push, self.backfill = (Lane(self, name) for name in TIMEOUTS)
+        self.pull, self.push, self.repair, self.backfill = (Lane(self, name) for name in TIMEOUTS)
 
     def deliver(self, letter: Letter, timeout: float) -> None:
         """Give a message to a worker, or put it aside for good."""

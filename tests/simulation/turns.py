@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.connections.store import Connection
+    from shared.core.lanes import Lane
     from shared.providers.port import Turns
     from shared.store.database import Database
 
 
-def turns_of(database: Database, connection: Connection, *, live: bool, now: Callable[[], datetime]) -> Turns:
+def turns_of(database: Database, connection: Connection, *, lane: Lane, now: Callable[[], datetime]) -> Turns:
     """When an account may be called. Raises QuotaSpentError when this work may not call it."""
     quota: budgets.Budget | quotas.Quota
     if connection.provider == "google":
@@ -24,7 +25,7 @@ def turns_of(database: Database, connection: Connection, *, live: bool, now: Cal
             user_id=connection.user_id,
             app_id=connection.oauth_app_id,
             account=connection.provider_user_id,
-            live=live,
+            lane=lane,
             now=now,
         )
     else:
@@ -33,7 +34,7 @@ def turns_of(database: Database, connection: Connection, *, live: bool, now: Cal
             user_id=connection.user_id,
             subject=f"mailbox:{connection.oauth_app_id}:{connection.provider_user_id}",
             limit=quotas.MAILBOX,
-            live=live,
+            lane=lane,
             now=now,
         )
     quota.require_room()

@@ -11,6 +11,7 @@ from uuid import UUID
 from shared.connections import discovery, tokens
 from shared.control.gates import Operation
 from shared.core.errors import ConflictError, KalendsError, NotFoundError, ReauthRequiredError
+from shared.core.lanes import Lane
 from shared.crypto.keyring import DataKey
 from shared.sync import dead_letters, dispatch, pull, push, windows
 from shared.sync.context import Engine, Lanes
@@ -98,7 +99,7 @@ class World:
         queues = self.queues
         return Engine(
             database=database,
-            lanes=Lanes(pull=queues.pull, push=queues.push, backfill=queues.backfill),
+            lanes=Lanes(pull=queues.pull, push=queues.push, repair=queues.repair, backfill=queues.backfill),
             flags=dict.fromkeys(Operation, True),
             open_provider=partial(self._open_provider, database),
             data_key=lambda conn, connection_id: self._key,
@@ -181,8 +182,7 @@ class World:
             accepted = notifications.receive(
                 engine.database,
                 [notification],
-                pull=engine.lanes.pull,
-                backfill=engine.lanes.backfill,
+                queues={lane: engine.lanes.of("pull", lane) for lane in Lane},
                 flags=engine.flags,
                 correlation_id="hook",
                 now=engine.now(),
@@ -251,13 +251,13 @@ class World:
         return self.server.accounts[connection.provider_user_id]
 
     def _open_provider(
-        self, database: VirtualDatabase, connection: Connection, *, refused: bool = False, live: bool = True
+        self, database: VirtualDatabase, connection: Connection, *, refused: bool = False, lane: Lane = Lane.LIVE
     ) -> CalendarProvider:
         """As wiring.App.provider does: the token given out last, or a fresh one when that was refused."""
         account = self.account_of(connection)
         if connection.status == "disconnected":
             raise ConflictError("disconnected")
-        turns = turns_of(database, connection, live=live, now=self._clock()) if self._has_turns else None
+        turns = turns_of(database, connection, lane=lane, now=self._clock()) if self._has_turns else None
         known = self._tokens.get(connection.id)
         if refused or known is None or known.ends < self.machine.seconds() + tokens.MARGIN.total_seconds():
             self.machine.pause(0.1)

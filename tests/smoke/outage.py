@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.smoke.stories import Step
 
 SECONDS = 120.0
-LANES = ("Pull", "Push", "Backfill")
+LANES = ("Pull", "Push", "Repair", "Backfill")
 IMPATIENT = 3
 """Seconds until a failed message comes again: what takes half an hour otherwise happens within the outage then."""
 PACE = 4.0

@@ -14,7 +14,7 @@ from shared.sync.asking import requests
 from shared.sync.context import Lanes
 from tests import installation
 from tests.connections.conftest import finish, start
-from tests.sync.world import Lane
+from tests.sync.world import Lane, next_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -43,7 +43,7 @@ class Account:
         self.remote = {summary: self._add_calendar(summary) for summary in ("Source", "Target")}
         self.engine = replace(
             self.app.engine(),
-            lanes=Lanes(pull=Lane(), push=Lane(), backfill=Lane()),
+            lanes=Lanes(pull=Lane(), push=Lane(), repair=Lane(), backfill=Lane()),
             now=lambda: self.now,
             webhook_address=lambda provider: None,
         )
@@ -121,14 +121,7 @@ class Account:
     def work(self) -> None:
         """Workers do what is queued."""
         for _ in range(MESSAGES):
-            message = next(
-                (
-                    lane.messages.popleft()
-                    for lane in (self.engine.lanes.pull, self.engine.lanes.push, self.engine.lanes.backfill)
-                    if isinstance(lane, Lane) and lane.messages
-                ),
-                None,
-            )
+            message = next_of(self.engine.lanes)
             if message is None:
                 return
             work = {"pull": pull.pull, "push": push.push}[message.task]

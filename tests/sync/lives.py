@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from shared.core import clock
 from shared.sync import reconciliation
 from tests.sync import restoring
-from tests.sync.world import World
+from tests.sync.world import World, each_of
 
 
 class KilledError(BaseException):
@@ -64,7 +64,7 @@ class Lives(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 1000))
     def lose_repeat_and_shuffle_messages(self, seed):
         chance = random.Random(seed)
-        for lane in (self.world.lanes.pull, self.world.lanes.push, self.world.lanes.backfill):
+        for lane in each_of(self.world.lanes):
             kept = [one for one in lane.messages for _ in range(chance.choice([0, 1, 1, 3]))]
             chance.shuffle(kept)
             lane.messages.clear()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.core import lanes as priorities
 from shared.core.errors import NotFoundError
 from shared.providers.memory import MemoryCalendar, MemoryServer
 from shared.sync import dispatch
@@ -132,8 +133,7 @@ class Ringing(World):
         return notifications.receive(
             self.database,
             [told],
-            pull=self.lanes.pull,
-            backfill=self.lanes.backfill,
+            queues={lane: self.lanes.of("pull", lane) for lane in priorities.Lane},
             flags=self.engine.flags,
             correlation_id="hook",
             now=self.time,

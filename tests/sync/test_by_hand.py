@@ -10,6 +10,7 @@ import pytest
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import occurrence_key
 from shared.core.errors import ForbiddenError
+from shared.core.lanes import Lane
 from shared.sync import undo
 from shared.sync.asking import requests
 from shared.sync.asking.requests import By
@@ -43,7 +44,7 @@ def reset(world: World, *places) -> None:
     world.server.expire_cursors()
     with world.database.person(world.user_id) as conn:
         for one in places:
-            calendars.request_full_read(conn, one)
+            calendars.request_full_read(conn, one, lane=Lane.REPAIR)
     look(world, *places)
 
 

@@ -22,7 +22,7 @@ from tests.providers.caldav.conftest import CalDavWorld
 from tests.providers.caldav.front import before
 from tests.providers.replica import Replica
 from tests.providers.samples import event
-from tests.sync.world import Lane
+from tests.sync.world import Lane, next_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Household:
         self.connect()
         self.engine = replace(
             self.app.engine(),
-            lanes=Lanes(pull=Lane(), push=Lane(), backfill=Lane()),
+            lanes=Lanes(pull=Lane(), push=Lane(), repair=Lane(), backfill=Lane()),
             now=lambda: self.now,
             webhook_address=lambda provider: None,
         )
@@ -101,11 +101,9 @@ class Household:
             conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
         dispatch.dispatch(self.engine, correlation_id="test", now=self.now)
         for _ in range(100):
-            lanes = (self.engine.lanes.pull, self.engine.lanes.push, self.engine.lanes.backfill)
-            lane = next((lane for lane in lanes if isinstance(lane, Lane) and lane.messages), None)
-            if lane is None:
+            message = next_of(self.engine.lanes)
+            if message is None:
                 return self.front.writes - writes
-            message = lane.messages.popleft()
             work = {"pull": pull.pull, "push": push.push}[message.task]
             work(self.engine, message.calendar_id, user_id=message.user_id, correlation_id="test")
         raise AssertionError("the lanes never run empty: a loop")

@@ -9,6 +9,7 @@ import pytest
 
 from shared.calendar.span import AllDaySpan
 from shared.core.errors import InvalidError
+from shared.core.lanes import Lane
 from shared.providers.ics.client import CALENDAR_ID
 from shared.sync.store import calendars
 from tests.providers.ics.feed import published
@@ -36,7 +37,7 @@ def world(database: Database, feed: FeedWorld) -> World:
     world = World(database)
     own = world.connection_id
 
-    def open_provider(connection: Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+    def open_provider(connection: Connection, *, refused: bool = False, lane: Lane = Lane.LIVE) -> CalendarProvider:
         return world.provider if connection.id == own else feed.connect_again()
 
     object.__setattr__(world.engine, "open_provider", open_provider)
@@ -134,7 +135,7 @@ def test_absence_without_proof_deletes_nothing(world: World, feed: FeedWorld, so
         case "full read of half":
             feed.body = whole[: len(whole) // 2]
             with world.database.person(world.user_id) as conn:
-                calendars.request_full_read(conn, source)
+                calendars.request_full_read(conn, source, lane=Lane.REPAIR)
     look(world, source)
 
     assert len(world.mirrors(target)) == 4

@@ -1,4 +1,5 @@
-"""Live before backfill (promise 11), also where a provider throttles: what backfill is told silences nobody else."""
+"""Live before repair before backfill (promise 11), also where a provider throttles: what is told to one silences nobody
+before it."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ import pytest
 
 from shared.core import clock
 from shared.core.errors import QuotaSpentError, RateLimitedError
+from shared.core.lanes import Lane
 from shared.providers.port import Failed
 from shared.sync import dispatch, linking, pull, push
 from shared.sync.run import Outcome
-from shared.sync.store import calendars, mappings
-from tests.sync.world import World, event
+from shared.sync.store import calendars
+from tests.sync.world import World, each_of, event
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def planned(world, *, events=60):
 
 
 def clear(world):
-    for lane in (world.lanes.pull, world.lanes.push, world.lanes.backfill):
+    for lane in each_of(world.lanes):
         lane.messages.clear()
 
 
@@ -61,11 +63,11 @@ def lane_of(world):
     return dict(rows)
 
 
-def refusing(world, error, *, live):
-    """From now on the account cannot be opened for one of the lanes."""
+def refusing(world, error, *lanes):
+    """From now on the account cannot be opened for these lanes."""
 
-    def open_provider(connection, *, refused=False, live=True, lane=live):
-        if live is lane:
+    def open_provider(connection, *, refused=False, lane=Lane.LIVE):
+        if lane in lanes:
             raise error
         return world.provider
 
@@ -89,7 +91,7 @@ def test_a_backfill_looks_for_live_work_between_its_batches(world):
 
     pushed(world, target)
 
-    first = push.BATCH[mappings.BACKFILL]
+    first = push.BATCH[Lane.BACKFILL]
     assert written == [first, 1, 2 * first]
 
 
@@ -102,7 +104,7 @@ def test_a_worker_for_live_work_leaves_the_backfill_to_its_own_queue(world):
 
     pushed(world, target)
 
-    assert lane_of(world) == {mappings.BACKFILL: 60}
+    assert lane_of(world) == {Lane.BACKFILL: 60}
     assert [len(lane.messages) for lane in (world.lanes.push, world.lanes.backfill)] == [0, 1]
 
 
@@ -111,7 +113,7 @@ def test_a_worker_for_live_work_leaves_the_backfill_to_its_own_queue(world):
 @pytest.mark.parametrize("error", [QuotaSpentError("spent"), RateLimitedError("throttled")])
 def test_what_a_backfill_is_refused_keeps_no_live_change_waiting(world, error):
     source, target = planned(world)
-    refusing(world, error, live=False)
+    refusing(world, error, Lane.BACKFILL)
 
     assert pushed(world, target) is Outcome.PARKED
     assert standing(world) == [("active", 0, None)]
@@ -119,14 +121,14 @@ def test_what_a_backfill_is_refused_keeps_no_live_change_waiting(world, error):
     changed(world, source, "new")
     assert pushed(world, target) is Outcome.MORE
 
-    assert lane_of(world) == {mappings.BACKFILL: 60}
+    assert lane_of(world) == {Lane.BACKFILL: 60}
     assert len(world.mirrors(target)) == 1
 
 
 def test_a_backfill_that_was_parked_goes_on_with_the_next_dispatch(world):
     _, target = planned(world)
     whole = world.engine
-    refusing(world, QuotaSpentError("spent"), live=False)
+    refusing(world, QuotaSpentError("spent"), Lane.BACKFILL)
     pushed(world, target)
     world.engine = whole
 
@@ -139,12 +141,12 @@ def test_a_backfill_that_was_parked_goes_on_with_the_next_dispatch(world):
 def test_live_work_that_comes_while_a_backfill_is_being_parked_gets_a_message(world):
     source, target = planned(world)
 
-    def open_provider(connection, *, refused=False, live=True):
-        if not live:
+    def open_provider(connection, *, refused=False, lane=Lane.LIVE):
+        if lane is not Lane.LIVE:
             raise QuotaSpentError("spent")
         return world.provider
 
-    def park(connection, *, refused=False, live=True):
+    def park(connection, *, refused=False, lane=Lane.LIVE):
         world.engine = replace(world.engine, open_provider=open_provider)
         changed(world, source, "new")
         clear(world)
@@ -157,13 +159,13 @@ def test_live_work_that_comes_while_a_backfill_is_being_parked_gets_a_message(wo
     assert [message.calendar_id for message in world.lanes.push.messages] == [target]
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_a_spent_quota_is_nobodys_failure_and_never_asked_for_at_once(world, live):
+@pytest.mark.parametrize("lane", [Lane.LIVE, Lane.BACKFILL])
+def test_a_spent_quota_is_nobodys_failure_and_never_asked_for_at_once(world, lane):
     source, target = planned(world)
-    if live:
+    if lane is Lane.LIVE:
         changed(world, source, "new")
         clear(world)
-    refusing(world, QuotaSpentError("spent"), live=live)
+    refusing(world, QuotaSpentError("spent"), lane)
 
     assert pushed(world, target) is Outcome.PARKED
 
@@ -175,8 +177,8 @@ def test_a_spent_quota_is_nobodys_failure_and_never_asked_for_at_once(world, liv
 def test_a_full_read_that_is_throttled_waits_by_itself(world):
     source, _ = planned(world)
     with world.database.person(world.user_id) as conn:
-        calendars.request_full_read(conn, source)
-    refusing(world, RateLimitedError("throttled", retry_after=5), live=False)
+        calendars.request_full_read(conn, source, lane=Lane.BACKFILL)
+    refusing(world, RateLimitedError("throttled", retry_after=5), Lane.BACKFILL)
 
     assert pull.pull(world.engine, source, user_id=world.user_id, correlation_id="test") is Outcome.PARKED
 
@@ -188,7 +190,7 @@ def test_a_full_read_that_is_throttled_waits_by_itself(world):
 
 def test_a_short_wait_that_a_provider_asks_of_a_backfill_is_kept_by_all_and_is_no_failure(world):
     source, target = planned(world)
-    refusing(world, RateLimitedError("throttled", retry_after=30), live=False)
+    refusing(world, RateLimitedError("throttled", retry_after=30), Lane.BACKFILL)
     asked = clock.now()
 
     assert pushed(world, target) is Outcome.PARKED
@@ -202,7 +204,7 @@ def test_a_short_wait_that_a_provider_asks_of_a_backfill_is_kept_by_all_and_is_n
 
 def test_a_long_wait_that_a_provider_asks_of_a_backfill_is_kept_by_all(world):
     _, target = planned(world)
-    refusing(world, RateLimitedError("throttled", retry_after=600), live=False)
+    refusing(world, RateLimitedError("throttled", retry_after=600), Lane.BACKFILL)
 
     assert pushed(world, target) is Outcome.FAILED
 

@@ -10,6 +10,7 @@ import pytest
 
 from shared.connections import store as connections
 from shared.core.errors import ReauthRequiredError
+from shared.core.lanes import Lane
 from tests.sync.world import NOW, World
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class Tokens:
         with world.database.person(world.user_id) as conn:
             self.connection = connections.get(conn, world.connection_id)
 
-    def open(self, connection: connections.Connection, *, refused: bool = False, live: bool = True) -> CalendarProvider:
+    def open(
+        self, connection: connections.Connection, *, refused: bool = False, lane: Lane = Lane.LIVE
+    ) -> CalendarProvider:
         self.opened.append(refused)
         return self.world.provider
 

@@ -42,6 +42,17 @@ class Lane:
         self.messages.extend(messages)
 
 
+def each_of(lanes: Lanes) -> list[Lane]:
+    """The queues, the most urgent first."""
+    found = (lanes.pull, lanes.push, lanes.repair, lanes.backfill)
+    return [one for one in found if isinstance(one, Lane)]
+
+
+def next_of(lanes: Lanes) -> SyncMessage | None:
+    """Take the most urgent message; None when all queues are empty."""
+    return next((one.messages.popleft() for one in each_of(lanes) if one.messages), None)
+
+
 class World:
     """One person with one memory connection; `calendar` adds calendars, `link` links them, `run` works off lanes."""
 
@@ -49,13 +60,13 @@ class World:
         self.database = database
         self.server = MemoryServer()
         self.provider = MemoryCalendar(self.server)
-        self.lanes = Lanes(pull=Lane(), push=Lane(), backfill=Lane())
+        self.lanes = Lanes(pull=Lane(), push=Lane(), repair=Lane(), backfill=Lane())
         self.key = DataKey(b"k" * 32)
         self.engine = Engine(
             database=database,
             lanes=self.lanes,
             flags=dict.fromkeys(Operation, True),
-            open_provider=lambda connection, *, refused=False, live=True: self.provider,
+            open_provider=lambda connection, **_: self.provider,
             data_key=lambda conn, connection_id: self.key,
             webhook_secrets=lambda: SECRETS,
             webhook_address=lambda provider: f"https://kalends.example/webhooks/{provider}",
@@ -134,19 +145,12 @@ class World:
     def run(self, limit: int = 500) -> int:
         """Work off every lane until all are empty; returns how many messages that took."""
         done = 0
-        while message := self._next():
+        while message := next_of(self.lanes):
             work = {"pull": pull.pull, "push": push.push}[message.task]
             work(self.engine, message.calendar_id, user_id=message.user_id, correlation_id=message.correlation_id)
             done += 1
             assert done < limit, "the lanes never run empty: a loop"
         return done
-
-    def _next(self) -> SyncMessage | None:
-        for lane in (self.lanes.pull, self.lanes.push, self.lanes.backfill):
-            assert isinstance(lane, Lane)
-            if lane.messages:
-                return lane.messages.popleft()
-        return None
 
     def mirrors(self, calendar_id: UUID) -> list[Event]:
         """What stands in a calendar with a marker of ours, cancelled occurrences left out."""

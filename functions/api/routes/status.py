@@ -43,13 +43,14 @@ class CalendarStatus(Out):
 
 
 class Counts(Out):
-    """A link in numbers. `due` wait to be written; of these `retrying` failed before, `backfill` are a first copy;
-    `conflicts` wait for you to say who wins."""
+    """A link in numbers. `due` wait to be written; of these `retrying` failed before, `repair` put right what stands
+    already, `backfill` are a first copy; `conflicts` wait for you to say who wins."""
 
     mirrors: int
     rewritten: int
     due: int
     retrying: int
+    repair: int
     backfill: int
     held: int
     frozen: int

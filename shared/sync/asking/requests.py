@@ -15,6 +15,7 @@ from shared.audit import record
 from shared.connections import calendars as listed
 from shared.connections import store as connections
 from shared.core.errors import ConflictError, KalendsError, PreconditionFailedError, TransientError
+from shared.core.lanes import Lane
 from shared.sync import held, lanes, linking, links
 from shared.sync.asking import readers
 from shared.sync.listening import channels
@@ -144,7 +145,7 @@ def resyncing(conn: Connection, by: By, link_id: UUID) -> Link:
     if link.state == "deleting":
         raise ConflictError(f"Link {link_id} is being deleted.", code="LINK.DELETING")
     linking.render_anew(conn, link)
-    calendars.request_full_read(conn, link.target_calendar_id)
+    calendars.request_full_read(conn, link.target_calendar_id, lane=Lane.REPAIR)
     _record(conn, by, "link.resynced", link)
     return link
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from shared.control import gates
 from shared.core.errors import KalendsError, TransientError
+from shared.core.lanes import Lane
 from shared.crypto import opaque
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -39,12 +40,13 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The calendar is marked. `enqueue` says whether a message is needed: one is enough until it is taken up."""
+    """The calendar is marked. `enqueue` says whether a message is needed: one is enough until it is taken up. `lane` is
+    that of the next look at it."""
 
     calendar_id: UUID
     user_id: UUID
     enqueue: bool
-    needs_full_sync: bool
+    lane: Lane
     is_duplicate: bool = False
 
 
@@ -52,13 +54,13 @@ def receive(
     database: Database,
     notifications: Sequence[Notification],
     *,
-    pull: Queue,
-    backfill: Queue,
+    queues: Mapping[Lane, Queue],
     flags: gates.Flags,
     correlation_id: str,
     now: datetime,
 ) -> int:
-    """Accept what proves its origin; returns how many did. The others change nothing and are not told why.
+    """Accept what proves its origin; returns how many did. The others change nothing and are not told why. `queues`
+    are those for looks at a calendar.
 
     Raises ForbiddenError while webhooks are switched off (runbook 004), and TransientError when a message cannot be
     enqueued: the provider must hear 5xx then, and tries again. A closed sync gate parks the work: it stays marked.
@@ -75,7 +77,7 @@ def receive(
             accepted.append(one)
     for one in accepted:
         if one.enqueue:
-            _enqueue(database, backfill if one.needs_full_sync else pull, one, correlation_id)
+            _enqueue(database, queues[one.lane], one, correlation_id)
     return len(accepted)
 
 
@@ -138,9 +140,7 @@ def accept(conn: Connection, notification: Notification, *, now: datetime) -> Ac
             (channel, user_id, notification.message_number),
         ).rowcount
         if not fresh:
-            return Accepted(
-                calendar_id=calendar_id, user_id=user_id, enqueue=False, needs_full_sync=False, is_duplicate=True
-            )
+            return Accepted(calendar_id=calendar_id, user_id=user_id, enqueue=False, lane=Lane.LIVE, is_duplicate=True)
     marked = conn.execute(
         """
         UPDATE calendar_sync_state
@@ -148,7 +148,8 @@ def accept(conn: Connection, notification: Notification, *, now: datetime) -> Ac
                pull_queued_at = CASE WHEN pull_queued_at > %(now)s - interval '1 minute'
                                      THEN pull_queued_at ELSE %(now)s END
          WHERE calendar_id = %(id)s
-        RETURNING needs_full_sync, old.pull_queued_at IS NULL OR old.pull_queued_at <= %(now)s - interval '1 minute'
+        RETURNING CASE WHEN needs_full_sync THEN read_lane ELSE 0 END,
+                  old.pull_queued_at IS NULL OR old.pull_queued_at <= %(now)s - interval '1 minute'
         """,
         {"now": now, "id": calendar_id},
     ).fetchone()
@@ -170,7 +171,7 @@ def accept(conn: Connection, notification: Notification, *, now: datetime) -> Ac
     )
     if marked is None:
         return None
-    return Accepted(calendar_id=calendar_id, user_id=user_id, enqueue=marked[1], needs_full_sync=marked[0])
+    return Accepted(calendar_id=calendar_id, user_id=user_id, enqueue=marked[1], lane=Lane(marked[0]))
 
 
 def forget_queued(conn: Connection, calendar_id: UUID) -> None:

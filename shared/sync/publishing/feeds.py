@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from shared.calendar.mask import Mask
 from shared.calendar.mirror import Privacy
 from shared.core.errors import ConflictError, InvalidError, NotFoundError
+from shared.core.lanes import Lane
 from shared.crypto import opaque
 from shared.sync import links
 from shared.sync.rules.filters import Filters
@@ -124,7 +125,7 @@ def create(
         (row[0], wanted, user_id),
     )
     for calendar_id in wanted:  # its texts, or it itself, may never have been read
-        calendars.request_full_read(conn, calendar_id)
+        calendars.request_full_read(conn, calendar_id, lane=Lane.BACKFILL)
     return get(conn, row[0]), token
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from shared.core.errors import NotFoundError
+from shared.core.lanes import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ class SyncedCalendar:
     sync_token: str | None
     page_token: str | None
     needs_full_sync: bool
+    read_lane: int
     generation: int
     window_start: datetime | None
     window_end: datetime | None
@@ -49,6 +51,11 @@ class SyncedCalendar:
     times_until: datetime | None
     lacks_channel: bool
 
+    @property
+    def pull_lane(self) -> Lane:
+        """Of the next look at it."""
+        return Lane(self.read_lane) if self.needs_full_sync else Lane.LIVE
+
 
 def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
     """One calendar. Raises NotFoundError when it is gone, for example with its connection."""
@@ -56,8 +63,8 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
         calendar = cursor.execute(
             """
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
-                   s.sync_token, s.page_token, s.needs_full_sync, s.generation, s.window_start, s.window_end,
-                   s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
+                   s.sync_token, s.page_token, s.needs_full_sync, s.read_lane, s.generation, s.window_start,
+                   s.window_end, s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
                    s.last_synced_at, s.reconcile_since, s.times_until,
                    c.supports_push AND NOT EXISTS (SELECT FROM webhook_channels w
                                                     WHERE w.calendar_id = c.id AND w.status = 'active') AS lacks_channel
@@ -175,14 +182,16 @@ def mark_error(conn: Connection, calendar_id: UUID, *, code: str) -> None:
     )
 
 
-def request_full_read(conn: Connection, calendar_id: UUID) -> None:
-    """Read the calendar in full, once: the cursor goes, everything known stays."""
+def request_full_read(conn: Connection, calendar_id: UUID, *, lane: Lane) -> None:
+    """Read the calendar in full, once: the cursor goes, everything known stays. One that is needed already keeps its
+    lane."""
     conn.execute(
         """
         UPDATE calendar_sync_state
            SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+               read_lane = CASE WHEN needs_full_sync THEN read_lane ELSE %s END,
                generation = generation + 1, requested = requested + 1, pull_queued_at = NULL
          WHERE calendar_id = %s
         """,
-        (calendar_id,),
+        (lane, calendar_id),
     )

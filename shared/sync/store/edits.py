@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from shared.core.lanes import Lane
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
@@ -19,11 +21,11 @@ def save(conn: Connection, mapping_id: UUID, *, edit: bytes, etag: str | None) -
     conn.execute(
         """
         UPDATE event_mappings
-           SET edit = %s, edit_due = true, mirror_etag = %s, lane = 0, attempts = 0, next_attempt_at = NULL,
+           SET edit = %s, edit_due = true, mirror_etag = %s, lane = %s, attempts = 0, next_attempt_at = NULL,
                updated_at = now()
          WHERE id = %s
         """,
-        (edit, etag, mapping_id),
+        (edit, etag, Lane.LIVE, mapping_id),
     )
 
 
@@ -133,7 +135,7 @@ def save_merged(
                edit_due = edit_due AND (edit <> %(edit)s OR EXISTS (
                    SELECT FROM conflicts c WHERE c.mapping_id = %(id)s AND c.resolved_at IS NULL
                                              AND c.winner IS NOT NULL)),
-               requested = requested + %(is_due)s::int, lane = 0, attempts = 0, next_attempt_at = NULL,
+               requested = requested + %(is_due)s::int, lane = %(lane)s, attempts = 0, next_attempt_at = NULL,
                last_error = NULL,
                rewrites = CASE WHEN %(since)s > %(period_start)s THEN %(before)s + 1 ELSE 1 END,
                rewrites_since = CASE WHEN %(since)s > %(period_start)s THEN %(since)s ELSE %(now)s END,
@@ -153,6 +155,7 @@ def save_merged(
             "edit": mapping.edit,
             "stays": stays,
             "is_due": is_due,
+            "lane": Lane.LIVE,
             "since": mapping.rewrites_since,
             "before": mapping.rewrites,
             "now": now,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg.rows import class_row
 
+from shared.core.lanes import Lane
 from shared.sync.rules import marker as markers
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.store.database import Connection
-
-LIVE, BACKFILL = 0, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +123,7 @@ def want(
     source_calendar_id: UUID,
     target_calendar_id: UUID,
     wishes: Sequence[Wish],
-    lane: int,
+    lane: Lane,
     hold_id: UUID | None = None,
 ) -> int:
     """Record wishes as a set; returns how many are now due. With `hold_id` they wait for approval.
@@ -190,7 +189,7 @@ def first_mirrors(conn: Connection, link_id: UUID, *, limit: int) -> list[Mappin
     return _select(conn, clauses, {"link": link_id, "limit": limit})
 
 
-def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime, limit: int) -> list[Mapping]:
+def due(conn: Connection, target_calendar_id: UUID, *, lane: Lane, now: datetime, limit: int) -> list[Mapping]:
     """What is to be written to a calendar in this lane; links that are paused wait."""
     return _select(
         conn,
@@ -205,7 +204,7 @@ def due(conn: Connection, target_calendar_id: UUID, *, lane: int, now: datetime,
     )
 
 
-def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int | None:
+def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> Lane | None:
     """The most urgent lane with something to write to a calendar, or None."""
     row = conn.execute(
         """
@@ -215,7 +214,7 @@ def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> int
         """,
         (target_calendar_id, now),
     ).fetchone()
-    return row[0] if row else None
+    return Lane(row[0]) if row else None
 
 
 def retry_failed(conn: Connection, calendar_id: UUID, source_event_ids: Sequence[str]) -> None:
@@ -223,10 +222,11 @@ def retry_failed(conn: Connection, calendar_id: UUID, source_event_ids: Sequence
     conn.execute(
         """
         UPDATE event_mappings
-           SET requested = greatest(requested, done + 1), attempts = 0, next_attempt_at = NULL, updated_at = now()
+           SET lane = CASE WHEN requested > done THEN lane ELSE %s END, requested = greatest(requested, done + 1),
+               attempts = 0, next_attempt_at = NULL, updated_at = now()
          WHERE source_calendar_id = %s AND source_event_id = ANY(%s) AND state = 'open' AND last_error IS NOT NULL
         """,
-        (calendar_id, list(source_event_ids)),
+        (Lane.REPAIR, calendar_id, list(source_event_ids)),
     )
 
 
@@ -237,14 +237,14 @@ def render_anew(conn: Connection, link_id: UUID) -> None:
         """
         UPDATE event_mappings
            SET requested = requested + CASE WHEN state IN ('held', 'discarded') THEN 0 ELSE 1 END,
-               remask = state IN ('held', 'discarded') OR edit_due, lane = 1, attempts = 0, next_attempt_at = NULL,
+               remask = state IN ('held', 'discarded') OR edit_due, lane = %s, attempts = 0, next_attempt_at = NULL,
                rewrites = 0,
                state = CASE state WHEN 'frozen' THEN 'open' ELSE state END
          WHERE link_id = %s
            AND (state IN ('open', 'frozen', 'undone')
                 OR (state IN ('held', 'discarded') AND mirror_event_id IS NOT NULL))
         """,
-        (link_id,),
+        (Lane.REPAIR, link_id),
     )
 
 
@@ -254,11 +254,11 @@ def remask(conn: Connection, mapping_ids: Sequence[UUID]) -> None:
     conn.execute(
         """
         UPDATE event_mappings
-           SET remask = true, applied = NULL, observed = NULL, mirror_etag = NULL, lane = 1, attempts = 0,
+           SET remask = true, applied = NULL, observed = NULL, mirror_etag = NULL, lane = %s, attempts = 0,
                next_attempt_at = NULL, updated_at = now()
          WHERE id = ANY(%s) AND state IN ('held', 'discarded') AND mirror_event_id IS NOT NULL AND base IS NOT NULL
         """,
-        (list(mapping_ids),),
+        (Lane.REPAIR, list(mapping_ids)),
     )
 
 
@@ -268,10 +268,10 @@ def heed_no_deletions(conn: Connection, link_id: UUID) -> None:
         """
         UPDATE event_mappings
            SET state = CASE state WHEN 'ignored' THEN 'open' ELSE state END, ignored = '{}', reason = NULL,
-               requested = requested + 1, lane = 1, updated_at = now()
+               requested = requested + 1, lane = %s, updated_at = now()
          WHERE link_id = %s AND (state = 'ignored' OR ignored <> '{}')
         """,
-        (link_id,),
+        (Lane.REPAIR, link_id),
     )
 
 
@@ -280,12 +280,12 @@ def undo(conn: Connection, mapping_id: UUID, *, undo_to: bytes | None, is_parked
     conn.execute(
         """
         UPDATE event_mappings
-           SET state = %s, undo_to = %s, reason = CASE WHEN %s THEN 'undone' END, requested = requested + 1, lane = 0,
+           SET state = %s, undo_to = %s, reason = CASE WHEN %s THEN 'undone' END, requested = requested + 1, lane = %s,
                remask = false, edit = NULL, edit_due = false, attempts = 0, next_attempt_at = NULL, last_error = NULL,
                rewrites = 0, updated_at = now()
          WHERE id = %s
         """,
-        ("undone" if is_parked else "open", undo_to if is_parked else None, is_parked, mapping_id),
+        ("undone" if is_parked else "open", undo_to if is_parked else None, is_parked, Lane.REPAIR, mapping_id),
     )
 
 
@@ -294,11 +294,11 @@ def follow(conn: Connection, mapping_ids: Sequence[UUID]) -> int:
     return conn.execute(
         """
         UPDATE event_mappings
-           SET state = 'open', undo_to = NULL, reason = NULL, requested = requested + 1, lane = 0, attempts = 0,
+           SET state = 'open', undo_to = NULL, reason = NULL, requested = requested + 1, lane = %s, attempts = 0,
                next_attempt_at = NULL, updated_at = now()
          WHERE id = ANY(%s) AND state = 'undone'
         """,
-        (list(mapping_ids),),
+        (Lane.REPAIR, list(mapping_ids)),
     ).rowcount
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from shared.core.lanes import Lane
 from shared.sync.store import written
 
 if TYPE_CHECKING:
@@ -41,11 +42,12 @@ def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag
     conn.execute(
         """
         UPDATE event_mappings
-           SET applied = %s, mirror_etag = %s, requested = requested
+           SET applied = %s, mirror_etag = %s, lane = CASE WHEN requested > done THEN lane ELSE %s END,
+               requested = requested
                + CASE WHEN state = 'open' OR (state = 'undone' AND requested > done) THEN 1 ELSE 0 END
          WHERE id = %s
         """,
-        (Jsonb(applied), etag, mapping_id),
+        (Jsonb(applied), etag, Lane.REPAIR, mapping_id),
     )
 
 
@@ -71,13 +73,14 @@ def restore(
                             THEN 'frozen' ELSE state END,
                reason = CASE WHEN rewrites_since > %(period_start)s AND rewrites + 1 >= %(limit)s
                              THEN 'rewritten again and again' ELSE reason END,
-               applied = %(applied)s, mirror_etag = NULL, lane = 0,
+               applied = %(applied)s, mirror_etag = NULL, lane = %(lane)s,
                requested = requested + 1, updated_at = now()
          WHERE id = %(id)s
         RETURNING state
         """,
         {
             "applied": Jsonb(applied),
+            "lane": Lane.REPAIR,
             "now": now,
             "period_start": period_start,
             "limit": limit,

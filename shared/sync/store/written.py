@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from shared.core.lanes import Lane
 from shared.sync.rules import marker as markers
 
 if TYPE_CHECKING:
@@ -125,16 +126,20 @@ def save_failed(
     message: str,
     retry_at: datetime | None,
     counted: bool = True,
+    gives_way: bool = False,
     forget_etag: bool = False,
 ) -> None:
     """A write failed. With `retry_at` it is tried again then; without, the item is skipped until it changes.
 
-    What is not `counted` was no attempt: a provider that throttles has not looked at it.
+    What is not `counted` was no attempt: a provider that throttles has not looked at it. What `gives_way` to
+    live work is a repair from then on.
     """
     conn.execute(
         """
         UPDATE event_mappings
-           SET attempts = attempts + %(counted)s, next_attempt_at = %(retry_at)s, last_error = %(message)s,
+           SET attempts = attempts + %(counted)s,
+               lane = CASE WHEN %(gives_way)s THEN greatest(lane, %(repair)s) ELSE lane END,
+               next_attempt_at = %(retry_at)s, last_error = %(message)s,
                reason = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN %(code)s ELSE reason END,
                mirror_etag = CASE WHEN %(forget)s THEN NULL ELSE mirror_etag END,
                done = CASE WHEN %(retry_at)s::timestamptz IS NULL THEN greatest(done, %(done)s) ELSE done END,
@@ -147,6 +152,8 @@ def save_failed(
             "code": code,
             "forget": forget_etag,
             "counted": int(counted),
+            "gives_way": gives_way,
+            "repair": Lane.REPAIR,
             "done": mapping.done if mapping.remask else mapping.requested,
             "id": mapping.id,
         },

@@ -275,7 +275,7 @@ def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> 
         secrets=run.engine.webhook_secrets(),
         run_id=run.id,
         tally=tally,
-        lane=mappings.LIVE,
+        is_full=False,
         now=run.engine.now(),
         copies={unit.root.id},  # whatever marker it bears: it is a source
     )

@@ -10,6 +10,7 @@ from psycopg.rows import class_row, dict_row
 
 from shared.connections import store as connections
 from shared.control import gates
+from shared.core.lanes import Lane
 from shared.sync import links
 from shared.sync.asking import readers
 from shared.sync.listening import silence
@@ -69,16 +70,17 @@ class CalendarStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """A link in numbers: `mirrors` stand at the target, `rewritten` of them are in line with the
-    link's present settings, `due` wait to be written (of these `retrying` have failed
-    before, and `backfill` belong to a first copy), `held` deletions wait for the person, `frozen` mirrors were changed
-    by somebody else again and again, `conflicts` wait for the person to say who wins.
-    `next_attempt_at`: when the first retry comes."""
+    """A link in numbers: `mirrors` stand at the target, `rewritten` of them are in line with the link's present
+    settings, `due` wait to be written (of these `retrying` have failed before, `repair` put right what stands already,
+    and `backfill` belong to a first copy), `held` deletions wait for the person, `frozen` mirrors were changed by
+    somebody else again and again, `conflicts` wait for the person to say who wins. `next_attempt_at`: when the first
+    retry comes."""
 
     mirrors: int = 0
     rewritten: int = 0
     due: int = 0
     retrying: int = 0
+    repair: int = 0
     backfill: int = 0
     held: int = 0
     frozen: int = 0
@@ -235,13 +237,15 @@ def _counts(conn: Connection) -> dict[UUID, Counts]:
             SELECT link_id, count(*) FILTER (WHERE mirror_event_id IS NOT NULL) AS mirrors,
                    count(*) FILTER (WHERE mirror_event_id IS NOT NULL AND rendering >= wanted_rendering) AS rewritten,
                    count(*) FILTER (WHERE waits) AS due, count(*) FILTER (WHERE waits AND attempts > 0) AS retrying,
-                   count(*) FILTER (WHERE waits AND lane = 1) AS backfill,
+                   count(*) FILTER (WHERE waits AND lane = %(repair)s) AS repair,
+                   count(*) FILTER (WHERE waits AND lane = %(backfill)s) AS backfill,
                    count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'frozen') AS frozen,
                    min(next_attempt_at) FILTER (WHERE waits) AS next_attempt_at
               FROM (SELECT m.*, l.rendering AS wanted_rendering
                       FROM event_mappings m JOIN links l ON l.id = m.link_id) m
              GROUP BY link_id
-            """
+            """,
+            {"repair": Lane.REPAIR, "backfill": Lane.BACKFILL},
         ).fetchall()
     return {row.pop("link_id"): Counts(**row) for row in rows}
 

@@ -14,6 +14,7 @@ import pytest
 from shared.control.budgets import PER_PROJECT, Budget, Rate
 from shared.core import clock
 from shared.core.errors import QuotaSpentError
+from shared.core.lanes import Lane
 from shared.providers.google.client import GoogleCalendar
 from shared.providers.port import Delete, Failed, Insert, Written
 from shared.store.database import Database
@@ -45,14 +46,14 @@ def test_a_copy_of_two_thousand_events_meets_no_refusal_and_live_work_does_not_w
     world.faults(quota={"per_user_minute": 6_000})
     token, app_id, databases = world.tokens().access_token, uuid4(), []
 
-    def account(*, live: bool) -> GoogleCalendar:
+    def account(lane: Lane) -> GoogleCalendar:
         databases.append(Database(logins.runtime))
         budget = Budget(
             database=databases[-1],
             user_id=uuid4(),
             app_id=app_id,
             account="pat",
-            live=live,
+            lane=lane,
             now=clock.now,
             per_user=PER_USER,
             per_project=PER_PROJECT,
@@ -61,7 +62,7 @@ def test_a_copy_of_two_thousand_events_meets_no_refusal_and_live_work_does_not_w
         return GoogleCalendar(access_token=token, api_endpoint=world.endpoints.google_api, turns=budget.turn)
 
     def copy() -> int:
-        google, standing = account(live=False), 0
+        google, standing = account(Lane.BACKFILL), 0
         for keys in batched((f"c{number:04}" for number in range(2_000)), 20, strict=False):
             pending = list(keys)
             while pending:
@@ -73,7 +74,7 @@ def test_a_copy_of_two_thousand_events_meets_no_refusal_and_live_work_does_not_w
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         copying = pool.submit(copy)
-        live, written = account(live=True), 0
+        live, written = account(Lane.LIVE), 0
         while not copying.done():
             (answer,) = live.write(world.calendar_id, [insert(f"v{written:04}")])
             assert isinstance(answer, Written)

@@ -15,6 +15,7 @@ from shared.control import quotas
 from shared.control.quotas import Quota
 from shared.core import clock
 from shared.core.errors import QuotaSpentError
+from shared.core.lanes import Lane
 from shared.providers.microsoft.client import MicrosoftCalendar
 from shared.providers.microsoft.graph import Answer, Graph, Request
 from shared.providers.port import Insert, Written
@@ -36,32 +37,32 @@ def test_two_workers_and_a_reader_at_one_mailbox_are_never_refused(world: Micros
     window = Window(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 4, 1, tzinfo=UTC))
     databases: list[Database] = []
 
-    def account(*, live: bool) -> MicrosoftCalendar:
+    def account(lane: Lane) -> MicrosoftCalendar:
         databases.append(Database(logins.runtime))
         quota = Quota(
             database=databases[-1],
             user_id=uuid4(),
             subject="mailbox:pat",
             limit=quotas.MAILBOX,
-            live=live,
+            lane=lane,
             now=clock.now,
         )
         quota.require_room()
         return MicrosoftCalendar(access_token=token, graph_endpoint=world.endpoints.microsoft_graph, turns=quota.turn)
 
-    def write(*, live: bool) -> list[bool]:
-        name = "live" if live else "backfill"
+    def write(lane: Lane) -> list[bool]:
+        name = lane.name.lower()
         inserts = [
             Insert(key=f"{name}{number}", marker=f"{name}-{number}", appearance=samples.event()) for number in range(25)
         ]
-        answers = account(live=live).write(world.calendar_id, inserts)
+        answers = account(lane).write(world.calendar_id, inserts)
         return [isinstance(answer, Written) for answer in answers]
 
     def read(_: int) -> None:
-        account(live=True).changes(world.calendar_id, cursor=None, page=None, window=window)
+        account(Lane.LIVE).changes(world.calendar_id, cursor=None, page=None, window=window)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        writing = [pool.submit(write, live=True), pool.submit(write, live=False)]
+        writing = [pool.submit(write, Lane.LIVE), pool.submit(write, Lane.BACKFILL)]
         list(pool.map(read, range(6)))
         written = [one for each in writing for one in each.result()]
 

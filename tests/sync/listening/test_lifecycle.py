@@ -18,6 +18,7 @@ import pytest
 from functions.http import Request
 from functions.webhooks import google, microsoft
 from shared.core import clock
+from shared.core import lanes as priorities
 from shared.sync.listening import channels, notifications
 from tests import installation
 from tests.sync.account import Account
@@ -49,8 +50,7 @@ class Hook:
                     notifications.receive(
                         app.database,
                         found,
-                        pull=lanes.pull,
-                        backfill=lanes.backfill,
+                        queues={lane: lanes.of("pull", lane) for lane in priorities.Lane},
                         flags=flags,
                         correlation_id="hook",
                         now=clock.now(),

@@ -10,6 +10,7 @@ import pytest
 
 from shared.control import gates
 from shared.core import clock
+from shared.core import lanes as priorities
 from shared.core.errors import ForbiddenError, TransientError
 from shared.operations import switches
 from shared.store.database import Database
@@ -48,8 +49,7 @@ def receive(world, *items, database=None):
     return notifications.receive(
         database or world.database,
         items,
-        pull=world.lanes.pull,
-        backfill=world.lanes.backfill,
+        queues={lane: world.lanes.of("pull", lane) for lane in priorities.Lane},
         flags=world.engine.flags,
         correlation_id="test",
         now=clock.now(),
@@ -155,8 +155,7 @@ def test_a_message_that_cannot_be_enqueued_is_told_to_the_provider_and_the_work_
         notifications.receive(
             world.database,
             [knock(world)],
-            pull=Broken(),
-            backfill=Broken(),
+            queues={lane: Broken() for lane in priorities.Lane},
             flags=world.engine.flags,
             correlation_id="test",
             now=clock.now(),
