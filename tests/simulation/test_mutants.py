@@ -18,6 +18,7 @@ from shared.sync import apply, links, pull, push, reconciliation, settle
 from shared.sync.listening import silence
 from shared.sync.rules import guard, marker
 from shared.sync.store import calendars, events, journal, mappings, written
+from shared.sync.two_way import edits
 from tests.simulation import history, store
 from tests.simulation.caldav import CalDavLike
 from tests.simulation.history import Has
@@ -71,7 +72,7 @@ def test_a_listing_whose_gaps_count_as_deletions_is_caught(caught, monkeypatch):
 def test_mass_deletions_that_wait_for_nobody_are_caught(caught, monkeypatch):
     monkeypatch.setattr(guard, "must_hold", lambda deletions, *, mirrors: False)
 
-    assert caught("not held", lately=33)
+    assert caught("not held", lately=51)
 
 
 # 2. Exactly one mirror.
@@ -80,7 +81,7 @@ def test_mass_deletions_that_wait_for_nobody_are_caught(caught, monkeypatch):
 def test_a_creation_that_forgets_that_it_was_tried_before_is_caught(caught, monkeypatch):
     monkeypatch.setattr(written, "mark_tried", lambda conn, mapping_ids: None)
 
-    assert caught("duplicate", lately=30)
+    assert caught("duplicate", lately=7)
 
 
 # 3. Fixpoint.
@@ -135,7 +136,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(pull, "_save", early)
 
-    assert caught("lost", lately=14)
+    assert caught("lost", lately=21)
 
 
 # 6. One writer.
@@ -167,7 +168,7 @@ def test_a_pull_that_answers_whatever_was_asked_for_meanwhile_is_caught(caught, 
 
     monkeypatch.setattr(calendars, "save_page", cleared)
 
-    assert caught("notification lost", lately=42)
+    assert caught("notification lost", lately=31)
 
 
 def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monkeypatch):
@@ -179,7 +180,7 @@ def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monk
 
     monkeypatch.setattr(calendars, "get", forgetful)
 
-    assert caught("notification lost", lately=43)
+    assert caught("notification lost", lately=8)
 
 
 def test_a_channel_that_may_be_silent_for_ever_is_caught(caught, monkeypatch):
@@ -224,6 +225,12 @@ def test_hidden_text_that_flows_back_is_caught(caught, monkeypatch):
     monkeypatch.setattr(merge, "exposed_by", lambda how: frozenset(OF_ROOTS))
 
     assert caught("told back", lately=4, has=Has(two_way=True))
+
+
+def test_an_edit_that_is_read_off_a_page_is_caught(caught, monkeypatch):
+    monkeypatch.setattr(edits, "ASKED_FOR", 0)
+
+    assert caught("from nowhere", lately=9, has=Has(two_way=True))
 
 
 # 9. No guest is ever notified: updates are in place.

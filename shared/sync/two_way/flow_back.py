@@ -107,7 +107,10 @@ def _merge(run: Run, provider: CalendarProvider, mapping_id: UUID, tally: Counte
     unsettled = next((error for error in errors.values() if not isinstance(error, _FOR_GOOD)), None)
     fresh = None
     if answers and not isinstance(unsettled, TransientError | ReauthRequiredError):
-        fresh = provider.get(run.calendar.remote_id, merging.event_id, window=_WHOLE)
+        try:
+            fresh = provider.get(run.calendar.remote_id, merging.event_id, window=_WHOLE)
+        except InvalidError as error:  # nobody can read it by now: that edit waits, and not its calendar (promise 10)
+            unsettled = error
     targets: set[UUID] = set()
     is_again = isinstance(unsettled, PreconditionFailedError) and not is_last
     now = run.engine.now()

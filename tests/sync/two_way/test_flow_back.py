@@ -11,7 +11,7 @@ import pytest
 from shared.calendar.event import Response, Status, Text
 from shared.calendar.span import TimedSpan
 from shared.core import clock
-from shared.core.errors import TransientError
+from shared.core.errors import InvalidError, TransientError
 from shared.providers.port import Amend, Insert
 from shared.sync import dispatch, pull, push
 from tests.sync.two_way.pair import Pair
@@ -461,6 +461,30 @@ def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_ed
     assert [write for write in pair.writes() if write[0] == "a"] == []
     assert [one.span for one in pair.all("a") if one.is_override] == [moved.span]
     pair.quiet()
+
+
+class TestUnreadable:
+    @pytest.mark.promise(10)
+    def test_an_edit_of_what_nobody_can_read_any_more_waits_alone(self, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+        def unreadable(*given: Any, **named: Any) -> Unit | None:
+            if given[:2] == ("a", "e1"):
+                raise InvalidError("The times of the event are not understood.", code="EVENT.TIME")
+            return get(*given, **named)
+
+        pair.put("a", event("e1"))
+        get = pair.world.provider.get
+        with monkeypatch.context() as spoiled:
+            spoiled.setattr(pair.world.provider, "get", unreadable)
+            pair.edit("b", title="Dentist, with Kim")
+            pair.world.put(pair.ids["a"], event("e2", title="another", hours=50))
+            pair.sync()
+        meanwhile = pair.titles()["b"]
+        dispatch.dispatch(pair.world.engine, correlation_id="test", now=clock.now() + timedelta(hours=1))
+        pair.world.run()
+
+        assert meanwhile == ["Dentist, with Kim", "another"]
+        assert pair.titles() == {"a": ["Dentist, with Kim", "another"], "b": ["Dentist, with Kim", "another"]}
+        pair.quiet()
 
 
 class TestOverwritten:
