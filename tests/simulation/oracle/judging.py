@@ -12,6 +12,9 @@ type Item = dict[str, Any]
 WORDS = re.compile(r"zq\d+x")
 """What people write: each word once."""
 
+MARGIN = timedelta(hours=3)
+"""What lies so near to an edge of a window may be in or out: time went on since it was looked at."""
+
 
 @dataclass(slots=True, kw_only=True)
 class History:
@@ -68,6 +71,11 @@ class History:
     def moment(self, at: float) -> datetime:
         """Seconds since the beginning as a time."""
         return self.began + timedelta(seconds=at)
+
+    def window(self, link: dict[str, Any]) -> tuple[datetime, datetime]:
+        """What lies surely inside the window of a link."""
+        first, last = (timedelta(days=link[name]) for name in ("days_behind", "days_ahead"))
+        return self.now - first + MARGIN, self.now + last - MARGIN
 
     def is_forgotten(self, at: float, *, by: float | None = None) -> bool:
         """Whether the database noted something then, and a restore (put back up to `by`) has taken that away again."""

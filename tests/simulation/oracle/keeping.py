@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import plain
 from tests.simulation.oracle.judging import Finding
-from tests.simulation.oracle.mirrors import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +67,7 @@ def _not_recorded(history: History) -> Iterator[Finding]:
     for link in history.links:
         if link["state"] == "deleting":
             continue
-        first = history.now - timedelta(days=link["days_behind"]) + MARGIN
-        last = history.now + timedelta(days=link["days_ahead"]) - MARGIN
+        first, last = history.window(link)
         for item in history.calendars[link["source"]]:
             if item["readable"] or item["by"] != "person" or item["series"] is not None or plain.is_gone(item):
                 continue

@@ -21,8 +21,6 @@ type Look = tuple[datetime, datetime, bool, str, str, str, str]
 type Looks = tuple[Look, ...]
 type Homes = dict[str, set[str]]
 
-MARGIN = timedelta(hours=3)
-"""What lies so near to an edge of a window may be in or out: time went on since it was looked at."""
 BEYOND = timedelta(days=100)
 
 
@@ -158,17 +156,14 @@ def _promised(
         if one["series"] is not None:
             overrides[one["series"]].append(one)
     let_go = two_way.let_go(history) if link["on_delete"] == "withdraw" else set()
-    behind, ahead = timedelta(days=link["days_behind"]), timedelta(days=link["days_ahead"])
+    first, last = history.window(link)
     for root in items:
         if root["by"] != "person" or root["series"] is not None or plain.is_gone(root) or masks.hidden(root, link):
             continue
         looks = _looks(history, root, overrides[root["id"]], link)
         as_one = forms.holds(history.kinds[link["target"]], root, overrides[root["id"]])
         for form in (looks,) if as_one else tuple((look,) for look in looks):
-            inside = any(
-                plain.touches(look[0], look[1], history.now - behind + MARGIN, history.now + ahead - MARGIN)
-                for look in form
-            )
+            inside = any(plain.touches(look[0], look[1], first, last) for look in form)
             must = inside and root["readable"] and (link["id"], root["id"]) not in let_go
             yield _Expected(link=link["id"], source=root["id"], looks=form, must=must)
 
@@ -226,8 +221,7 @@ def _is_excused(history: History, name: str, link: dict[str, Any] | None, links:
 
 def _is_elsewhere(history: History, link: dict[str, Any], looks: Looks) -> bool:
     """Whether nothing of it lies surely inside the link's window."""
-    first = history.now - timedelta(days=link["days_behind"]) + MARGIN
-    last = history.now + timedelta(days=link["days_ahead"]) - MARGIN
+    first, last = history.window(link)
     return not any(plain.touches(look[0], look[1], first, last) for look in looks)
 
 

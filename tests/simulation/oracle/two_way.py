@@ -220,7 +220,8 @@ class _Walk:
     def _not_withdrawn(self) -> Iterator[Finding]:
         """Where a person deleted a mirror, and such deletions are said to mean the event, that goes, or it is recorded
         why not; unless very many were deleted, a person changed the event afterwards, the link's filters leave it out,
-        or a restore or another change of the link came in between."""
+        it lies outside the link's window by now, where a full read shows nobody what is gone, or a restore or another
+        change of the link came in between."""
         history = self._history
         changed = {(was or now or {})["id"]: at for at, was, now in history.link_log if was != now}
         for tag, deleted in self._deleted.items():
@@ -231,7 +232,7 @@ class _Walk:
             if source is None or mirror is None or plain.is_gone(source) or not plain.is_gone(mirror):
                 continue
             is_own = source["response"] == "none" and not source["guests"] and source["readable"]
-            is_own = is_own and not masks.hidden(source, link)
+            is_own = is_own and not masks.hidden(source, link) and _is_near(history, link, source)
             is_quiet = changed[link["id"]] < deleted[None] and not history.restores
             is_quiet = is_quiet and self._changed[link["source"], source["id"]] < deleted[None]
             if is_own and is_quiet and tag not in history.refused and not self._is_one_of_many(tag, link["id"]):
@@ -343,3 +344,10 @@ def _value(item: Item, part: str) -> Any:
         return tuple(item[name] for name in TIMES)
     value = item[part]
     return value.replace("\r\n", "\n").strip() if part in masks.TEXTS else value
+
+
+def _is_near(history: History, link: dict[str, Any], root: Item) -> bool:
+    """Whether any of it lies surely inside the link's window."""
+    first, last = history.window(link)
+    overrides = [one for one in history.calendars[link["source"]] if one["series"] == root["id"]]
+    return any(plain.happenings(root, overrides, first=first, last=last))
