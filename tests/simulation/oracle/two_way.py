@@ -172,7 +172,8 @@ class _Walk:
         if not meant:
             return  # `touched` says so
         if after["status"] == "cancelled":
-            if plain.is_gone(after) or plain.has_place(root, after["original"]):
+            is_deleted = plain.is_gone(after) or plain.has_place(root, after["original"])
+            if is_deleted and not self._was_cancelled(entry):
                 yield from self._was_withdrawn(entry, root, [tag for tag, link in meant if _withdraws(link)], where)
             return
         changed = {
@@ -208,6 +209,25 @@ class _Walk:
             yield Finding(kind="unproved delete", what=f"{where}, which is gone by that: nobody deleted its mirror")
         if occurrence is None:
             self._withdrawn += [(entry["at"], tag) for tag in proved[:1]]
+
+    def _was_cancelled(self, entry: dict[str, Any]) -> bool:
+        """Whether an occurrence was cancelled before its whole series was moved, by this write, to where it has its
+        place now."""
+        moved = next(
+            (
+                plain.moment(one["after"]["start"]) - plain.moment(one["before"]["start"])
+                for one in self._history.journal
+                if (one["at"], one["calendar"], one["id"]) == (entry["at"], entry["calendar"], entry["root"])
+                and one["before"] is not None
+            ),
+            None,
+        )
+        return bool(moved) and any(
+            one["series"] == entry["root"]
+            and one["status"] == "cancelled"
+            and plain.at_place(one["original"]) + moved == plain.at_place(entry["after"]["original"])
+            for one in self._items.values()
+        )
 
     def _is_deleted(self, tag: str, root: str, occurrence: str | None) -> bool:
         """Whether a person deleted that mirror, or the mirror of that occurrence, and nothing has become of it since by
