@@ -318,7 +318,8 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     wanted = writes.mirror_of(unit, merging.link, merging.how, ignored=mapping.ignored)
     final = outcome.mirror if outcome.held else wanted
     places = _unlike(final, edit.mirror)
-    observed = (standing.observed or {}) if is_overwritten else edit.observed
+    # What stays because a conflict waits was merged before, and we may have written the mirror since.
+    observed = (standing.observed or {}) if is_overwritten or edit.held else edit.observed
     is_anew = is_overwritten or edit.rendering != merging.link.rendering  # it was brought in line meanwhile
     applied = sightings.forget(
         differences.compare(final, Applied.from_json(standing.applied)).applied,

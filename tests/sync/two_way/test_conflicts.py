@@ -167,3 +167,16 @@ def test_what_waits_to_be_written_beside_a_conflict_is_not_taken_back_by_the_nex
         assert text is not None
         assert (text.title, text.location, text.description) == ("by a", "Side Street 2", "bring the papers")
     pair.quiet()
+
+
+def test_what_was_written_beside_a_conflict_is_nobodys_edit_once_that_is_decided(pair: Pair):
+    contest(pair)
+    pair.edit("a", location="Main Street 1")
+    pair.sync()
+    decide(pair, Winner.TARGET)
+    merged = pair.world.rows("SELECT rewrites FROM event_mappings")
+
+    pair.world.server.expire_cursors()
+
+    pair.quiet()
+    assert pair.world.rows("SELECT rewrites FROM event_mappings") == merged
