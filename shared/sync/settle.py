@@ -195,12 +195,12 @@ def _written(
     if errors:
         saved.flush(conn, calendar)
         return _failed(conn, calendar, work, errors[0], now=now, event_id=event_id, applied=applied)
-    if work.root_answer is not None or work.occurrence_answers:
-        status, checksum = "CREATED" if mapping.applied is None else "UPDATED", work.differences.applied.root or ""
-        row = mirrors.Row(
-            mapping_id=mapping.id, event_id=event_id, status=status, root=work.mirror.root, checksum=checksum
-        )
-        saved.rows.append(row)
+    # Without an answer, too: an earlier write that seemed to fail may have left it as it should be.
+    status = "CREATED" if mapping.applied is None and work.root_answer is not None else "UPDATED"
+    checksum = work.differences.applied.root or ""
+    saved.rows.append(
+        mirrors.Row(mapping_id=mapping.id, event_id=event_id, status=status, root=work.mirror.root, checksum=checksum)
+    )
     return False
 
 
@@ -259,7 +259,7 @@ def _failed(
             retry_at, forget_etag = now + wait_after(mapping.attempts + 1), False
         case PreconditionFailedError():
             retry_at, forget_etag = now, True
-        case NotFoundError() if work.heeds_deletion and applied is None and mapping.mirror_event_id:
+        case NotFoundError() if applied is None and _is_deleted_by_hand(conn, work):
             if work.on_delete == links.IGNORE or mapping.attempts >= LOOKS:
                 by_hand.let_go(conn, mapping, on_delete=links.IGNORE)
                 return False
@@ -308,6 +308,16 @@ def _failed(
             reason=f"{error.error_code}: {error.message}",
         )
     return True
+
+
+def _is_deleted_by_hand(conn: Connection, work: Work) -> bool:
+    """Whether the link has something follow from a mirror that is gone, and it was not we who removed it."""
+    event_id = work.mapping.mirror_event_id
+    return (
+        work.heeds_deletion
+        and event_id is not None
+        and not journal.is_removing(conn, work.mapping.id, mirror_event_id=event_id)
+    )
 
 
 def journalled(conn: Connection, work: Iterable[Work]) -> None:

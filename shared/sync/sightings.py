@@ -70,12 +70,15 @@ def observe(
     tally.update(mapping.link_id for mapping in by_somebody)
     of_links = links.by_ids(conn, sorted({sight.mapping.link_id for sight in sights})) if sights else {}
     for sight in sights:
-        mapping, link = sight.mapping, of_links[sight.mapping.link_id]
+        mapping, link, differing = sight.mapping, of_links[sight.mapping.link_id], sight.differing
         if mapping.mirror_event_id is None and not sight.is_gone:
             _note_creation(conn, mapping.id, mapping.mirror_key)
         if mapping.is_removal:
             if sight.is_gone and not mapping.is_due:
                 written.save_gone(conn, mapping, done=True)
+            elif mapping.applied is not None and (sight.is_gone or (differing and link.on_edit == links.RESTORE)):
+                left = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
+                seen.forget(conn, mapping.id, applied=left.to_json())
             continue
         if mapping.state == "ignored":
             continue
@@ -91,7 +94,6 @@ def observe(
             by_hand.let_go(conn, mapping, on_delete=links.IGNORE if many else link.on_delete)
             sources.add(mapping.source_calendar_id)
             continue
-        differing = sight.differing
         if (
             looks is not None
             and differing

@@ -10,14 +10,16 @@ import pytest
 from shared.calendar import recurrence
 from shared.calendar.event import Availability, Status, Text, Unit
 from shared.calendar.span import Window
-from shared.core.errors import RateLimitedError
+from shared.core.errors import InvalidError, RateLimitedError
 from shared.providers.memory import MemoryCalendar
-from shared.providers.port import Skipped, Update, Upserted
+from shared.providers.port import Failed, Skipped, Update, Upserted
 from shared.store.database import Database
 from shared.sync import pull
 from shared.sync.asking import requests
 from shared.sync.run import Outcome
 from tests.sync.world import World, by, event, occurrence
+
+STANDING = "SELECT sync_status FROM external_calendar_events WHERE booking_id IS NOT NULL"
 
 
 @pytest.fixture
@@ -357,3 +359,41 @@ def test_a_deleted_mirror_series_comes_back_whole_though_an_occurrence_had_been_
     (mirror,) = world.mirrors(b)
     overrides = tuple(one for one in world.server.visible("b") if one.series_id == mirror.id)
     assert len(recurrence.occurrences(Unit(root=mirror, overrides=overrides), Window(start=None, end=None))) == 5
+
+
+def refused_move(world, monkeypatch, a):
+    """The event moves, and its mirror cannot follow."""
+    with monkeypatch.context() as patch:
+        patch.setattr(world.provider, "write", lambda _, writes: [Failed(error=InvalidError("no")) for _ in writes])
+        world.put(a, event("e1", hours=30))
+        world.look(a)
+        world.run()
+    assert world.rows(STANDING) == [("FAILED",)]
+
+
+def test_a_mirror_whose_last_write_failed_is_missed_by_a_full_read(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    refused_move(world, monkeypatch, a)
+
+    world.server.remove("b", mirror.id)
+    world.server.expire_cursors()
+    world.look(b)
+    world.run()
+
+    assert [one.span for one in world.mirrors(b)] == [event("e1", hours=30).span]
+
+
+def test_a_mirror_that_needs_no_write_any_more_no_longer_counts_as_failed(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    refused_move(world, monkeypatch, a)
+
+    world.put(a, event("e1"))
+    world.look(a)
+    world.run()
+
+    assert world.rows(STANDING) == [("UPDATED",)]

@@ -274,13 +274,13 @@ def versions(conn: Connection, calendar_id: UUID, root_id: str) -> dict[str, Ver
 
 
 def unseen(conn: Connection, calendar: SyncedCalendar, window: Window, *, limit: int) -> list[str]:
-    """What a finished full read of `window` did not show although it lies inside, mirrors included: to be asked for one
-    by one."""
+    """What a finished full read of `window` did not show although it lies inside, mirrors included, those whose last
+    write failed as well: to be asked for one by one."""
     rows = conn.execute(
         """
         SELECT external_event_id FROM external_calendar_events
          WHERE calendar_id = %(calendar)s AND series_id IS NULL
-           AND (sync_status IN ('CREATED', 'UPDATED') OR (sync_status = 'FAILED' AND booking_id IS NULL))
+           AND sync_status <> 'CANCELLED' AND (booking_id IS NULL OR external_event_id <> 'local-' || booking_id)
            AND seen_generation < %(generation)s
            AND (end_time > %(start)s OR jsonb_array_length(details->'recurrence') > 0)
            AND (%(end)s::timestamptz IS NULL OR start_time < %(end)s)

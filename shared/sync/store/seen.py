@@ -51,6 +51,12 @@ def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag
     )
 
 
+def forget(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any]) -> None:
+    """A mirror that is to go was seen to look otherwise than it was left: `applied` is what still stands, should it be
+    wanted again before it has gone."""
+    conn.execute("UPDATE event_mappings SET applied = %s WHERE id = %s", (Jsonb(applied), mapping_id))
+
+
 def restore(
     conn: Connection,
     mapping: Mapping,

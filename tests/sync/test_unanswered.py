@@ -1,0 +1,79 @@
+"""Removals whose answers nobody heard, and events that come back before these are tried again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.calendar.event import Text
+from shared.core.errors import TransientError
+from shared.providers.port import Failed
+from shared.sync import links
+from tests.sync.world import World, event
+
+
+@pytest.fixture
+def world(database):
+    return World(database)
+
+
+def unheard(world, monkeypatch):
+    """From here on the provider does what it is asked to, and its answers are lost."""
+    write = world.provider.write
+
+    def lost(calendar_id, writes):
+        write(calendar_id, writes)
+        return [Failed(error=TransientError("no answer")) for _ in writes]
+
+    monkeypatch.setattr(world.provider, "write", lost)
+
+
+def time_passes(world):
+    """What waits for another attempt is due."""
+    with world.database.everyone() as conn:
+        conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
+        conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
+
+
+@pytest.mark.parametrize("on_delete", [links.RESTORE, links.IGNORE, links.DECLINE])
+def test_a_mirror_that_went_unheard_is_made_again_when_its_event_comes_back(world, monkeypatch, on_delete):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b, on_delete=on_delete)
+    with monkeypatch.context() as patch:
+        unheard(world, patch)
+        world.server.remove("a", "e1")
+        world.look(a)
+        world.run()
+    assert world.mirrors(b) == []
+
+    time_passes(world)
+    world.look(b)
+    world.put(a, event("e1"))
+    world.look(a)
+    world.run()
+
+    assert len(world.mirrors(b)) == 1
+    assert world.rows("SELECT state FROM event_mappings") == [("open",)]
+
+
+def test_a_mirror_changed_while_it_was_to_go_is_put_right_when_its_event_comes_back(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.provider, "write", lambda _, writes: [Failed(error=TransientError("no")) for _ in writes])
+        world.server.remove("a", "e1")
+        world.look(a)
+        world.run()
+
+    world.put(b, replace(mirror, text=Text(title="mine")))
+    time_passes(world)
+    world.look(b)
+    world.put(a, event("e1"))
+    world.look(a)
+    world.run()
+
+    assert [one.text for one in world.mirrors(b)] == [mirror.text]
