@@ -47,13 +47,15 @@ class Sorted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a page led to: items seen, items that could not be read, whether an event of somebody's is not what it was,
-    calendars that now have something due, and sources to be looked at for what was done to their mirrors."""
+    calendars that now have something due, sources to be looked at for what was done to their mirrors, and series that
+    are planned when the last page has shown the rest of them (`unfinished`)."""
 
     items: int
     skipped: int
     changed: bool
     targets: tuple[UUID, ...]
     sources: tuple[UUID, ...]
+    unfinished: list[str]
 
 
 def page(
@@ -91,8 +93,12 @@ def page(
     for skipped in page.skipped:
         events.mark_skipped(conn, calendar, skipped.event_id, skipped.reason)
 
-    touched = {row.root_id for row in changed if row.changed} | set(found.removed)
-    roots = touched | {event.root_id for event in found.upserts} if is_full else touched
+    touched = {row.root_id for row in changed if row.changed} | set(found.removed) | {*calendar.unfinished}
+    unfinished: set[str] = set()
+    if page.next_page is not None:
+        unfinished = _unfinished(conn, calendar, sorted(touched - found.complete.keys()), key=key)
+        touched -= unfinished
+    roots = touched | {event.root_id for event in found.upserts} - unfinished if is_full else touched
     if is_full and page.cursor is not None:
         roots |= set(events.mirrored_unseen(conn, calendar))
     targets = plan_roots(
@@ -134,7 +140,14 @@ def page(
         changed=any(row.changed for row in changed),
         targets=tuple(sorted(targets)),
         sources=tuple(sorted(seen.sources)),
+        unfinished=sorted(unfinished),
     )
+
+
+def _unfinished(conn: Connection, calendar: SyncedCalendar, roots: Sequence[str], *, key: DataKey) -> set[str]:
+    """Those of these series whose rule and occurrences do not fit together yet: Google tells of them apart."""
+    units = events.units(conn, calendar.id, roots, key=key, with_text=False)
+    return {root for root, unit in units.items() if unit.overrides and expansion.has_strays(unit)}
 
 
 def plan_roots(

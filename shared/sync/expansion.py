@@ -87,6 +87,14 @@ def _single(unit: Unit | None, name: str) -> Unit | None:
     return expansion.single(unit, place[1]) if unit is not None and place is not None else None
 
 
+def has_strays(unit: Unit) -> bool:
+    """Whether occurrences of a series are at places that its rule does not have; not where nobody can expand that."""
+    try:
+        return unit.root.is_series and expansion.has_strays(unit)
+    except InvalidError:
+        return False
+
+
 def _holds(provider: str, unit: Unit) -> bool:
     try:
         return not unit.root.is_series or (not expansion.has_strays(unit) and providers.holds(provider, unit))

@@ -168,6 +168,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
         )
         if applied.changed and not full and calendar.last_synced_at is not None:
             silence.expect(conn, calendar.id, since=calendar.last_synced_at, now=now)
+        calendar = replace(calendar, unfinished=applied.unfinished)
         # The calendar's row comes last: webhooks wait for it, and a page may take seconds.
         if full and calendar.page_token is None and window.start is not None:
             calendars.start_full_read(conn, calendar, start=window.start, end=window.end)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from shared.sync.writes import Work
 
 LOOKS = 2
-"""So often a mirror whose deletion would be heeded is looked at again before it is written unconditionally."""
+"""So often, and until its calendar has been read, a mirror whose deletion would be heeded waits to be looked at."""
 REMOVAL_ATTEMPTS = 4
 """So often a mirror that may not be touched is tried to be removed; then it is left alone."""
 OCCURRENCE_ATTEMPTS = 4
@@ -253,14 +253,14 @@ def _failed(
     retry_at: datetime | None = None
     counted, forget_etag = True, False
     match error:
-        case PreconditionFailedError() if (work.heeds_deletion or work.merges) and mapping.attempts < LOOKS:
+        case PreconditionFailedError() if (work.heeds_deletion or work.merges) and _waits_for_a_look(conn, mapping):
             # Perhaps it was deleted or edited, and an unconditional write would undo that: let a pull look first.
             calendars.request(conn, [calendar.id])
             retry_at, forget_etag = now + wait_after(mapping.attempts + 1), False
         case PreconditionFailedError():
             retry_at, forget_etag = now, True
         case NotFoundError() if applied is None and _is_deleted_by_hand(conn, work):
-            if work.on_delete == links.IGNORE or mapping.attempts >= LOOKS:
+            if work.on_delete == links.IGNORE or not _waits_for_a_look(conn, mapping):
                 by_hand.let_go(conn, mapping, on_delete=links.IGNORE)
                 return False
             # What it means for the source is for a pull to say: it sees how many were deleted at once.
@@ -308,6 +308,10 @@ def _failed(
             reason=f"{error.error_code}: {error.message}",
         )
     return True
+
+
+def _waits_for_a_look(conn: Connection, mapping: Mapping) -> bool:
+    return mapping.attempts < LOOKS or calendars.is_due(conn, mapping.target_calendar_id)
 
 
 def _is_deleted_by_hand(conn: Connection, work: Work) -> bool:

@@ -229,3 +229,24 @@ def test_an_occurrence_left_behind_by_a_series_that_moved_is_mirrored_where_it_s
     assert found == [0, 3, 27, 51]
     assert [one.recurrence for one in world.mirrors(ends[1])] == [daily.recurrence]
     assert world.rows("SELECT count(*) FROM event_mappings WHERE last_error IS NOT NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_moved_series_of_which_a_page_shows_only_an_occurrence_stays_a_series(world, ends, full):
+    """Google tells of a series and of its occurrences apart, in any order, and a page may end between them."""
+    daily = series("RRULE:FREQ=DAILY;COUNT=3")
+    change(world, ends[0], daily)
+    world.link(*ends)
+    world.server.page_size = 1
+    moved = replace(daily, span=event("shift", hours=27, length=0.5).span)
+    world.put(ends[0], occurrence(moved, 1))
+    world.put(ends[0], moved)
+    if full:
+        world.server.expire_cursors()
+
+    world.look(ends[0])
+    world.run()
+
+    (mirror,) = world.mirrors(ends[1])
+    assert (mirror.span, mirror.recurrence) == (moved.span, moved.recurrence)
+    assert world.rows("SELECT count(*) FROM event_mappings") == [(1,)]

@@ -27,7 +27,8 @@ class SyncedCalendar:
 
     `covered`: requests up to this one are answered when the pages that are being read have come to an end. What was
     requested after the first of them may tell of changes that none of them shows. `lacks_channel`: it can be watched,
-    and no channel is known to live.
+    and no channel is known to live. `unfinished`: series that the pages read so far have shown in part, and that wait
+    for the last one.
     """
 
     id: UUID
@@ -46,6 +47,7 @@ class SyncedCalendar:
     requested: int
     done: int
     covered: int
+    unfinished: list[str]
     last_synced_at: datetime | None
     reconcile_since: datetime | None
     times_until: datetime | None
@@ -65,7 +67,7 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
                    s.sync_token, s.page_token, s.needs_full_sync, s.read_lane, s.generation, s.window_start,
                    s.window_end, s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
-                   s.last_synced_at, s.reconcile_since, s.times_until,
+                   s.unfinished, s.last_synced_at, s.reconcile_since, s.times_until,
                    c.supports_push AND NOT EXISTS (SELECT FROM webhook_channels w
                                                     WHERE w.calendar_id = c.id AND w.status = 'active') AS lacks_channel
               FROM calendars c
@@ -141,16 +143,17 @@ def save_page(
     if cursor is None:
         updated = conn.execute(
             """
-            UPDATE calendar_sync_state SET page_token = %s, round_requested = %s
+            UPDATE calendar_sync_state SET page_token = %s, round_requested = %s, unfinished = %s
              WHERE calendar_id = %s AND generation = %s
             """,
-            (next_page, calendar.covered, calendar.id, calendar.generation),
+            (next_page, calendar.covered, calendar.unfinished, calendar.id, calendar.generation),
         )
     else:
         updated = conn.execute(
             """
             UPDATE calendar_sync_state
-               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL, needs_full_sync = false,
+               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL, unfinished = '{}',
+                   needs_full_sync = false,
                    last_full_sync_at = CASE WHEN needs_full_sync THEN %(now)s ELSE last_full_sync_at END,
                    done = greatest(done, %(covered)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
              WHERE calendar_id = %(id)s AND generation = %(generation)s

@@ -271,7 +271,7 @@ def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> 
     """The source as it is by now: for this link and every other, and known before any page shows it."""
     applied = apply.page(
         conn,
-        run.calendar,
+        replace(run.calendar, unfinished=[]),  # these wait for the listing
         Page(changes=(Upserted(event=unit.root, overrides=unit.overrides),)),
         key=run.key,
         source_key=run.source_keys(conn),

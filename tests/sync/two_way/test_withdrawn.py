@@ -9,7 +9,7 @@ import pytest
 
 from shared.calendar.event import Availability
 from shared.core import clock
-from shared.sync import dispatch, pull, reconciliation
+from shared.sync import dispatch, pull, push, reconciliation
 from shared.sync.two_way import groups
 from tests.sync import restoring
 from tests.sync.two_way.pair import Pair
@@ -123,4 +123,21 @@ def test_emptying_a_calendar_that_is_read_in_small_pages_takes_no_source_along(p
 
     assert len(pair.roots("a")) == 8
     assert withdrawn(pair) == []
+    pair.quiet()
+
+
+def test_a_deletion_that_pushes_find_first_waits_until_the_calendar_is_read(pair: Pair):
+    pair.put("a", event("e1"))
+    pair.world.server.remove("b", pair.one("b").id)
+    pair.edit("a", title="moved on")
+    pair.world.look(pair.ids["a"])
+    pull.pull(pair.world.engine, pair.ids["a"], user_id=pair.world.user_id, correlation_id="test")
+
+    for _ in range(5):
+        with pair.world.database.everyone() as conn:
+            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
+        push.push(pair.world.engine, pair.ids["b"], user_id=pair.world.user_id, correlation_id="test")
+    pair.sync()
+
+    assert pair.titles() == {"a": [], "b": []}
     pair.quiet()
