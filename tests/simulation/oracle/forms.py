@@ -6,6 +6,7 @@ ErrorOccurrenceCrossingBoundary); a cancelled one keeps its place. The rules tha
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
     from tests.simulation.plain import Item
 
+UNTIL = re.compile(r"UNTIL=(\d{8}(?:T\d{6}Z)?)")
+
 
 def holds(kind: str, root: Item, overrides: Iterable[Item]) -> bool:
     """Whether a provider of this kind can hold a series as one."""
     if kind != "microsoft" or not root["recurrence"]:
         return True
+    ends = [plain.at_place(end) for line in root["recurrence"] for end in UNTIL.findall(line)]
+    if any(end < plain.moment(root["start"]) for end in ends):
+        return False
     zone = UTC if root["all_day"] else ZoneInfo(root["zone"])
 
     def day(at: datetime) -> date:
