@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,7 +11,7 @@ from shared.core.errors import InvalidError
 from shared.store import outbox
 from shared.sync import by_hand, links
 from shared.sync.rules import guard
-from shared.sync.rules.differences import CANCELLED, SEEN_CANCELLED, Applied
+from shared.sync.rules.differences import CANCELLED, Applied
 from shared.sync.store import journal, seen, written
 from shared.sync.two_way import edits
 
@@ -76,8 +76,8 @@ def observe(
         if mapping.is_removal:
             if sight.is_gone and not mapping.is_due:
                 written.save_gone(conn, mapping, done=True)
-            elif mapping.applied is not None and (sight.is_gone or (differing and link.on_edit == links.RESTORE)):
-                left = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
+            elif mapping.applied is not None and (sight.is_gone or (differing and link.on_edit != links.LEAVE)):
+                left = Applied.from_json(mapping.applied).forget(differing, everything=sight.is_gone)
                 seen.forget(conn, mapping.id, applied=left.to_json())
             continue
         if mapping.state == "ignored":
@@ -107,7 +107,7 @@ def observe(
             differing = _leave(conn, mapping, link, differing)
         if not differing and not sight.is_gone:
             continue
-        applied = forget(Applied.from_json(mapping.applied), differing, everything=sight.is_gone)
+        applied = Applied.from_json(mapping.applied).forget(differing, everything=sight.is_gone)
         if sight.is_gone or is_full or mapping.is_due or mapping.state != "open":
             # Where a write is under way, perhaps this is what it wrote, and perhaps what it must put right.
             seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=None if sight.is_gone else sight.etag)
@@ -128,7 +128,7 @@ def _make_again(conn: Connection, sight: Sight) -> bool:
     """A mirror is gone by our own hand, or by one that nobody knows any more: as long as it is wanted, another takes
     its place. Returns whether that is to be written."""
     mapping = sight.mapping
-    lost = forget(Applied.from_json(mapping.applied), {}, everything=True)
+    lost = Applied.from_json(mapping.applied).forget({}, everything=True)
     seen.disturb(conn, mapping.id, applied=lost.to_json(), etag=None)
     written.save_gone(conn, mapping, done=False)
     return mapping.state == "open"
@@ -164,14 +164,6 @@ def _leave(conn: Connection, mapping: Mapping, link: Link, differing: dict[str, 
         for occurrence in sorted(ignored) if link.on_delete == links.DECLINE else ():
             by_hand.ask(conn, mapping, links.DECLINE, occurrence=occurrence)
     return {place: checksum for place, checksum in differing.items() if place not in left}
-
-
-def forget(applied: Applied, differing: dict[str, str], *, everything: bool = False) -> Applied:
-    """What still stands of a mirror after somebody else changed these places, or all of it."""
-    marks = {CANCELLED: SEEN_CANCELLED}
-    places = {place: marks.get(checksum, "") for place, checksum in differing.items() if place}
-    kept = dict.fromkeys(applied.overrides, "") if everything else applied.overrides
-    return replace(applied, root=None if everything or "" in differing else applied.root, overrides={**kept, **places})
 
 
 def _note_creation(conn: Connection, mapping_id: UUID, event_id: str) -> bool:

@@ -13,7 +13,7 @@ from shared.sync import links as of_links
 from shared.sync.links import MERGE
 from shared.sync.rules import differences, marker, plan
 from shared.sync.rules.differences import Applied, Differences
-from shared.sync.store import events, undo_items
+from shared.sync.store import events, journal, undo_items
 from shared.sync.store.journal import Intent
 from shared.sync.two_way.edits import opened
 
@@ -45,7 +45,8 @@ class Work:
     whom nobody knows. `refused` says why this one cannot be rendered, or put back; then nothing is written. `undo_run`
     is the run of kind undo that this is done for; `was_checked` says that an earlier attempt may have written already.
     `entries` are the journal's, by occurrence (None: the root). One that only `remasks` brings what stands in line with
-    the link's mask, and settles nothing of what is wanted of the mirror.
+    the link's mask, and settles nothing of what is wanted of the mirror. At the `unanswered` places ("" is the root)
+    nobody knows what stands: an earlier write may have been carried out, so they are written again.
     """
 
     mapping: mappings.Mapping
@@ -60,6 +61,7 @@ class Work:
     undo_run: UUID | None = None
     was_checked: bool = False
     remasks: bool = False
+    unanswered: frozenset[str] = frozenset()
     root_answer: Written | Failed | None = None
     occurrence_answers: list[tuple[WriteOccurrence | CancelOccurrence, Written | Failed]] = field(default_factory=list)
     entries: dict[str | None, UUID] = field(default_factory=dict)
@@ -177,6 +179,7 @@ def prepare(
         for place, roots in by_source.items()
     }
     undoing = undo_items.waiting(conn, [mapping.id for mapping in due])
+    unanswered = journal.unanswered(conn, [mapping.id for mapping in due])
     work: list[Work] = []
     for mapping in due:
         link = links[mapping.link_id]
@@ -191,6 +194,7 @@ def prepare(
             undo_run=undo_run,
             was_checked=was_checked,
             remasks=mapping.remask,
+            unanswered=frozenset(unanswered.get(mapping.id, ())),
         )
         if not one.is_removal:
             unit = units[mapping.source_calendar_id, link.needs_text].get(mapping.source_event_id)
@@ -232,7 +236,16 @@ def _stays(mapping: mappings.Mapping, *, key: DataKey) -> Mirror | None:
 
 def _put_back(work: Work, mirror: Mirror, unit: Unit | None, how: Mask) -> None:
     work.mirror = put_back(mirror, work.mapping, unit, how)
-    work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
+    work.differences = differences.compare(work.mirror, _applied(work, work.mirror))
+
+
+def _applied(work: Work, mirror: Mirror) -> Applied:
+    places = {
+        place: ""
+        for place in work.unanswered
+        if not place or place in mirror.overrides or mask.as_the_rule_has_it(mirror.root, place) is not None
+    }
+    return Applied.from_json(work.mapping.applied).forget(places)
 
 
 def _without_ignored(mirror: Mirror, ignored: Sequence[str]) -> Mirror:
@@ -251,6 +264,6 @@ def _render(work: Work, unit: Unit | None, link: Link, how: Mask) -> None:
         return
     try:
         work.mirror = mirror_of(unit, link, how, ignored=work.mapping.ignored)
-        work.differences = differences.compare(work.mirror, Applied.from_json(work.mapping.applied))
+        work.differences = differences.compare(work.mirror, _applied(work, work.mirror))
     except InvalidError as error:
         work.refused = error

@@ -1,4 +1,4 @@
-"""Removals whose answers nobody heard, and events that come back before these are tried again."""
+"""Writes and removals whose answers nobody heard, and what is wanted before they are tried again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from shared.calendar.event import Text
 from shared.core.errors import TransientError
 from shared.providers.port import Failed
 from shared.sync import links
-from tests.sync.world import World, event
+from shared.sync.asking import requests
+from tests.sync.world import World, by, event
 
 
 @pytest.fixture
@@ -77,3 +78,45 @@ def test_a_mirror_changed_while_it_was_to_go_is_put_right_when_its_event_comes_b
     world.run()
 
     assert [one.text for one in world.mirrors(b)] == [mirror.text]
+
+
+def test_what_was_written_unheard_does_not_stay_when_its_event_is_as_before(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("e1"))
+    world.link(a, b, privacy="full")
+    (mirror,) = world.mirrors(b)
+    with monkeypatch.context() as patch:
+        unheard(world, patch)
+        world.put(a, event("e1", title="a word too many"))
+        world.look(a)
+        world.run()
+
+    time_passes(world)
+    world.put(a, event("e1"))
+    world.look(a)
+    world.run()
+
+    assert [one.text for one in world.mirrors(b)] == [mirror.text]
+
+
+@pytest.mark.promise(8)
+def test_what_a_looser_link_showed_unheard_is_hidden_again_though_its_event_is_gone(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    for number in range(12):
+        world.put(a, event(f"e{number}", title="Dentist"))
+    link = world.link(a, b)
+    with monkeypatch.context() as patch:
+        unheard(world, patch)
+        requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "full"})
+        world.run()
+    time_passes(world)
+    for number in range(12):
+        world.server.remove("a", f"e{number}")
+    world.look(a)
+    world.run()
+
+    requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "busy"})
+    world.run()
+
+    assert world.rows("SELECT DISTINCT state FROM event_mappings") == [("held",)]
+    assert {one.text and one.text.title for one in world.mirrors(b)} == {"Busy"}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.calendar import mask
 from shared.calendar.codec import span_to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.calendar.mirror import Appearance, Mirror
 
 CANCELLED = "cancelled"
@@ -42,6 +44,15 @@ class Applied:
         if value is None:
             return cls(root=None, shape="", overrides={})
         return cls(root=value["root"], shape=value["shape"], overrides=value["overrides"])
+
+    def forget(self, places: Mapping[str, str], *, everything: bool = False) -> Applied:
+        """What still stands after somebody else changed these places ("" is the root), or all of it: by place the
+        checksum that it has now, CANCELLED for an occurrence that is gone, "" where nobody knows."""
+        marks = {CANCELLED: SEEN_CANCELLED}
+        changed = {place: marks.get(checksum, "") for place, checksum in places.items() if place}
+        kept = dict.fromkeys(self.overrides, "") if everything else self.overrides
+        root = None if everything or "" in places else self.root
+        return replace(self, root=root, overrides={**kept, **changed})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

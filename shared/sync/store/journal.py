@@ -157,21 +157,23 @@ def answered(conn: Connection, answers: Iterable[tuple[UUID, Written | Failed | 
     settle(conn, accepted=accepted, refused=refused)
 
 
-def is_unanswered(conn: Connection, mapping_id: UUID) -> bool:
-    """Whether something was sent to a mirror, and nobody knows yet what became of it."""
-    row = conn.execute(
+def unanswered(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+    """By mapping the places of its mirror ("" is the root) to which something was sent whose answer nobody heard."""
+    rows = conn.execute(
         """
-        SELECT EXISTS (
-          SELECT FROM sync_journal j JOIN event_mappings m ON m.id = j.mapping_id
-           WHERE j.mapping_id = %s AND m.requested > m.done AND j.outcome = 'intended'
-             AND j.operation IN ('insert', 'update', 'write_occurrence', 'cancel_occurrence')
-             AND NOT EXISTS (SELECT FROM sync_journal later
-                              WHERE later.mapping_id = j.mapping_id AND later.outcome = 'accepted' AND later.id > j.id
-                                AND later.occurrence IS NOT DISTINCT FROM j.occurrence))
+        SELECT DISTINCT j.mapping_id, coalesce(j.occurrence, '') FROM sync_journal j
+         WHERE j.mapping_id = ANY(%s) AND j.outcome = 'intended'
+           AND j.operation IN ('insert', 'update', 'write_occurrence', 'cancel_occurrence')
+           AND NOT EXISTS (SELECT FROM sync_journal later
+                            WHERE later.mapping_id = j.mapping_id AND later.outcome = 'accepted' AND later.id > j.id
+                              AND later.occurrence IS NOT DISTINCT FROM j.occurrence)
         """,
-        (mapping_id,),
-    ).fetchone()
-    return row is not None and bool(row[0])
+        (list(mapping_ids),),
+    ).fetchall()
+    found: dict[UUID, set[str]] = {}
+    for mapping_id, place in rows:
+        found.setdefault(mapping_id, set()).add(place)
+    return found
 
 
 def is_removing(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:

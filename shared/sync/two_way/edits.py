@@ -192,7 +192,7 @@ def is_cut_short(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey
         return False
     mirror = merge.shown(unit)
     is_partial = not mirror.root.recurrence or any(one not in mirror.overrides for one in base.overrides)
-    return is_partial and journal.is_unanswered(conn, mapping.id)
+    return is_partial and bool(journal.unanswered(conn, [mapping.id]))
 
 
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:

@@ -296,7 +296,7 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     if merging.is_restored:
         conflicts.settle(conn, mapping, _kept(merging), refused={}, key=run.key, now=now, by=conflicts.RESTORED)
         edits.drop(conn, mapping)
-        applied = sightings.forget(Applied.from_json(standing.applied), edit.observed)
+        applied = Applied.from_json(standing.applied).forget(edit.observed)
         seen.leave(conn, mapping.id, observed=edit.observed, ignored=())
         seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=standing.mirror_etag)
         return {mapping.target_calendar_id}
@@ -309,11 +309,11 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
         edits.drop(conn, mapping)
         left = differing(standing, edit.observed)
         if is_overwritten:
-            applied = sightings.forget(Applied.from_json(standing.applied), {}, everything=True)
+            applied = Applied.from_json(standing.applied).forget({}, everything=True)
             seen.disturb(conn, mapping.id, applied=applied.to_json(), etag=standing.mirror_etag)
         elif left:
             seen.leave(conn, mapping.id, observed=left, ignored=())
-            sightings.restore(conn, standing, sightings.forget(Applied.from_json(standing.applied), left), now=now)
+            sightings.restore(conn, standing, Applied.from_json(standing.applied).forget(left), now=now)
         return {mapping.target_calendar_id}
     wanted = writes.mirror_of(unit, merging.link, merging.how, ignored=mapping.ignored)
     final = outcome.mirror if outcome.held else wanted
@@ -321,10 +321,8 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     # What stays because a conflict waits was merged before, and we may have written the mirror since.
     observed = (standing.observed or {}) if is_overwritten or edit.held else edit.observed
     is_anew = is_overwritten or edit.rendering != merging.link.rendering  # it was brought in line meanwhile
-    applied = sightings.forget(
-        differences.compare(final, Applied.from_json(standing.applied)).applied,
-        {place: observed.get(place, "") for place in places},
-        everything=is_anew,
+    applied = differences.compare(final, Applied.from_json(standing.applied)).applied.forget(
+        {place: observed.get(place, "") for place in places}, everything=is_anew
     )
     stays = None
     if outcome.held:
