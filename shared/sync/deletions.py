@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from shared.core.errors import InvalidError
 from shared.providers.port import Removed
-from shared.sync import links, reconciliation
+from shared.sync import by_name, links, reconciliation
 from shared.sync.rules import guard
-from shared.sync.sight import reach
 from shared.sync.store import mappings
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from shared.providers.port import CalendarProvider, Page
     from shared.sync.run import Run
-    from shared.sync.store.mappings import Mapping
 
 
 def doubtful(run: Run, provider: CalendarProvider, page: Page) -> frozenset[UUID]:
@@ -45,12 +42,4 @@ def doubtful(run: Run, provider: CalendarProvider, page: Page) -> frozenset[UUID
             return frozenset(one.id for one in heeded)
     gone_of = Counter(one.link_id for one in heeded)
     few = [one for one in heeded if not guard.must_hold(gone_of[one.link_id], mirrors=0)]
-    return frozenset(one.id for one in few if _stands(run, provider, one))
-
-
-def _stands(run: Run, provider: CalendarProvider, mapping: Mapping) -> bool:
-    event_id = mapping.mirror_event_id or mapping.mirror_key
-    try:
-        return provider.get(run.calendar.remote_id, event_id, window=reach(run.engine.now())) is not None
-    except InvalidError:
-        return True
+    return frozenset(one.id for one in few if by_name.stands(run, provider, one.mirror_id))

@@ -20,9 +20,9 @@ from shared.sync import apply, by_hand, deletions, lanes, links, overlaps, recon
 from shared.sync.listening import channels, silence
 from shared.sync.publishing import feeds
 from shared.sync.run import Outcome, Run, may_start, start
-from shared.sync.store import calendars, edits, events, runs
-from shared.sync.two_way import copies, flow_back
-from shared.sync.two_way import edits as two_way_edits
+from shared.sync.store import calendars, events, runs
+from shared.sync.store import edits as noted_edits
+from shared.sync.two_way import copies, edits, flow_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ def pull(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
             return Outcome.BUSY
         by_mirrors = ByMirrors(
             asked=by_hand.due(conn, calendar_id),
-            edited=edits.due(conn, calendar_id, now=now, limit=flow_back.AT_ONCE),
+            edited=noted_edits.due(conn, calendar_id, now=now, limit=flow_back.AT_ONCE),
             merges=links.merge_into(conn, calendar_id),
         )
     tally: Counter[UUID] = Counter()
@@ -134,7 +134,7 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
         seen = Seen(
-            looks=two_way_edits.look(run, provider, page) if by_mirrors.merges else None,
+            looks=edits.look(run, provider, page) if by_mirrors.merges else None,
             copies=copies.find(run, provider, page),
             standing=deletions.doubtful(run, provider, page),
         )

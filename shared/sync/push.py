@@ -132,7 +132,7 @@ def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> Non
     """Looked at first, and noted: a worker killed in between must not take its own write for somebody else's."""
     if not work:
         return
-    undo.check(provider, run.calendar, work, key=run.key, now=run.engine.now())
+    undo.check(run, provider, work)
     with run.transaction(run.engine.now()) as conn:
         undo_items.mark_checked(conn, [one.mapping.id for one in work if one.refused is None])
         _announce(conn, run, work)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.calendar import codec
-from shared.calendar.span import Window, occurrence_key
-from shared.sync import links
+from shared.calendar.span import occurrence_key
 from shared.sync.rules.differences import CANCELLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from shared.calendar.event import Event, Unit
     from shared.crypto.keyring import DataKey
@@ -69,8 +66,3 @@ def observed_of(events: Iterable[Event], *, key: DataKey) -> dict[str, str]:
 def of_unit(unit: Unit, *, key: DataKey) -> dict[str, str]:
     """`observed` of a whole mirror."""
     return observed_of((unit.root, *unit.overrides), key=key)
-
-
-def reach(now: datetime) -> Window:
-    """The time in which a mirror's occurrences are looked at when it is asked for by name."""
-    return Window(start=now - timedelta(days=1), end=now + timedelta(days=links.LONGEST_AHEAD))

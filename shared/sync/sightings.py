@@ -83,8 +83,7 @@ def observe(
         if mapping.state == "ignored":
             continue
         if sight.is_gone and link.on_delete != links.RESTORE:
-            event_id = mapping.mirror_event_id or mapping.mirror_key
-            if is_restored or journal.is_removing(conn, mapping.id, mirror_event_id=event_id):
+            if is_restored or journal.is_removing(conn, mapping.id, mirror_event_id=mapping.mirror_id):
                 again = _make_again(conn, sight) or again
                 continue
             # Whoever empties a calendar does not mean to decline every meeting, or to delete every source.

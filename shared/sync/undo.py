@@ -15,9 +15,9 @@ from psycopg.rows import class_row
 
 from shared.audit import record
 from shared.core.errors import ConflictError, NotFoundError
-from shared.sync import links, sealing, writes
+from shared.sync import by_name, links, sealing, writes
 from shared.sync.asking import requests
-from shared.sync.sight import differing, of_unit, reach
+from shared.sync.sight import differing, of_unit
 from shared.sync.store import calendars, events, journal, mappings, runs, undo_items
 from shared.sync.two_way import conflicts, undoing
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from shared.store.database import Connection, Database
     from shared.sync.asking.requests import By
     from shared.sync.context import Engine
-    from shared.sync.store.calendars import SyncedCalendar
+    from shared.sync.run import Run
     from shared.sync.store.journal import Before
     from shared.sync.store.mappings import Mapping
     from shared.sync.store.undo_items import Item
@@ -162,24 +162,21 @@ def items(conn: Connection, run_id: UUID) -> list[Item]:
     return undo_items.of_run(conn, run_id)
 
 
-def check(
-    provider: CalendarProvider, calendar: SyncedCalendar, work: Sequence[Work], *, key: DataKey, now: datetime
-) -> None:
+def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
     """Before anything is put back: what somebody else has changed since is left alone.
 
     Once only: after an attempt whose end nobody saw, what differs is most likely our own write.
     """
-    around = reach(now)
     for one in work:
         event_id = one.mapping.mirror_event_id
         if one.undo_run is None or one.was_checked or event_id is None or one.refused is not None:
             continue
-        unit = provider.get(calendar.remote_id, event_id, window=around)
+        unit = by_name.look(run, provider, event_id)
         if unit is None:
             if not one.is_removal:
                 one.refused = _changed("was deleted")
             continue
-        if differing(one.mapping, of_unit(unit, key=key)):
+        if differing(one.mapping, of_unit(unit, key=run.key)):
             one.refused = _changed("was changed")
 
 

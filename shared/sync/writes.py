@@ -126,7 +126,6 @@ class Work:
 
     def intents(self, run_id: UUID) -> list[Intent]:
         """Everything that may be sent, for the journal: of the run that takes another back, or else of this one."""
-        event_id = self.mapping.mirror_event_id or self.mapping.mirror_key
         operations: dict[str | None, str] = {}
         if self.root_write is not None:
             operations[None] = {Insert: "insert", Delete: "delete"}.get(type(self.root_write), "update")
@@ -139,7 +138,7 @@ class Work:
                 mapping_id=self.mapping.id,
                 operation=operation,
                 occurrence=key,
-                mirror_event_id=event_id,
+                mirror_event_id=self.mapping.mirror_id,
             )
             for key, operation in operations.items()
         ]

@@ -43,7 +43,7 @@ class Readers:
 
 
 def asked(options: dict[str, Any]) -> Mask:
-    """How much of an event the options of `links.create` would show."""
+    """How much of an event the options of `linking.create` would show."""
     return Mask(
         privacy=Privacy(options.get("privacy") or Privacy.BUSY),
         busy_title=options.get("busy_title", "Busy"),

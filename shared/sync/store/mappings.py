@@ -71,6 +71,11 @@ class Mapping:
         return self.undo_to is None if self.state == "undone" else self.wanted == "absent"
 
     @property
+    def mirror_id(self) -> str:
+        """The provider's id of its mirror; as long as none is known, the key that it is created with."""
+        return self.mirror_event_id or self.mirror_key
+
+    @property
     def may_have_mirror(self) -> bool:
         """Whether a mirror is known, or may stand at the provider though whoever made it never came to say so."""
         return self.mirror_event_id is not None or self.tried
@@ -106,7 +111,7 @@ def of_mirrors(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) ->
         """,
         {"calendar": calendar_id, "ids": list(event_ids)},
     )
-    return {mapping.mirror_event_id or mapping.mirror_key: mapping for mapping in found}
+    return {mapping.mirror_id: mapping for mapping in found}
 
 
 def lock(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, Mapping]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.core.errors import InvalidError
 from shared.providers.port import Upserted
-from shared.sync import links
+from shared.sync import by_name, links
 from shared.sync.rules import marker
-from shared.sync.sight import reach
 from shared.sync.store import events, mappings
 from shared.sync.two_way.edits import may_be_merged
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from shared.calendar.span import Window
     from shared.providers.port import CalendarProvider, Page
     from shared.store.database import Connection
     from shared.sync.run import Run
@@ -38,10 +35,9 @@ def find(run: Run, provider: CalendarProvider, page: Page) -> frozenset[str]:
     with run.engine.database.person(calendar.user_id) as conn:
         known = events.own(conn, calendar.id, sorted({event.root_id for event in marked}))
         mirrors = _mirrors_of(conn, {one: signed[one] for one in signed.keys() - known})
-    window = reach(run.engine.now())
     # While a restored database is brought in step nobody knows which of two is the mirror.
     proved = set() if calendar.reconcile_since is not None else mirrors.keys()
-    return frozenset({*known, *(one for one in proved if _stands(provider, calendar.remote_id, mirrors[one], window))})
+    return frozenset({*known, *(one for one in proved if by_name.stands(run, provider, mirrors[one]))})
 
 
 def _mirrors_of(conn: Connection, marked: dict[str, UUID]) -> dict[str, str]:
@@ -58,10 +54,3 @@ def _mirrors_of(conn: Connection, marked: dict[str, UUID]) -> dict[str, str]:
 
     found = {event_id: mirror(standing.get(mapping_id), event_id) for event_id, mapping_id in marked.items()}
     return {event_id: other for event_id, other in found.items() if other is not None}
-
-
-def _stands(provider: CalendarProvider, calendar_id: str, event_id: str, window: Window) -> bool:
-    try:
-        return provider.get(calendar_id, event_id, window=window) is not None
-    except InvalidError:
-        return True

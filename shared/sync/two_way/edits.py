@@ -16,8 +16,8 @@ from shared.calendar.event import Unit
 from shared.calendar.patch import Field
 from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
-from shared.sync import links, sealing
-from shared.sync.sight import Sight, differing, of_unit, reach
+from shared.sync import by_name, links, sealing
+from shared.sync.sight import Sight, differing, of_unit
 from shared.sync.store import calendars, edits, journal, mappings
 
 if TYPE_CHECKING:
@@ -131,14 +131,13 @@ def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
     """
     with run.engine.database.person(run.calendar.user_id) as conn:
         suspects = _suspects(conn, run.calendar, page, key=run.key)
-    around = reach(run.engine.now())
     looks: Looks = {}
     for number, (mapping, shown) in enumerate(suspects):
         if (number >= ASKED_FOR or run.calendar.reconcile_since is not None) and shown is not None:
             looks[mapping.id] = Look(mapping=mapping, unit=shown)
             continue
         try:
-            unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=around)
+            unit = by_name.look(run, provider, mapping.mirror_id)
         except InvalidError:
             looks[mapping.id] = Look(mapping=mapping, unit=None)
             continue
@@ -197,13 +196,12 @@ def is_cut_short(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey
 
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
     """Before a mirror is overwritten without a precondition: an edit that no pull has seen yet is noted, not lost."""
-    around = reach(run.engine.now())
     for one in work:
         mapping = one.mapping
         is_kept = not one.is_removal and mapping.base is not None
         if not one.merges or not is_kept or mapping.mirror_etag or one.root_write is None:
             continue
-        unit = provider.get(run.calendar.remote_id, mapping.mirror_event_id or mapping.mirror_key, window=around)
+        unit = by_name.look(run, provider, mapping.mirror_id)
         if unit is None or not differing(mapping, of_unit(unit, key=run.key)):
             continue
         with run.transaction(run.engine.now()) as conn:
