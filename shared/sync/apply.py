@@ -48,7 +48,7 @@ class Sorted:
 class Outcome:
     """What a page led to: items seen, items that could not be read, whether an event of somebody's is not what it was,
     calendars that now have something due, sources to be looked at for what was done to their mirrors, and series that
-    are planned when the last page has shown the rest of them (`unfinished`)."""
+    are planned when they have been asked for by name (`unfinished`)."""
 
     items: int
     skipped: int
@@ -93,11 +93,15 @@ def page(
     for skipped in page.skipped:
         events.mark_skipped(conn, calendar, skipped.event_id, skipped.reason)
 
-    touched = {row.root_id for row in changed if row.changed} | set(found.removed) | {*calendar.unfinished}
-    unfinished: set[str] = set()
-    if page.next_page is not None:
-        unfinished = _unfinished(conn, calendar, sorted(touched - found.complete.keys()), key=key)
-        touched -= unfinished
+    touched = {row.root_id for row in changed if row.changed} | set(found.removed)
+    unfinished = _unfinished(conn, calendar, found, touched, key=key)
+    if page.cursor is None:
+        unfinished |= {*calendar.unfinished}
+    else:  # of those before it the caller has asked by name
+        touched |= {*calendar.unfinished}
+        if unfinished:
+            calendars.request(conn, [calendar.id])
+    touched -= unfinished
     roots = touched | {event.root_id for event in found.upserts} - unfinished if is_full else touched
     if is_full and page.cursor is not None:
         roots |= set(events.mirrored_unseen(conn, calendar))
@@ -144,10 +148,15 @@ def page(
     )
 
 
-def _unfinished(conn: Connection, calendar: SyncedCalendar, roots: Sequence[str], *, key: DataKey) -> set[str]:
-    """Those of these series whose rule and occurrences do not fit together yet: Google tells of them apart."""
-    units = events.units(conn, calendar.id, roots, key=key, with_text=False)
-    return {root for root, unit in units.items() if unit.overrides and expansion.has_strays(unit)}
+def _unfinished(
+    conn: Connection, calendar: SyncedCalendar, found: Sorted, touched: AbstractSet[str], *, key: DataKey
+) -> set[str]:
+    """Series that a page shows in part, and whose rule and occurrences do not fit together by that: Google tells of
+    them apart, on different pages, and one of the two may be from before the other was changed."""
+    series = {event.root_id for event in found.upserts if event.is_override or event.is_series} & touched
+    partial = sorted(series - found.complete.keys())
+    units = events.units(conn, calendar.id, partial, key=key, with_text=False) if partial else {}
+    return {root for root, unit in units.items() if expansion.has_strays(unit)}
 
 
 def plan_roots(

@@ -131,6 +131,8 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
             page=run.calendar.page_token,
             window=window,
         )
+        if page.cursor is not None and run.calendar.unfinished:
+            page = _asked(run, provider, page, run.calendar.unfinished, window)
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
         seen = Seen(
@@ -196,9 +198,15 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
     shown = {change.event.id for change in page.changes if isinstance(change, Upserted)}
     with run.engine.database.person(run.calendar.user_id) as conn:
         missing = [one for one in events.unseen(conn, run.calendar, window, limit=PROVEN_PER_CALL) if one not in shown]
+    return _asked(run, provider, page, missing, window)
+
+
+def _asked(run: Run, provider: CalendarProvider, page: Page, event_ids: Sequence[str], window: Window) -> Page:
+    """A page with these events as they are, whatever it says of them itself."""
+    there = tuple(one for one in page.changes if not (isinstance(one, Upserted) and one.event.root_id in event_ids))
     proven: list[Upserted | Removed] = []
     unreadable: list[Skipped] = []
-    for event_id in missing:
+    for event_id in event_ids:
         try:
             unit = provider.get(run.calendar.remote_id, event_id, window=window)
         except InvalidError as error:
@@ -209,9 +217,9 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
         )
     return replace(
         page,
-        changes=(*page.changes, *proven),
+        changes=(*there, *proven),
         skipped=(*page.skipped, *unreadable),
-        requests=page.requests + len(missing),
+        requests=page.requests + len(event_ids),
     )
 
 

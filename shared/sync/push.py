@@ -12,11 +12,12 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from shared.calendar import merge
 from shared.connections import store as connections
 from shared.core.lanes import Lane
 from shared.providers.port import Insert
 from shared.store import leases
-from shared.sync import lanes, linking, links, reconciliation, settle, undo, writes
+from shared.sync import by_name, lanes, linking, links, reconciliation, sealing, settle, undo, writes
 from shared.sync.listening import silence
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, journal, mappings, undo_items, written
@@ -104,7 +105,7 @@ def _write_all(run: Run) -> Outcome:
 
 def _write_batch(run: Run, size: int, provider: CalendarProvider) -> Lane | None:
     """Bring up to `size` mirrors up to date; returns the lane of what is due next, None if nothing is."""
-    work = _claim(run, size)
+    work = _known(run, provider, _claim(run, size))
     _check_undone(run, provider, [one for one in work if one.undo_run is not None])
     edits.check(run, provider, work)
     began = run.engine.now()
@@ -126,6 +127,22 @@ def _write_batch(run: Run, size: int, provider: CalendarProvider) -> Lane | None
             connections.mark_success(conn, run.connection.id, now=now)
         run.finish(conn)
         return mappings.has_due(conn, run.calendar.id, now=now)
+
+
+def _known(run: Run, provider: CalendarProvider, work: list[Work]) -> list[Work]:
+    """Without those that only their target knows: nobody recorded what they were created as, and their source is gone.
+    What they show there is noted, so that the mask of their link can be laid over it next."""
+    known: list[Work] = []
+    for one in work:
+        mapping = one.mapping
+        is_unknown = one.remasks and mapping.base is None and mapping.mirror_event_id is not None
+        unit = by_name.look(run, provider, mapping.mirror_id) if is_unknown and one.refused is not None else None
+        if unit is None:
+            known.append(one)
+            continue
+        with run.transaction(run.engine.now()) as conn:
+            written.save_base(conn, mapping.id, sealing.seal(merge.shown(unit), mapping.id, key=run.key))
+    return known
 
 
 def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> None:

@@ -120,3 +120,30 @@ def test_what_a_looser_link_showed_unheard_is_hidden_again_though_its_event_is_g
 
     assert world.rows("SELECT DISTINCT state FROM event_mappings") == [("held",)]
     assert {one.text and one.text.title for one in world.mirrors(b)} == {"Busy"}
+
+
+@pytest.mark.promise(8)
+def test_a_mirror_made_unheard_of_an_event_that_is_gone_shows_no_more_than_its_link(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    for number in range(12):
+        world.put(a, event(f"e{number}", title="Dentist"))
+    with monkeypatch.context() as patch:
+        unheard(world, patch)
+        link = world.link(a, b, privacy="full")
+    time_passes(world)
+    for number in range(12):
+        world.server.remove("a", f"e{number}")
+    world.look(a)
+    world.run()
+    ((hold_id,),) = world.rows("SELECT id FROM held_changes")
+    requests.resolve_held(world.engine, by(world), hold_id, approved=False)
+    world.look(b)
+    world.run()
+    shown = {one.text and one.text.title for one in world.mirrors(b)}
+
+    requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "busy"})
+    world.run()
+
+    assert shown == {"Dentist"}
+    assert {one.text and one.text.title for one in world.mirrors(b)} == {"Busy"}
+    assert world.rows("SELECT DISTINCT state, remask FROM event_mappings") == [("discarded", False)]

@@ -27,8 +27,8 @@ class SyncedCalendar:
 
     `covered`: requests up to this one are answered when the pages that are being read have come to an end. What was
     requested after the first of them may tell of changes that none of them shows. `lacks_channel`: it can be watched,
-    and no channel is known to live. `unfinished`: series that the pages read so far have shown in part, and that wait
-    for the last one.
+    and no channel is known to live. `unfinished`: series that the pages read so far have shown in part: they are
+    asked for by name with the last one.
     """
 
     id: UUID
@@ -152,8 +152,8 @@ def save_page(
         updated = conn.execute(
             """
             UPDATE calendar_sync_state
-               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL, unfinished = '{}',
-                   needs_full_sync = false,
+               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL,
+                   unfinished = %(unfinished)s, needs_full_sync = false,
                    last_full_sync_at = CASE WHEN needs_full_sync THEN %(now)s ELSE last_full_sync_at END,
                    done = greatest(done, %(covered)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
              WHERE calendar_id = %(id)s AND generation = %(generation)s
@@ -162,6 +162,7 @@ def save_page(
                 "cursor": cursor,
                 "now": now,
                 "covered": calendar.covered,
+                "unfinished": calendar.unfinished,
                 "id": calendar.id,
                 "generation": calendar.generation,
             },

@@ -90,6 +90,11 @@ def save_written(conn: Connection, standing: Sequence[Standing]) -> None:
     )
 
 
+def save_base(conn: Connection, mapping_id: UUID, base: bytes) -> None:
+    """What a mirror shows of which nothing else is known."""
+    conn.execute("UPDATE event_mappings SET base = %s WHERE id = %s AND base IS NULL", (base, mapping_id))
+
+
 def forget_root(conn: Connection, mapping: Mapping, *, applied: dict[str, Any]) -> None:
     """Have the root written anew with the next attempt."""
     conn.execute("UPDATE event_mappings SET applied = %s WHERE id = %s", (Jsonb(applied), mapping.id))

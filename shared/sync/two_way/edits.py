@@ -18,7 +18,7 @@ from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
 from shared.sync import by_name, links, sealing
 from shared.sync.sight import Sight, differing, of_unit
-from shared.sync.store import calendars, edits, journal, mappings
+from shared.sync.store import calendars, edits, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,8 +162,6 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     else:
         base = mirror if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
         shown = base if mapping.shown is None else sealing.opened(mapping.shown, mapping.id, key=key)
-    if is_cut_short(conn, mapping, unit, key=key):
-        return None
     if mapping.applied is None:
         # It is being created: what does not differ yet is about to be written, after the series, and not an edit.
         mirror = replace(mirror, overrides={**base.overrides, **mirror.overrides})
@@ -182,16 +180,15 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     return mapping.source_calendar_id
 
 
-def is_cut_short(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
-    """Whether a series looks as it does between two requests of ours, and the later ones may not have been sent:
-    without its rule, or without occurrences that differ, which a provider drops with the old rule. That is nobody's
-    edit, and is written again. Raises InvalidError for a rule that nobody can expand."""
+def is_cut_short(mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
+    """Whether a series looks as it does between two requests of ours: without its rule, or without occurrences that
+    differ, which a provider drops with the old rule. If an answer was not heard, that is nobody's edit, and is written
+    again. Raises InvalidError for a rule that nobody can expand."""
     base = None if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
     if base is None or not base.root.recurrence:
         return False
     mirror = merge.shown(unit)
-    is_partial = not mirror.root.recurrence or any(one not in mirror.overrides for one in base.overrides)
-    return is_partial and bool(journal.unanswered(conn, [mapping.id]))
+    return not mirror.root.recurrence or any(one not in mirror.overrides for one in base.overrides)
 
 
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
@@ -203,6 +200,8 @@ def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
             continue
         unit = by_name.look(run, provider, mapping.mirror_id)
         if unit is None or not differing(mapping, of_unit(unit, key=run.key)):
+            continue
+        if one.unanswered and is_cut_short(mapping, unit, key=run.key):
             continue
         with run.transaction(run.engine.now()) as conn:
             standing = mappings.lock(conn, [mapping.id]).get(mapping.id)
