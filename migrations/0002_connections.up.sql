@@ -123,7 +123,7 @@ CREATE TABLE calendar_sync_state (
 );
 COMMENT ON COLUMN calendar_sync_state.requested IS 'Rises with each reason to look; a pull that began at n sets done to n, so none is forgotten.';
 COMMENT ON COLUMN calendar_sync_state.read_lane IS 'The lane of the full read that is needed: 1 if it puts right what was read already, 2 for a first one.';
-COMMENT ON COLUMN calendar_sync_state.unfinished IS 'Series of which pages have shown occurrences at places that their rule lacks: asked for by name with the last page.';
+COMMENT ON COLUMN calendar_sync_state.unfinished IS 'Events of which pages tell too little, such as a series and an occurrence that do not fit together: asked for by name with the last page.';
 COMMENT ON COLUMN calendar_sync_state.round_requested IS 'What was requested when the first page of the reading under way began: its last page answers no more.';
 COMMENT ON COLUMN calendar_sync_state.times_until IS 'Until when event_times tells of its series; moved on daily.';
 COMMENT ON COLUMN calendar_sync_state.reconcile_since IS 'The database may know less than the calendar since then: our mirrors in it are looked up by their markers, once everything that is linked to it has been read.';

@@ -329,10 +329,12 @@ CREATE TABLE sync_journal (
   operation          text NOT NULL CHECK (operation IN ('insert', 'update', 'delete', 'write_occurrence', 'cancel_occurrence', 'decline', 'amend', 'withdraw')),
   occurrence         text,
   inverse            bytea,
+  sent               bytea,
   outcome            text NOT NULL CHECK (outcome IN ('intended', 'accepted')),
   written_at         timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE sync_journal IS 'Every write to a provider, noted before it is sent, with its inverse: the mirror as it was before, sealed; null where there was none. Declines, amendments and withdrawals are written to the source; the inverse of an amendment holds the fields before and after, sealed under the source connection''s data key.';
+COMMENT ON COLUMN sync_journal.sent IS 'The mirror as it was to be, sealed, where edits of it are merged: until the answer is known.';
 COMMENT ON COLUMN sync_journal.outcome IS 'Intended: perhaps accepted, nobody heard the answer. What was refused leaves the journal.';
 COMMENT ON COLUMN sync_journal.mirror_event_id IS 'Of an intended insert the mirror key, until the provider names the event.';
 CREATE INDEX sync_journal_user ON sync_journal (user_id, id DESC);

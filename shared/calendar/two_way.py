@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from shared.calendar import mask, patch
 from shared.calendar.mirror import Mirror
-from shared.calendar.patch import Field, Patch
-from shared.calendar.showing import at
+from shared.calendar.patch import OF_OCCURRENCES, OF_ROOTS, Field, Patch
+from shared.calendar.showing import at, may_show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from shared.calendar.mirror import Appearance
@@ -127,3 +128,34 @@ def kept(base: Mirror, now: Mirror, held: dict[str, frozenset[Field]]) -> Mirror
         elif fields:
             overrides[key] = patch.overlay(after, before, fields)
     return Mirror(root=root, overrides=dict(sorted(overrides.items())))
+
+
+def echoed(written: Mirror, now: Mirror, before: Mirror) -> dict[str, frozenset[Field]]:
+    """By place the fields in which `now` may be what a provider shows of `written`, and not of what was there `before`:
+    a write that nobody heard the answer to was carried out as far as that."""
+    found = {ROOT: _echoed(OF_ROOTS, written.root, now.root, before.root)}
+    for key in sorted({**written.overrides, **now.overrides, **before.overrides}):
+        wrote, there, was = at(written, key), at(now, key), at(before, key)
+        if wrote is not None and there is not None and was is not None:
+            found[key] = _echoed(OF_OCCURRENCES, wrote, there, was)
+        elif (there is None) != (was is None) and (there is None) == (wrote is None):
+            found[key] = frozenset({Field.OCCURRENCE})
+    return {place: fields for place, fields in found.items() if fields}
+
+
+def unlike(wanted: Mirror, now: Mirror) -> list[str]:
+    """The places where a mirror cannot be what a provider shows of the `wanted` one."""
+    places = [] if _may_show(OF_ROOTS, wanted.root, now.root) else [ROOT]
+    for key in sorted({**wanted.overrides, **now.overrides}):
+        here, there = at(wanted, key), at(now, key)
+        if (here is None) != (there is None) or (here and there and not _may_show(OF_OCCURRENCES, here, there)):
+            places.append(key)
+    return places
+
+
+def _may_show(fields: Iterable[Field], written: Appearance, now: Appearance) -> bool:
+    return all(may_show(one, written, now) for one in fields)
+
+
+def _echoed(fields: Iterable[Field], written: Appearance, now: Appearance, before: Appearance) -> frozenset[Field]:
+    return frozenset(one for one in fields if may_show(one, written, now) and not may_show(one, before, now))

@@ -98,7 +98,7 @@ def page(
     if page.cursor is None:
         unfinished |= {*calendar.unfinished}
     else:  # of those before it the caller has asked by name
-        touched |= {*calendar.unfinished}
+        touched |= {*calendar.unfinished} - found.mirrors.keys()
         if unfinished:
             calendars.request(conn, [calendar.id])
     touched -= unfinished

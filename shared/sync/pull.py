@@ -170,11 +170,17 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
         )
         if applied.changed and not full and calendar.last_synced_at is not None:
             silence.expect(conn, calendar.id, since=calendar.last_synced_at, now=now)
-        calendar = replace(calendar, unfinished=applied.unfinished)
         # The calendar's row comes last: webhooks wait for it, and a page may take seconds.
         if full and calendar.page_token is None and window.start is not None:
             calendars.start_full_read(conn, calendar, start=window.start, end=window.end)
-        saved = calendars.save_page(conn, calendar, next_page=page.next_page, cursor=page.cursor, now=asked)
+        saved = calendars.save_page(
+            conn,
+            calendar,
+            next_page=page.next_page,
+            cursor=page.cursor,
+            unfinished=applied.unfinished,
+            now=asked,
+        )
         run.processed += applied.items
         run.failed += applied.skipped
         run.requests += page.requests
@@ -187,7 +193,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
             run.finish(conn)
     if not saved:
         raise PreconditionFailedError(f"Calendar {calendar.id} was reset while it was read: it is read anew.")
-    run.calendar = replace(calendar, page_token=page.next_page)
+    run.calendar = replace(calendar, page_token=page.next_page, unfinished=applied.unfinished)
     # At once: after the last page there may be a channel to open.
     lanes.ask_push(run.engine, calendar.user_id, applied.targets, correlation_id=run.correlation_id, now=now)
     lanes.ask_pull(run.engine, calendar.user_id, applied.sources, correlation_id=run.correlation_id)

@@ -178,7 +178,7 @@ def _announce(conn: Connection, run: Run, work: list[Work]) -> None:
     creations = {one.mapping.id: edits.intended(one, key=run.key) for one in work if isinstance(one.root_write, Insert)}
     if creations:
         written.mark_tried(conn, creations)
-    entries = journal.intend(conn, [intent for one in work for intent in one.intents(run.id)])
+    entries = journal.intend(conn, [intent for one in work for intent in one.intents(run.id, key=run.key)])
     for one in work:
         one.entries = entries.get(one.mapping.id, {})
 

@@ -142,7 +142,7 @@ def _note_edit(conn: Connection, mapping: Mapping, looks: Looks, sources: set[UU
     if look.unit is None:
         return False
     try:
-        if edits.is_cut_short(mapping, look.unit, key=key) and journal.unanswered(conn, [mapping.id]):
+        if edits.is_ours(conn, mapping, look.unit, key=key):
             return False
         source = edits.note(conn, mapping, look.mapping, look.unit, key=key)
     except InvalidError:

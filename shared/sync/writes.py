@@ -124,23 +124,27 @@ class Work:
             else answer.event.etag != self.mapping.mirror_etag
         )
 
-    def intents(self, run_id: UUID) -> list[Intent]:
+    def intents(self, run_id: UUID, *, key: DataKey) -> list[Intent]:
         """Everything that may be sent, for the journal: of the run that takes another back, or else of this one."""
         operations: dict[str | None, str] = {}
         if self.root_write is not None:
             operations[None] = {Insert: "insert", Delete: "delete"}.get(type(self.root_write), "update")
         if self.differences is not None and self.refused is None:
-            for key, appearance in self.differences.occurrences.items():
-                operations[key] = "cancel_occurrence" if appearance is None else "write_occurrence"
+            for place, appearance in self.differences.occurrences.items():
+                operations[place] = "cancel_occurrence" if appearance is None else "write_occurrence"
+        # While a conflict waits, what is written shows the target's own values, too.
+        is_told_apart = self.merges and self.mapping.edit is None and bool(operations)
+        sent = sealing.seal(self.mirror, self.mapping.id, key=key) if is_told_apart and self.mirror else None
         return [
             Intent(
                 run_id=self.undo_run or run_id,
                 mapping_id=self.mapping.id,
                 operation=operation,
-                occurrence=key,
+                occurrence=place,
                 mirror_event_id=self.mapping.mirror_id,
+                sent=sent,
             )
-            for key, operation in operations.items()
+            for place, operation in operations.items()
         ]
 
     def occurrence_writes(self) -> list[WriteOccurrence | CancelOccurrence]:

@@ -27,8 +27,8 @@ class SyncedCalendar:
 
     `covered`: requests up to this one are answered when the pages that are being read have come to an end. What was
     requested after the first of them may tell of changes that none of them shows. `lacks_channel`: it can be watched,
-    and no channel is known to live. `unfinished`: series that the pages read so far have shown in part: they are
-    asked for by name with the last one.
+    and no channel is known to live. `unfinished`: events to be asked for by name with the last page, because
+    pages have shown them in part.
     """
 
     id: UUID
@@ -134,26 +134,32 @@ def forget_requests(conn: Connection, calendar_id: UUID) -> None:
 
 
 def save_page(
-    conn: Connection, calendar: SyncedCalendar, *, next_page: str | None, cursor: str | None, now: datetime
+    conn: Connection,
+    calendar: SyncedCalendar,
+    *,
+    next_page: str | None,
+    cursor: str | None,
+    unfinished: Sequence[str],
+    now: datetime,
 ) -> bool:
-    """Move the cursor in the transaction that saved what it covers (promise 5).
+    """Move the cursor in the transaction that saved what it covers (promise 5). What is `unfinished` now takes the
+    place of what was so before the page.
 
     Returns False, saving nothing, when the calendar was reset meanwhile: what was read counts, where it stood does not.
     """
     if cursor is None:
         updated = conn.execute(
             """
-            UPDATE calendar_sync_state SET page_token = %s, round_requested = %s, unfinished = %s
+            UPDATE calendar_sync_state SET page_token = %s, round_requested = %s
              WHERE calendar_id = %s AND generation = %s
             """,
-            (next_page, calendar.covered, calendar.unfinished, calendar.id, calendar.generation),
+            (next_page, calendar.covered, calendar.id, calendar.generation),
         )
     else:
         updated = conn.execute(
             """
             UPDATE calendar_sync_state
-               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL,
-                   unfinished = %(unfinished)s, needs_full_sync = false,
+               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL, needs_full_sync = false,
                    last_full_sync_at = CASE WHEN needs_full_sync THEN %(now)s ELSE last_full_sync_at END,
                    done = greatest(done, %(covered)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
              WHERE calendar_id = %(id)s AND generation = %(generation)s
@@ -162,12 +168,33 @@ def save_page(
                 "cursor": cursor,
                 "now": now,
                 "covered": calendar.covered,
-                "unfinished": calendar.unfinished,
                 "id": calendar.id,
                 "generation": calendar.generation,
             },
         )
+    if unfinished or calendar.unfinished:
+        conn.execute(
+            """
+            UPDATE calendar_sync_state
+               SET unfinished = ARRAY(SELECT one FROM unnest(unfinished) AS one WHERE one <> ALL(%s)
+                                      UNION SELECT unnest(%s::text[]) ORDER BY 1)
+             WHERE calendar_id = %s
+            """,
+            (calendar.unfinished, list(unfinished), calendar.id),
+        )
     return updated.rowcount == 1
+
+
+def ask_for(conn: Connection, calendar_id: UUID, event_id: str) -> None:
+    """Have an event asked for by name with the next look at its calendar, which is due from now on."""
+    conn.execute(
+        """
+        UPDATE calendar_sync_state
+           SET unfinished = ARRAY(SELECT unnest(unfinished) UNION SELECT %s ORDER BY 1), requested = requested + 1
+         WHERE calendar_id = %s
+        """,
+        (event_id, calendar_id),
+    )
 
 
 def start_full_read(conn: Connection, calendar: SyncedCalendar, *, start: datetime, end: datetime | None) -> None:

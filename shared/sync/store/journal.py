@@ -22,11 +22,21 @@ if TYPE_CHECKING:
     from shared.sync.store.orphans import Orphan
 
 
+_UNANSWERED = """
+    j.mapping_id = ANY(%(mappings)s) AND j.outcome = 'intended'
+    AND j.operation IN ('insert', 'update', 'write_occurrence', 'cancel_occurrence')
+    AND NOT EXISTS (SELECT FROM sync_journal later
+                     WHERE later.mapping_id = j.mapping_id AND later.outcome = 'accepted' AND later.id > j.id
+                       AND later.occurrence IS NOT DISTINCT FROM j.occurrence)
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One write about to be sent: `operation` on a mirror, or on its `occurrence` (None: the single event or series).
 
-    `run_id` is the run it is done for. `mirror_event_id` is the event, or the key with which it is to be made.
+    `run_id` is the run it is done for. `mirror_event_id` is the event, or the key with which it is to be made. `sent`
+    is the mirror as it will be, sealed, where edits of it are merged: they are told apart from it if no answer comes.
     """
 
     run_id: UUID
@@ -34,6 +44,7 @@ class Intent:
     operation: str
     occurrence: str | None
     mirror_event_id: str
+    sent: bytes | None = None
 
 
 def intend(conn: Connection, intents: Sequence[Intent]) -> dict[UUID, dict[str | None, UUID]]:
@@ -46,11 +57,12 @@ def intend(conn: Connection, intents: Sequence[Intent]) -> dict[UUID, dict[str |
     rows = conn.execute(
         """
         INSERT INTO sync_journal (user_id, run_id, link_id, mapping_id, target_calendar_id, mirror_event_id, operation,
-                                  occurrence, inverse, outcome)
+                                  occurrence, inverse, sent, outcome)
         SELECT m.user_id, u.run, m.link_id, m.id, m.target_calendar_id, u.event, u.operation, u.occurrence, m.base,
-               'intended'
+               u.sent, 'intended'
           FROM unnest(%(runs)b::uuid[], %(mappings)b::uuid[], %(events)b::text[], %(operations)b::text[],
-                      %(occurrences)b::text[]) WITH ORDINALITY AS u(run, mapping, event, operation, occurrence, place)
+                      %(occurrences)b::text[], %(sent)b::bytea[])
+               WITH ORDINALITY AS u(run, mapping, event, operation, occurrence, sent, place)
           JOIN event_mappings m ON m.id = u.mapping
          ORDER BY u.place
         RETURNING mapping_id, occurrence, id
@@ -61,6 +73,7 @@ def intend(conn: Connection, intents: Sequence[Intent]) -> dict[UUID, dict[str |
             "events": [intent.mirror_event_id for intent in intents],
             "operations": [intent.operation for intent in intents],
             "occurrences": [intent.occurrence for intent in intents],
+            "sent": [intent.sent for intent in intents],
         },
     ).fetchall()
     entries: dict[UUID, dict[str | None, UUID]] = {}
@@ -131,7 +144,7 @@ def settle(conn: Connection, *, accepted: Mapping[UUID, str], refused: Sequence[
     if accepted:
         conn.execute(
             """
-            UPDATE sync_journal j SET outcome = 'accepted', mirror_event_id = u.event, written_at = now()
+            UPDATE sync_journal j SET outcome = 'accepted', mirror_event_id = u.event, sent = NULL, written_at = now()
               FROM unnest(%(ids)b::uuid[], %(events)b::text[]) AS u(id, event)
              WHERE j.id = u.id
             """,
@@ -160,20 +173,22 @@ def answered(conn: Connection, answers: Iterable[tuple[UUID, Written | Failed | 
 def unanswered(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
     """By mapping the places of its mirror ("" is the root) to which something was sent whose answer nobody heard."""
     rows = conn.execute(
-        """
-        SELECT DISTINCT j.mapping_id, coalesce(j.occurrence, '') FROM sync_journal j
-         WHERE j.mapping_id = ANY(%s) AND j.outcome = 'intended'
-           AND j.operation IN ('insert', 'update', 'write_occurrence', 'cancel_occurrence')
-           AND NOT EXISTS (SELECT FROM sync_journal later
-                            WHERE later.mapping_id = j.mapping_id AND later.outcome = 'accepted' AND later.id > j.id
-                              AND later.occurrence IS NOT DISTINCT FROM j.occurrence)
-        """,
-        (list(mapping_ids),),
+        f"SELECT DISTINCT j.mapping_id, coalesce(j.occurrence, '') FROM sync_journal j WHERE {_UNANSWERED}",  # noqa: S608
+        {"mappings": list(mapping_ids)},
     ).fetchall()
     found: dict[UUID, set[str]] = {}
     for mapping_id, place in rows:
         found.setdefault(mapping_id, set()).add(place)
     return found
+
+
+def sent(conn: Connection, mapping_id: UUID) -> list[bytes]:
+    """A mirror as it was to be by writes whose answers nobody heard, the first one first; each sealed."""
+    rows = conn.execute(
+        f"SELECT j.sent FROM sync_journal j WHERE {_UNANSWERED} AND j.sent IS NOT NULL ORDER BY j.id",  # noqa: S608
+        {"mappings": [mapping_id]},
+    ).fetchall()
+    return [*dict.fromkeys(row[0] for row in rows)]
 
 
 def is_removing(conn: Connection, mapping_id: UUID, *, mirror_event_id: str) -> bool:

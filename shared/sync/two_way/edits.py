@@ -6,6 +6,7 @@ sealed, as it looks, with what both sides were when they last agreed; the pull o
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ from shared.core.errors import ConflictError, InvalidError
 from shared.providers.port import Upserted
 from shared.sync import by_name, links, sealing
 from shared.sync.sight import Sight, differing, of_unit
-from shared.sync.store import calendars, edits, mappings
+from shared.sync.store import calendars, edits, journal, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,8 +161,7 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
         if known.held and mapping.shown is not None:  # what it merged is not written to the target yet
             shown = two_way.kept(shown, sealing.opened(mapping.shown, mapping.id, key=key), known.held)
     else:
-        base = mirror if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
-        shown = base if mapping.shown is None else sealing.opened(mapping.shown, mapping.id, key=key)
+        base, shown = _heard(conn, mapping, mirror, _agreed(mapping, mirror, key=key), key=key)
     if mapping.applied is None:
         # It is being created: what does not differ yet is about to be written, after the series, and not an edit.
         mirror = replace(mirror, overrides={**base.overrides, **mirror.overrides})
@@ -180,6 +180,38 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
     return mapping.source_calendar_id
 
 
+def is_ours(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
+    """Whether a mirror looks as writes of ours left it, or half of them, whose answers nobody heard. That is nobody's
+    edit, and is written again. Raises InvalidError for a rule that nobody can expand."""
+    if not journal.unanswered(conn, [mapping.id]):
+        return False
+    if is_cut_short(mapping, unit, key=key):
+        return True
+    if mapping.base is None or mapping.applied is None:
+        return False
+    mirror = merge.shown(unit)
+    _, shown = _heard(conn, mapping, mirror, _agreed(mapping, mirror, key=key), key=key)
+    return not two_way.unlike(shown, mirror)
+
+
+def _agreed(mapping: Mapping, mirror: Mirror, *, key: DataKey) -> tuple[Mirror, Mirror]:
+    """What both sides were when they last agreed: the source as rendered, the target as it showed that."""
+    base = mirror if mapping.base is None else sealing.opened(mapping.base, mapping.id, key=key)
+    return base, base if mapping.shown is None else sealing.opened(mapping.shown, mapping.id, key=key)
+
+
+def _heard(
+    conn: Connection, mapping: Mapping, mirror: Mirror, agreed: tuple[Mirror, Mirror], *, key: DataKey
+) -> tuple[Mirror, Mirror]:
+    """What both sides agree on by what the mirror shows of writes whose answers nobody heard."""
+    base, shown = agreed
+    for sealed in journal.sent(conn, mapping.id):
+        written = sealing.opened(sealed, mapping.id, key=key)
+        echo = two_way.echoed(written, mirror, shown)
+        base, shown = two_way.kept(written, base, echo), two_way.kept(written, shown, echo)
+    return base, shown
+
+
 def is_cut_short(mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
     """Whether a series looks as it does between two requests of ours: without its rule, or without occurrences that
     differ, which a provider drops with the old rule. If an answer was not heard, that is nobody's edit, and is written
@@ -192,7 +224,8 @@ def is_cut_short(mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
 
 
 def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
-    """Before a mirror is overwritten without a precondition: an edit that no pull has seen yet is noted, not lost."""
+    """Before a mirror is overwritten without a precondition: an edit that no pull has seen yet is noted, not lost. One
+    that nobody can understand is put right."""
     for one in work:
         mapping = one.mapping
         is_kept = not one.is_removal and mapping.base is not None
@@ -201,9 +234,9 @@ def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
         unit = by_name.look(run, provider, mapping.mirror_id)
         if unit is None or not differing(mapping, of_unit(unit, key=run.key)):
             continue
-        if one.unanswered and is_cut_short(mapping, unit, key=run.key):
-            continue
-        with run.transaction(run.engine.now()) as conn:
+        with contextlib.suppress(InvalidError), run.transaction(run.engine.now()) as conn:
+            if one.unanswered and is_ours(conn, mapping, unit, key=run.key):
+                continue  # by what was announced just now alone nobody can tell
             standing = mappings.lock(conn, [mapping.id]).get(mapping.id)
             if standing is not None and note(conn, standing, mapping, unit, key=run.key):
                 one.refused = ConflictError(f"The mirror of mapping {mapping.id} was edited.", code=EDITED)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Unit
     from shared.calendar.mask import Mask
-    from shared.calendar.mirror import Appearance, Mirror
+    from shared.calendar.mirror import Mirror
     from shared.calendar.two_way import Outcome, Writes
     from shared.core.errors import KalendsError
     from shared.crypto.keyring import DataKey
@@ -317,7 +317,7 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
         return {mapping.target_calendar_id}
     wanted = writes.mirror_of(unit, merging.link, merging.how, ignored=mapping.ignored)
     final = outcome.mirror if outcome.held else wanted
-    places = _unlike(final, edit.mirror)
+    places = two_way.unlike(final, edit.mirror)
     # What stays because a conflict waits was merged before, and we may have written the mirror since.
     observed = (standing.observed or {}) if is_overwritten or edit.held else edit.observed
     is_anew = is_overwritten or edit.rendering != merging.link.rendering  # it was brought in line meanwhile
@@ -384,17 +384,3 @@ def _refused(merging: Merging, refused: Dictionary[str, str]) -> list[Conflict]:
                 )
             )
     return found
-
-
-def _unlike(wanted: Mirror, now: Mirror) -> list[str]:
-    """The places where a mirror does not look as it should."""
-    places = [] if _may_show(wanted.root, now.root, is_root=True) else [ROOT]
-    for key in sorted({**wanted.overrides, **now.overrides}):
-        here, there = showing.at(wanted, key), showing.at(now, key)
-        if (here is None) != (there is None) or (here and there and not _may_show(here, there, is_root=False)):
-            places.append(key)
-    return places
-
-
-def _may_show(written: Appearance, now: Appearance, *, is_root: bool) -> bool:
-    return all(showing.may_show(one, written, now) for one in (OF_ROOTS if is_root else OF_OCCURRENCES))

@@ -104,8 +104,13 @@ class TwoWay(Lives):
     @rule(place=PLACES, pick=PICKS)
     def delete_a_mirror(self, place, pick):
         one = self._pick(place, pick)
-        if one is not None and one.marker:
-            self.world.server.remove(self.world.remote[self.calendars[place]], one.id)
+        if one is None or not one.marker:
+            return
+        self.world.server.remove(self.world.remote[self.calendars[place]], one.id)
+        name = one.text.description
+        for field, written in self.edits[name].items():
+            if place in written:  # perhaps nobody had read it: then it is gone with the mirror
+                written[~place] = self.agreed[name][field]
 
     @rule()
     def rest(self):
