@@ -320,8 +320,11 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
     places = two_way.unlike(final, edit.mirror)
     # What stays because a conflict waits was merged before, and we may have written the mirror since.
     observed = (standing.observed or {}) if is_overwritten or edit.held else edit.observed
-    is_anew = is_overwritten or edit.rendering != merging.link.rendering  # it was brought in line meanwhile
-    applied = differences.compare(final, Applied.from_json(standing.applied)).applied.forget(
+    before = Applied.from_json(standing.applied)
+    is_gone = standing.applied is not None and before.root is None
+    # Or it was brought in line meanwhile, or somebody has deleted it since.
+    is_anew = is_overwritten or is_gone or edit.rendering != merging.link.rendering
+    applied = differences.compare(final, before).applied.forget(
         {place: observed.get(place, "") for place in places}, everything=is_anew
     )
     stays = None

@@ -219,44 +219,6 @@ class TestSeries:
         pair.quiet()
 
 
-class TestDeleted:
-    def test_a_mirror_that_is_deleted_is_made_again(self, pair: Pair):
-        pair.put("a", event("e1"))
-
-        pair.world.server.remove("b", pair.one("b").id)
-        pair.sync()
-
-        assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist"]}
-        pair.quiet()
-
-    def test_a_mirror_that_is_deleted_takes_its_source_along_where_deletions_flow_back(self, world: World):
-        pair = Pair(world, privacy="full", on_delete="withdraw")
-        pair.put("a", event("e1"))
-        pair.put("a", event("e2", title="stays"))
-        (mirror,) = [one for one in pair.roots("b") if one.text and one.text.title == "Dentist"]
-
-        world.server.remove("b", mirror.id)
-        pair.sync()
-
-        assert pair.titles() == {"a": ["stays"], "b": ["stays"]}
-        pair.quiet()
-
-    @pytest.mark.promise(1)
-    def test_emptying_a_calendar_takes_no_source_along(self, world: World):
-        pair = Pair(world, privacy="full", on_delete="withdraw")
-        for number in range(8):
-            world.put(pair.ids["a"], event(f"e{number}", hours=24 + number))
-        pair.sync()
-
-        for mirror in pair.roots("b"):
-            world.server.remove("b", mirror.id)
-        pair.sync()
-
-        assert len(pair.roots("a")) == 8
-        assert pair.roots("b") == []
-        pair.quiet()
-
-
 class TestRefused:
     def test_an_edit_of_what_somebody_else_organises_is_put_right_and_kept_to_be_read(self, pair: Pair):
         pair.put("a", event("e1", response=Response.ACCEPTED))

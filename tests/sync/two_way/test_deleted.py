@@ -1,0 +1,71 @@
+"""Mirrors that somebody deletes in a two-way link: made again, or taken to mean their event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.sync import pull
+from tests.sync.two_way.pair import Pair
+from tests.sync.world import event
+
+if TYPE_CHECKING:
+    from tests.sync.world import World
+
+
+def test_a_mirror_that_is_deleted_is_made_again(pair: Pair):
+    pair.put("a", event("e1"))
+
+    pair.world.server.remove("b", pair.one("b").id)
+    pair.sync()
+
+    assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist"]}
+    pair.quiet()
+
+
+def test_a_mirror_that_is_deleted_takes_its_source_along_where_deletions_flow_back(world: World):
+    pair = Pair(world, privacy="full", on_delete="withdraw")
+    pair.put("a", event("e1"))
+    pair.put("a", event("e2", title="stays"))
+    (mirror,) = [one for one in pair.roots("b") if one.text and one.text.title == "Dentist"]
+
+    world.server.remove("b", mirror.id)
+    pair.sync()
+
+    assert pair.titles() == {"a": ["stays"], "b": ["stays"]}
+    pair.quiet()
+
+
+@pytest.mark.promise(1)
+def test_emptying_a_calendar_takes_no_source_along(world: World):
+    pair = Pair(world, privacy="full", on_delete="withdraw")
+    for number in range(8):
+        world.put(pair.ids["a"], event(f"e{number}", hours=24 + number))
+    pair.sync()
+
+    for mirror in pair.roots("b"):
+        world.server.remove("b", mirror.id)
+    pair.sync()
+
+    assert len(pair.roots("a")) == 8
+    assert pair.roots("b") == []
+    pair.quiet()
+
+
+def test_a_mirror_that_is_deleted_while_an_edit_of_it_waits_is_made_again_as_edited(pair: Pair):
+    pair.put("a", event("e1"))
+    pair.edit("b", title="by b")
+    look(pair, "b")
+    pair.world.server.remove("b", pair.one("b").id)
+    look(pair, "b")
+
+    pair.sync()
+
+    assert pair.titles() == {"a": ["by b"], "b": ["by b"]}
+    pair.quiet()
+
+
+def look(pair: Pair, name: str) -> None:
+    pair.world.look(pair.ids[name])
+    pull.pull(pair.world.engine, pair.ids[name], user_id=pair.world.user_id, correlation_id="test")
