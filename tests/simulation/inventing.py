@@ -130,6 +130,7 @@ class Inventor:
         by = (
             timedelta(days=days) if item["all_day"] else timedelta(days=days, minutes=self._chance.choice((0, 45, 120)))
         )
+        by = by if is_near(item) else -by
         return {name: plain.text(plain.moment(item[name]) + by, all_day=item["all_day"]) for name in ("start", "end")}
 
     def _word(self) -> str:
