@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -128,6 +128,12 @@ def kept(base: Mirror, now: Mirror, held: dict[str, frozenset[Field]]) -> Mirror
         elif fields:
             overrides[key] = patch.overlay(after, before, fields)
     return Mirror(root=root, overrides=dict(sorted(overrides.items())))
+
+
+def pinned(mirror: Mirror, places: Iterable[str]) -> Mirror:
+    """The same with these occurrences as they are, whatever becomes of the root."""
+    found = {place: one for place in places if (one := at(mirror, place)) is not None}
+    return replace(mirror, overrides=dict(sorted({**found, **mirror.overrides}.items())))
 
 
 def echoed(written: Mirror, now: Mirror, before: Mirror) -> dict[str, frozenset[Field]]:

@@ -97,8 +97,8 @@ def page(
     unfinished = _unfinished(conn, calendar, found, touched, key=key)
     if page.cursor is None:
         unfinished |= {*calendar.unfinished}
-    else:  # of those before it the caller has asked by name
-        touched |= {*calendar.unfinished} - found.mirrors.keys()
+    else:  # of those before it the caller has asked by name; what nobody can read stays as it was
+        touched |= {*calendar.unfinished} & {*found.complete, *found.removed}
         if unfinished:
             calendars.request(conn, [calendar.id])
     touched -= unfinished

@@ -15,6 +15,7 @@ from shared.calendar.busy import Kind
 from shared.calendar.event import Event, Status
 from shared.calendar.span import Window
 from shared.core import clock
+from shared.core.errors import InvalidError
 from shared.sync import windows
 from shared.sync.asking import plans
 from shared.sync.asking.plans import Proposal
@@ -249,4 +250,24 @@ def test_a_moved_series_of_which_a_page_shows_only_an_occurrence_stays_a_series(
 
     (mirror,) = world.mirrors(ends[1])
     assert (mirror.span, mirror.recurrence) == (moved.span, moved.recurrence)
+    assert world.rows("SELECT count(*) FROM event_mappings") == [(1,)]
+
+
+def test_a_series_that_nobody_can_read_is_not_taken_apart_because_an_occurrence_of_it_is_news(world, ends, monkeypatch):
+    daily = series("RRULE:FREQ=DAILY;COUNT=3")
+    change(world, ends[0], daily)
+    world.link(*ends)
+    moved = replace(daily, span=event("shift", hours=27, length=0.5).span)
+
+    def unreadable(calendar_id, event_id, **arguments):
+        raise InvalidError("nobody understands it")
+
+    monkeypatch.setattr(world.provider, "get", unreadable)
+    change(world, ends[0], occurrence(moved, 1))
+    for _ in range(2):
+        world.look(ends[0])
+        world.run()
+
+    (mirror,) = world.mirrors(ends[1])
+    assert mirror.recurrence == daily.recurrence
     assert world.rows("SELECT count(*) FROM event_mappings") == [(1,)]

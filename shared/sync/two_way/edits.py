@@ -204,7 +204,8 @@ def _heard(
     conn: Connection, mapping: Mapping, mirror: Mirror, agreed: tuple[Mirror, Mirror], *, key: DataKey
 ) -> tuple[Mirror, Mirror]:
     """What both sides agree on by what the mirror shows of writes whose answers nobody heard."""
-    base, shown = agreed
+    # Between two requests the root shows what was sent already, and what differs in it does not yet.
+    base, shown = (two_way.pinned(one, mirror.overrides) for one in agreed)
     for sealed in journal.sent(conn, mapping.id):
         written = sealing.opened(sealed, mapping.id, key=key)
         echo = two_way.echoed(written, mirror, shown)

@@ -271,7 +271,8 @@ def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> 
     """The source as it is by now: for this link and every other, and known before any page shows it."""
     applied = apply.page(
         conn,
-        replace(run.calendar, unfinished=[]),  # these wait for the listing
+        # Nothing of the listing: what waits for its end goes on waiting, and no full read has seen this event.
+        replace(run.calendar, unfinished=[], generation=run.calendar.generation - 1),
         Page(changes=(Upserted(event=unit.root, overrides=unit.overrides),)),
         key=run.key,
         source_key=run.source_keys(conn),

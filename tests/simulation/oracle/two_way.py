@@ -260,7 +260,8 @@ class _Walk:
                 yield Finding(kind="deletion lost", what=f"{what} at {deleted[None]:.0f}, and the event stands")
 
     def _is_one_of_many(self, tag: str, link: str) -> bool:
-        """Whether a page showed this deletion beside more of the same link than are ever heeded at once."""
+        """Whether a page showed this deletion, or a reader of all pages asked for it by name, beside more of the same
+        link than are ever heeded at once."""
         calendar, mirror = self._mirrors[tag]
         of_link = {
             place[1]
@@ -270,7 +271,11 @@ class _Walk:
         shown = [
             {*call["removed"]} for call in self._history.calls if call.get("lists") == calendar and "removed" in call
         ]
-        return any(mirror in one and len(one & of_link) > AT_ONCE for one in shown)
+        asked: dict[str, set[str]] = defaultdict(set)
+        for call in self._history.calls:
+            if "named" in call and call["named"][0] == calendar and call["named"][2]:
+                asked[call["actor"]].add(call["named"][1])
+        return any(mirror in one and len(one & of_link) > AT_ONCE for one in (*shown, *asked.values()))
 
     def _too_many(self) -> Iterator[Finding]:
         """No reading of a calendar from which very many mirrors are gone has their events deleted: somebody emptied it.

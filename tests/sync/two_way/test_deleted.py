@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.core.lanes import Lane
 from shared.sync import pull
+from shared.sync.store import calendars
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
 
 if TYPE_CHECKING:
+    from shared.providers.port import Page
     from tests.sync.world import World
 
 
@@ -63,6 +66,30 @@ def test_a_mirror_that_is_deleted_while_an_edit_of_it_waits_is_made_again_as_edi
     pair.sync()
 
     assert pair.titles() == {"a": ["by b"], "b": ["by b"]}
+    pair.quiet()
+
+
+def test_an_event_that_is_deleted_between_an_edit_of_its_mirror_and_a_full_read_is_missed(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    pair.put("a", event("e1"))
+    pair.edit("b", title="by b")
+    look(pair, "b")
+    with pair.world.database.person(pair.world.user_id) as conn:
+        calendars.request_full_read(conn, pair.ids["a"], lane=Lane.REPAIR)
+    changes = pair.world.provider.changes
+
+    def gone(calendar_id: str, **named: Any) -> Page:
+        if calendar_id == "a":
+            pair.world.server.remove("a", "e1")
+        return changes(calendar_id, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pair.world.provider, "changes", gone)
+        look(pair, "a")
+    pair.sync()
+
+    assert pair.titles() == {"a": [], "b": []}
     pair.quiet()
 
 

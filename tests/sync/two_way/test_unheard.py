@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.errors import TransientError
-from shared.providers.port import Failed
+from shared.providers.port import Failed, Update, Written
 from shared.sync import pull
 from tests.sync.two_way.pair import Pair
-from tests.sync.world import World, event
+from tests.sync.world import World, event, occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,4 +81,34 @@ def test_what_somebody_changes_beside_it_flows_back_alone(pair: Pair, monkeypatc
     assert pair.titles() == {"a": ["third"], "b": ["third"]}
     assert {one.text and one.text.location for one in (pair.one("a"), pair.one("b"))} == {"Side Street 2"}
     assert pair.world.rows("SELECT count(*) FROM conflicts") == [(0,)]
+    pair.quiet()
+
+
+def test_the_half_of_it_that_stands_already_makes_no_edit_of_the_other(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    """The title of a series shows its new words, and an occurrence that differs the old ones still."""
+    series = event("series", recurrence=("RRULE:FREQ=WEEKLY;COUNT=6",))
+    pair.world.server.remove("a", "e1")
+    pair.put("a", series)
+    pair.world.server.put("b", occurrence(pair.one("b"), 2, text=pair.one("b").text))
+    pair.sync()
+    write = pair.world.provider.write
+
+    def half(calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
+        if calendar_id != "b" or all(isinstance(one, Update) for one in writes):
+            write(calendar_id, writes)
+        return [Failed(error=TransientError("no answer")) for _ in writes]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pair.world.provider, "write", half)
+        pair.edit("a", title="second")
+        pair.sync("a")
+    pair.edit("a", title="third")
+    time_passes(pair)
+    look(pair, "b")
+    for _ in range(3):
+        pair.sync()
+        time_passes(pair)
+
+    for name in "ab":
+        assert {one.text.title for one in pair.all(name) if one.text} == {"third"}
     pair.quiet()
