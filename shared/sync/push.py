@@ -19,6 +19,8 @@ from shared.providers.port import Insert
 from shared.store import leases
 from shared.sync import by_name, lanes, linking, links, reconciliation, sealing, settle, undo, writes
 from shared.sync.listening import silence
+from shared.sync.rules import differences
+from shared.sync.rules.differences import Applied
 from shared.sync.run import Outcome, Run, may_start, start
 from shared.sync.store import calendars, journal, mappings, undo_items, written
 from shared.sync.two_way import edits
@@ -140,8 +142,11 @@ def _known(run: Run, provider: CalendarProvider, work: list[Work]) -> list[Work]
         if unit is None:
             known.append(one)
             continue
+        mirror = merge.shown(unit)
+        applied = differences.compare(mirror, Applied.from_json(None)).applied
         with run.transaction(run.engine.now()) as conn:
-            written.save_base(conn, mapping.id, sealing.seal(merge.shown(unit), mapping.id, key=run.key))
+            base = sealing.seal(mirror, mapping.id, key=run.key)
+            written.save_base(conn, mapping.id, base, applied=applied.to_json())
     return known
 
 

@@ -90,9 +90,12 @@ def save_written(conn: Connection, standing: Sequence[Standing]) -> None:
     )
 
 
-def save_base(conn: Connection, mapping_id: UUID, base: bytes) -> None:
+def save_base(conn: Connection, mapping_id: UUID, base: bytes, *, applied: dict[str, Any]) -> None:
     """What a mirror shows of which nothing else is known."""
-    conn.execute("UPDATE event_mappings SET base = %s WHERE id = %s AND base IS NULL", (base, mapping_id))
+    conn.execute(
+        "UPDATE event_mappings SET base = %s, applied = %s WHERE id = %s AND base IS NULL",
+        (base, Jsonb(applied), mapping_id),
+    )
 
 
 def forget_root(conn: Connection, mapping: Mapping, *, applied: dict[str, Any]) -> None:

@@ -323,11 +323,18 @@ class _Walk:
         if entry["id"] == entry["root"] and self._history.tags[tag]["source"] == entry["root"]:
             # An occurrence that was changed in the mirror keeps the times that its series had then, too.
             return part == "when" and value in self._times[tag]
-        # An occurrence: whatever its mirror shows of it by a person's hand, or its own series has.
+        # An occurrence: whatever its mirror shows of it by a person's hand, or its own series has, or had until the
+        # same worker changed that.
         written = [item for _, item in self._in_series[tag]]
         own = [one for (name, _), one in self._items.items() if name == entry["calendar"]]
         of_series = [one for one in own if plain.root_of(one) == entry["root"]]
-        return part == "when" or any(_value(one, part) == value for one in (*written, *of_series))
+        before = [
+            one["before"]
+            for one in self._history.journal
+            if (one["actor"], one["calendar"], one["id"]) == (entry["actor"], entry["calendar"], entry["root"])
+            and one["before"] is not None
+        ]
+        return part == "when" or any(_value(one, part) == value for one in (*written, *of_series, *before))
 
     def _not_kept(self) -> Iterator[Finding]:
         """What was written into a mirror last, and nobody else wrote into the event, stands in the event: or it is
