@@ -90,23 +90,30 @@ def replace(conn: Connection, calendar: SyncedCalendar, roots: Sequence[str], ta
 
 
 def settle(conn: Connection, calendar: SyncedCalendar, roots: Sequence[str], *, now: datetime) -> None:
-    """What no longer meets is resolved."""
+    """What no longer meets is resolved.
+
+    Step by step, each pair by itself (MATERIALIZED, OFFSET 0): where the database does not know yet how much a first
+    copy has brought, it would else compare all times with all others.
+    """
     conn.execute(
         """
-        UPDATE double_bookings o SET resolved_at = %(now)s
-         WHERE o.resolved_at IS NULL
-           AND o.id IN (SELECT id FROM double_bookings WHERE first_calendar_id = %(calendar)s
-                           AND first_event_id = ANY(%(roots)s)
-                        UNION ALL
-                        SELECT id FROM double_bookings WHERE second_calendar_id = %(calendar)s
-                           AND second_event_id = ANY(%(roots)s))
-           AND NOT EXISTS (
-               SELECT FROM event_times a JOIN event_times b ON b.starts_at < a.ends_at AND b.ends_at > a.starts_at
-                WHERE (a.calendar_id, a.event_id, a.occurrence)
-                      = (o.first_calendar_id, o.first_event_id, o.first_occurrence)
-                  AND (b.calendar_id, b.event_id, b.occurrence)
-                      = (o.second_calendar_id, o.second_event_id, o.second_occurrence)
-                  AND (a.ical_uid IS NULL OR b.ical_uid IS DISTINCT FROM a.ical_uid))
+        WITH asked AS MATERIALIZED (
+          SELECT o.* FROM double_bookings o
+           WHERE o.first_calendar_id = %(calendar)s AND o.first_event_id = ANY(%(roots)s)
+          UNION ALL
+          SELECT o.* FROM double_bookings o
+           WHERE o.second_calendar_id = %(calendar)s AND o.second_event_id = ANY(%(roots)s)
+        ), over AS MATERIALIZED (
+          SELECT o.id FROM asked o
+           WHERE o.resolved_at IS NULL AND NOT EXISTS (
+                 SELECT FROM event_times a JOIN event_times b ON b.starts_at < a.ends_at AND b.ends_at > a.starts_at
+                  WHERE (a.calendar_id, a.event_id, a.occurrence)
+                        = (o.first_calendar_id, o.first_event_id, o.first_occurrence)
+                    AND (b.calendar_id, b.event_id, b.occurrence)
+                        = (o.second_calendar_id, o.second_event_id, o.second_occurrence)
+                    AND (a.ical_uid IS NULL OR b.ical_uid IS DISTINCT FROM a.ical_uid) OFFSET 0)
+        )
+        UPDATE double_bookings o SET resolved_at = %(now)s FROM over WHERE o.id = over.id
         """,
         {"calendar": calendar.id, "roots": list(roots), "now": now},
     )
