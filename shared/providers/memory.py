@@ -39,6 +39,7 @@ from shared.providers.port import (
     Withdraw,
     WriteOccurrence,
     Written,
+    none_as_left,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.mirror import Appearance
     from shared.calendar.span import Window
-    from shared.providers.port import Write
+    from shared.providers.port import AsLeft, Write
 
 
 @dataclass(slots=True)
@@ -123,7 +124,14 @@ class MemoryCalendar:
         ]
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """In order of change. A page token carries where it began, so that nothing is missed between pages."""
         calendar = self._server.calendars.setdefault(calendar_id, _Calendar())
@@ -135,8 +143,11 @@ class MemoryCalendar:
         limit = min(page_size, self._server.page_size)
         taken, rest = order[:limit], order[limit:]
         changes: list[Upserted | Removed] = []
+        known = as_left({one: etag for _, one in taken if (etag := _etag_of_mirror(calendar.events[one]))})
         for _, event_id in taken:
             event = calendar.events[event_id]
+            if event_id in known:
+                continue
             if not _is_gone(event):
                 changes.append(Upserted(event=event))
             elif not full:
@@ -338,6 +349,11 @@ def _has_place(series: Event, override: Event) -> bool:
         and recurrence.occurrence_span(series.span, series.recurrence, occurrence_key(override.original_start))
         is not None
     )
+
+
+def _etag_of_mirror(event: Event) -> str | None:
+    may_be_left_out = event.marker and not (event.is_series or event.is_override or event.is_cancelled)
+    return event.etag if may_be_left_out else None
 
 
 def _is_gone(event: Event) -> bool:

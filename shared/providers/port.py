@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -269,6 +270,18 @@ def no_waiting(calls: int, *, at_once: int) -> Iterator[int]:
     yield calls
 
 
+class AsLeft(Protocol):
+    """Says which changes are our own writes, told back."""
+
+    def __call__(self, etags: Mapping[str, str]) -> AbstractSet[str]:
+        """Of events that may be mirrors, by id with their ETags: the single ones that are as we left them."""
+
+
+def none_as_left(etags: Mapping[str, str]) -> AbstractSet[str]:
+    """For a page that tells everything."""
+    return frozenset()
+
+
 class CalendarProvider(Protocol):
     """One account at one provider, for as long as its access token lives. Not thread-safe."""
 
@@ -279,9 +292,18 @@ class CalendarProvider(Protocol):
         """Every calendar the account can see."""
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """What changed since `cursor`; everything from `window.start` on when it is None; `page` reads on.
+
+        Where an event has to be asked for by itself, a provider asks `as_left` before: what that names, it leaves out.
 
         Cursors and page tokens are opaque and self-contained: the next call passes them back with the same
         arguments. `window` bounds a full read where the provider needs bounds (Graph needs both).

@@ -51,6 +51,12 @@ def claim(conn: Connection, resource: str, *, holder: str, now: datetime, durati
     return Lease(resource=resource, token=row[0]) if row else None
 
 
+def is_held(conn: Connection, resource: str, *, now: datetime) -> bool:
+    """Whether somebody holds `resource`."""
+    row = conn.execute("SELECT FROM leases WHERE resource = %s AND until > %s", (resource, now)).fetchone()
+    return row is not None
+
+
 def guard(conn: Connection, lease: Lease, *, now: datetime, duration: timedelta) -> None:
     """Prove inside a transaction that the lease still holds, and extend it. Raises PreconditionFailedError if not.
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.calendar.span import Window
 from shared.connections import store as connections
 from shared.core.errors import InvalidError, PreconditionFailedError
-from shared.providers.port import Removed, Skipped, Upserted
+from shared.providers.port import Removed, Skipped, Upserted, none_as_left
 from shared.store import leases
-from shared.sync import apply, by_hand, deletions, lanes, links, overlaps, reconciliation, undo
+from shared.sync import apply, by_hand, deletions, echoes, lanes, links, overlaps, reconciliation, undo
 from shared.sync.listening import channels, silence
 from shared.sync.publishing import feeds
 from shared.sync.run import Outcome, Run, may_start, start
@@ -130,6 +131,7 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
             cursor=None if full else run.calendar.sync_token,
             page=run.calendar.page_token,
             window=window,
+            as_left=none_as_left if full else partial(echoes.as_left, run),
         )
         if page.cursor is not None and run.calendar.unfinished:
             page = _asked(run, provider, page, run.calendar.unfinished, window)

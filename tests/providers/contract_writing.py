@@ -17,11 +17,12 @@ from shared.providers.port import (
     Delete,
     Insert,
     Update,
+    Upserted,
     Write,
     WriteOccurrence,
     Written,
 )
-from tests.providers.replica import happenings
+from tests.providers.replica import WINDOW, happenings
 from tests.providers.samples import (
     MARKER,
     MONDAYS,
@@ -40,6 +41,8 @@ from tests.providers.samples import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.calendar.span import Span
     from tests.providers.world import World
 
@@ -60,6 +63,24 @@ class WritingContract:
         assert get(world, written.id).root.marker == MARKER
         listed = copy.roots[written.id]
         assert listed.marker == MARKER or listed.claims_marker
+
+    def test_a_mirror_that_is_as_we_left_it_need_not_be_told(self, world: World) -> None:
+        copy = replica(world)
+        copy.read()
+        kept, changed = insert(world, event("Kept"), 1), insert(world, event("Changed"), 2)
+        world.retitle(changed.id, "By hand")
+        asked: dict[str, str] = {}
+
+        def as_left(etags: Mapping[str, str]) -> set[str]:
+            asked.update(etags)
+            return {one.id for one in (kept, changed) if etags.get(one.id) == one.etag}
+
+        page = world.provider.changes(world.calendar_id, cursor=copy.cursor, page=None, window=WINDOW, as_left=as_left)
+        told = {change.event.id: change.event for change in page.changes if isinstance(change, Upserted)}
+
+        assert told[changed.id].text is not None
+        assert told[changed.id].text.title == "By hand"
+        assert kept.id not in told if asked else told[kept.id].etag == kept.etag
 
     @pytest.mark.promise(2)
     @pytest.mark.pain(2)

@@ -27,6 +27,7 @@ from shared.providers.port import (
     Withdraw,
     WriteOccurrence,
     Written,
+    none_as_left,
 )
 from tests.simulation import plain, translate
 from tests.simulation.amending import Amending
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from shared.calendar.event import Event
     from shared.calendar.mirror import Appearance
     from shared.calendar.span import Window
-    from shared.providers.port import Channel, Skipped, Turns, Write
+    from shared.providers.port import AsLeft, Channel, Skipped, Turns, Write
     from tests.simulation.channels import Channels
     from tests.simulation.plain import Item
     from tests.simulation.provider import Account, Server, Shelf, Token
@@ -123,7 +124,14 @@ class SimulatedCalendar(Amending, Wire):
         return self._ask("lists its calendars", answer)
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """A page of what changed, or of everything."""
         shelf = self._shelf(calendar_id)
@@ -147,7 +155,7 @@ class SimulatedCalendar(Amending, Wire):
             taken += [one for one in self._all_roots(shelf, state) if chance.random() < 0.2][:5]
         if len(taken) > 1 and self._weather.strikes("page shuffled"):
             chance.shuffle(taken)
-        changes, skipped = self._read(shelf, state, taken, place)
+        changes, skipped = self._read(shelf, state, taken, place, as_left)
         self._call.update(
             lists=calendar_id,
             round=place.began,
@@ -224,9 +232,9 @@ class SimulatedCalendar(Amending, Wire):
         raise NotImplementedError
 
     def _read(
-        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place
+        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place, as_left: AsLeft
     ) -> tuple[list[port.Upserted | port.Removed], list[Skipped]]:
-        """What a page says about these ids."""
+        """What a page says about these ids, but for those `as_left` where it would have to ask for each."""
         raise NotImplementedError
 
     def _talk(self, shelf: Shelf, write: Write) -> Talk:

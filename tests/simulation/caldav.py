@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from shared.calendar.event import Event, Unit
     from shared.calendar.mirror import Appearance
     from shared.calendar.span import Window
-    from shared.providers.port import Write
+    from shared.providers.port import AsLeft, Write
     from tests.simulation.account import Place
     from tests.simulation.plain import Item
     from tests.simulation.provider import Shelf
@@ -53,6 +53,8 @@ ATTEMPTS = 3
 PATIENCE = 20.0
 """Seconds after which one call of the adapter begins no further resource."""
 MULTIGET = 100
+SIGN = "kalends-"
+"""How the names of mirrors begin."""
 
 
 class CalDavLike(SimulatedCalendar):
@@ -83,11 +85,13 @@ class CalDavLike(SimulatedCalendar):
         return sorted({plain.root_of(one) for one in state.values()})
 
     def _read(
-        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place
+        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place, as_left: AsLeft
     ) -> tuple[list[Upserted | Removed], list[Skipped]]:
         """The listing knows names alone; what is there is read as it is by then, and left out if it went meanwhile."""
         gone = [one for one in ids if one not in state or plain.is_gone(state[one])]
-        units, skipped = self._multiget(shelf, [one for one in ids if one not in gone])
+        there = [one for one in ids if one not in gone]
+        known = as_left({one: state[one]["etag"] for one in there if one.startswith(SIGN)})
+        units, skipped = self._multiget(shelf, [one for one in there if one not in known])
         changes: list[Upserted | Removed] = [Removed(event_id=one) for one in gone]
         changes += [Upserted(event=one.root, overrides=one.overrides if one.root.is_series else ()) for one in units]
         return changes, skipped
@@ -325,7 +329,7 @@ class CalDavLike(SimulatedCalendar):
 
 def name_for(key: str) -> str:
     """The name of the mirror with that key."""
-    return f"kalends-{key}.ics"
+    return f"{SIGN}{key}.ics"
 
 
 def _roots(shelf: Shelf) -> list[Item]:

@@ -14,7 +14,7 @@ from tests.simulation.provider import EMPTY
 
 if TYPE_CHECKING:
     from shared.calendar.span import Window
-    from shared.providers.port import CancelOccurrence, Update, Write, WriteOccurrence
+    from shared.providers.port import AsLeft, CancelOccurrence, Update, Write, WriteOccurrence
     from tests.simulation.account import Place, Talk
     from tests.simulation.plain import Item
     from tests.simulation.provider import Shelf
@@ -53,7 +53,7 @@ class GoogleLike(SimulatedCalendar):
         return sorted(state)
 
     def _read(
-        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place
+        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place, as_left: AsLeft
     ) -> tuple[list[Upserted | Removed], list[Skipped]]:
         changes: list[Upserted | Removed] = []
         skipped: list[Skipped] = []

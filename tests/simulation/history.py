@@ -368,6 +368,7 @@ def _determined(machine: Machine) -> Iterator[None]:
         mock.patch("shared.connections.discovery.monotonic", machine.seconds),
         mock.patch("shared.control.budgets.time", virtual),
         mock.patch("shared.control.quotas.time", virtual),
+        mock.patch("shared.sync.echoes.time", virtual),
     ):
         yield
     random.setstate(state)

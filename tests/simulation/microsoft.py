@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.calendar.span import Window
-    from shared.providers.port import CancelOccurrence, Delete, Insert, Update, WriteOccurrence
+    from shared.providers.port import AsLeft, CancelOccurrence, Delete, Insert, Update, WriteOccurrence
     from tests.simulation.account import Place, Talk
     from tests.simulation.plain import Item
     from tests.simulation.provider import By, Server, Shelf
@@ -51,14 +51,17 @@ class MicrosoftLike(SimulatedCalendar):
         return sorted({plain.root_of(one) for one in state.values()})
 
     def _read(
-        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place
+        self, shelf: Shelf, state: dict[str, Item], ids: list[str], place: Place, as_left: AsLeft
     ) -> tuple[list[Upserted | Removed], list[Skipped]]:
         """Singles come as the page has them; what is a series, marked, removed or out of the window is looked up."""
         changes: list[Upserted | Removed] = []
         skipped: list[Skipped] = []
         asked: list[str] = []
+        known = as_left(_marked(state, ids, place))
         for item_id in ids:
             item = state.get(item_id)
+            if item_id in known:
+                continue
             if item is None or item["recurrence"] or item["marker"] or not _is_inside(state, item, place):
                 asked.append(item_id)
             else:
@@ -231,6 +234,16 @@ def _there(shelf: Shelf, event_id: str) -> Item | None:
 def _require_no_guests(item: Item) -> None:
     if item["guests"]:
         raise ConflictError(f"Others are invited to event {item['id']} and would be mailed.")
+
+
+def _marked(state: dict[str, Item], ids: list[str], place: Place) -> dict[str, str]:
+    """The ETags of what is told to carry our category, and is a single event."""
+    told = [state[one] for one in ids if one in state]
+    return {
+        one["id"]: one["etag"]
+        for one in told
+        if one["marker"] and not one["recurrence"] and _is_inside(state, one, place)
+    }
 
 
 def _is_inside(state: dict[str, Item], item: Item, place: Place) -> bool:

@@ -14,7 +14,7 @@ from shared.core import clock
 from shared.core.errors import RateLimitedError, TransientError
 from shared.core.lanes import Lane
 from shared.providers.port import Failed
-from shared.sync import dispatch, linking, pull, push, reconciliation, undo
+from shared.sync import dispatch, echoes, linking, pull, push, reconciliation, undo
 from shared.sync.asking import requests
 from shared.sync.run import Outcome
 from shared.sync.store import calendars
@@ -186,7 +186,8 @@ def test_of_a_bucket_that_runs_empty_a_first_copy_is_refused_first_then_repairs(
 
 @pytest.mark.promise(11)
 @pytest.mark.pain(17)
-def test_however_long_a_first_copy_is_a_repair_waits_for_one_batch_of_it(world):
+def test_however_long_a_first_copy_is_a_repair_waits_for_one_batch_of_it(world, monkeypatch):
+    monkeypatch.setattr(echoes, "PATIENCE", 0.0)  # whoever pulls here is in the middle of the push
     _, target, _ = mirrored(world)
     (mirror,) = world.mirrors(target)
     other = world.calendar("other")

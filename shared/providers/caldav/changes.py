@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.calendar.event import Unit
     from shared.providers.caldav.dav import Answer, Dav, Response
     from shared.providers.caldav.reading import Context
+    from shared.providers.port import AsLeft
 
 MAX_PAGES = 200
 """A listing longer than this goes round in circles."""
@@ -84,7 +85,7 @@ class Reader:
     context: Context
     requests: int = field(default=0)
 
-    def page(self, *, cursor: str | None, page: str | None, page_size: int) -> Page:
+    def page(self, *, cursor: str | None, page: str | None, page_size: int, as_left: AsLeft) -> Page:
         """One page. Raises CursorExpiredError."""
         place = _Place.parse(page) if page is not None else self._begin(cursor)
         listing = self._by_token(place.since) if place.by == "token" else self._by_etags(place.since)
@@ -95,7 +96,10 @@ class Reader:
         names = sorted(name for name in listing.entries if place.after is None or name > place.after)
         taken, rest = names[:page_size], names[page_size:]
         changes: list[Upserted | Removed] = [Removed(event_id=name) for name in taken if listing.entries[name] is None]
-        present, skipped = self.read([name for name in taken if listing.entries[name] is not None])
+        there = {name: etag for name in taken if (etag := listing.entries[name]) is not None}
+        ours = {name: etag for name, etag in there.items() if etag and name.startswith(reading.SIGN)}
+        known = as_left(ours) if ours else frozenset()
+        present, skipped = self.read([name for name in there if name not in known])
         changes += [Upserted(event=one.root, overrides=one.overrides if one.root.is_series else ()) for one in present]
         following: _Place | None = None
         if rest:

@@ -17,7 +17,7 @@ from shared.providers.caldav import changes, discovery, errors, reading, writes
 from shared.providers.caldav.changes import Reader
 from shared.providers.caldav.dav import CALDAV, DAV, Dav
 from shared.providers.caldav.reading import Context
-from shared.providers.port import Account
+from shared.providers.port import Account, none_as_left
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.calendar.event import Event, Unit
     from shared.calendar.span import Window
     from shared.net.egress import GuardedTransport
-    from shared.providers.port import Channel, Failed, Page, RemoteCalendar, Write, Written
+    from shared.providers.port import AsLeft, Channel, Failed, Page, RemoteCalendar, Write, Written
 
 _ABOUT = "<D:resourcetype/><C:calendar-timezone/>"
 
@@ -61,11 +61,18 @@ class CalDavCalendar:
         return discovery.calendars(self._dav, self._found)
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """What changed, series in full. The window bounds nothing."""
         reader = Reader(dav=self._dav, calendar_id=calendar_id, context=self._context(calendar_id))
-        return reader.page(cursor=cursor, page=page, page_size=page_size)
+        return reader.page(cursor=cursor, page=page, page_size=page_size, as_left=as_left)
 
     def get(self, calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
         """One GET. The answer that an event does not exist counts only if the calendar does."""

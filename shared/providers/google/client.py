@@ -20,7 +20,7 @@ from shared.core.errors import ConflictError, CursorExpiredError, NotFoundError
 from shared.providers.google import errors, reading, steps, writing
 from shared.providers.google.service import Service
 from shared.providers.patience import WRITING_SECONDS, Patience
-from shared.providers.port import Account, Channel, Page, RemoteCalendar, Skipped, Upserted
+from shared.providers.port import Account, Channel, Page, RemoteCalendar, Skipped, Upserted, none_as_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Event
     from shared.calendar.span import Window
-    from shared.providers.port import Failed, Turns, Write, Written
+    from shared.providers.port import AsLeft, Failed, Turns, Write, Written
 
 MAX_PAGES = 400
 """A listing longer than this goes round in circles."""
@@ -74,7 +74,14 @@ class GoogleCalendar:
         return [_calendar(item, account=account) for item in items]
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """One events.list call. The cursor is Google's sync token.
 

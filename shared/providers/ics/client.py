@@ -19,7 +19,7 @@ from shared.core.errors import ForbiddenError, InvalidError
 from shared.providers.ics import cursor as cursors
 from shared.providers.ics import fetching
 from shared.providers.ics.cursor import Held, State
-from shared.providers.port import Account, Page, RemoteCalendar, Removed, Skipped, Upserted
+from shared.providers.port import Account, Page, RemoteCalendar, Removed, Skipped, Upserted, none_as_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from shared.calendar.span import Window
     from shared.net.egress import Egress
     from shared.providers.ics.fetching import Fetched
-    from shared.providers.port import Channel, Failed, Write, Written
+    from shared.providers.port import AsLeft, Channel, Failed, Write, Written
 
 CALENDAR_ID = "feed"
 """The one calendar of a feed."""
@@ -83,7 +83,14 @@ class IcsFeed:
         ]
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """What differs from the last time, in pages. `window` is not needed: a feed has its own."""
         state = cursors.parse(page or cursor)

@@ -1,7 +1,7 @@
 """What changed in a calendar. `calendarView/delta` is a hint; what it hints at is asked for by name.
 
 - Single events come straight from the delta, which gives all of them but extended properties: an event that carries
-  our category is asked for its marker.
+  our category is asked for its marker, unless its ETag is that of our own last write.
 - Of a series the delta tells expanded occurrences and never a deleted one: each series it touches is read in full.
 - `@removed` also means "left the window": only an event's own GET proves that it is gone.
 Repeats, replays and any order are harmless, because nothing is concluded from the order or from absence.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.span import Window
     from shared.providers.microsoft.graph import Answer, Graph, Request
+    from shared.providers.port import AsLeft
 
 LARGEST_PAGE = 1000
 """Graph's largest page of events."""
@@ -44,16 +45,24 @@ SPARSE, SPARSE_WEIGHS = 10, 5
 
 @dataclass(slots=True, kw_only=True)
 class _Hints:
-    """What a page of the delta mentions, each once."""
+    """What a page of the delta mentions, each once. `ours` are the ETags of what carries our category."""
 
     singles: dict[str, EventPayload] = field(default_factory=dict)
     series: set[str] = field(default_factory=set)
+    ours: dict[str, str] = field(default_factory=dict)
     in_question: set[str] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
 
 
 def read_page(
-    graph: Graph, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int
+    graph: Graph,
+    calendar_id: str,
+    *,
+    cursor: str | None,
+    page: str | None,
+    window: Window,
+    page_size: int,
+    as_left: AsLeft,
 ) -> Page:
     """One page, everything it hints at looked up. Raises CursorExpiredError when Graph does not take the cursor."""
     calls = graph.calls
@@ -78,6 +87,8 @@ def read_page(
     if (following is None) == (last is None) or goes_in_circles:
         raise wire.endless(what)
     hints = _hints(items)
+    if hints.ours:
+        hints.in_question |= hints.ours.keys() - as_left(hints.ours)
     changes = _look_up(graph, calendar_id, hints)
     return Page(
         changes=tuple(changes),
@@ -145,6 +156,7 @@ def _hints(items: Iterable[dict[str, Any]]) -> _Hints:
             _hint(hints, event_id, item)
     for event_id in hints.in_question:
         hints.singles.pop(event_id, None)
+        hints.ours.pop(event_id, None)
     return hints
 
 
@@ -157,7 +169,8 @@ def _hint(hints: _Hints, event_id: str, item: dict[str, Any]) -> None:
     if payload.type == "seriesMaster":
         hints.series.add(event_id)
     elif CATEGORY in payload.categories:
-        hints.in_question.add(event_id)
+        if payload.etag is None or hints.ours.setdefault(event_id, payload.etag) != payload.etag:
+            hints.in_question.add(event_id)
     else:
         known = hints.singles.get(event_id)
         if known is None or _is_newer(payload, known):

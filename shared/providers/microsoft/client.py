@@ -1,10 +1,10 @@
 """Microsoft Graph v1.0 behind the port: Outlook calendars of work, school and personal accounts.
 
 Requests, as Graph counts them: one per page of changes, and one more for each series that a page touches, each event
-it removed and each that carries our category; `get` one, two for a series. An insert one (repeated: three); an update
-of a single event with its ETag one, any other two, with the rule anew three; a deletion, a written and a cancelled
-occurrence two each; an amendment and a withdrawal two, of an occurrence three. Up to twenty travel in one batch, so
-many writes take as many round trips as one.
+it removed and each with our category that is not as we left it; `get` one, two for a series. An insert one (repeated:
+three); an update of a single event with its ETag one, any other two, with the rule anew three; a deletion, a written
+and a cancelled occurrence two each; an amendment and a withdrawal two, of an occurrence three. Up to twenty travel in
+one batch, so many writes take as many round trips as one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from shared.providers.microsoft import changes, channels, payloads, sharing, writes
 from shared.providers.microsoft.graph import Graph
 from shared.providers.microsoft.payloads import CalendarPayload, UserPayload
-from shared.providers.port import Account, RemoteCalendar
+from shared.providers.port import Account, RemoteCalendar, none_as_left
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from shared.calendar.event import Event, Unit
     from shared.calendar.span import Window
-    from shared.providers.port import Channel, Failed, Page, Turns, Write, Written
+    from shared.providers.port import AsLeft, Channel, Failed, Page, Turns, Write, Written
 
 _CALENDARS_PER_PAGE = 100
 
@@ -54,10 +54,19 @@ class MicrosoftCalendar:
         return [_remote(one, readers[one.id] if one.id in readers else sharing.of_another(one)) for one in found]
 
     def changes(
-        self, calendar_id: str, *, cursor: str | None, page: str | None, window: Window, page_size: int = 2500
+        self,
+        calendar_id: str,
+        *,
+        cursor: str | None,
+        page: str | None,
+        window: Window,
+        page_size: int = 2500,
+        as_left: AsLeft = none_as_left,
     ) -> Page:
         """What changed, series in full. The window is fixed in the cursor; it counts only for a full read."""
-        return changes.read_page(self._graph, calendar_id, cursor=cursor, page=page, window=window, page_size=page_size)
+        return changes.read_page(
+            self._graph, calendar_id, cursor=cursor, page=page, window=window, page_size=page_size, as_left=as_left
+        )
 
     def get(self, calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
         """One event, or a series with all its overrides, inside the window and outside."""

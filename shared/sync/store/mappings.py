@@ -11,6 +11,7 @@ from shared.core.lanes import Lane
 from shared.sync.rules import marker as markers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping as Dictionary
     from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
@@ -112,6 +113,22 @@ def of_mirrors(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) ->
         {"calendar": calendar_id, "ids": list(event_ids)},
     )
     return {mapping.mirror_id: mapping for mapping in found}
+
+
+def with_etags(conn: Connection, calendar_id: UUID, etags: Dictionary[str, str]) -> dict[str, bool]:
+    """Of mirrors in `calendar_id` by id, whether each is a single event that has the ETag of our last write; those that
+    are known, and not just being written."""
+    return dict(
+        conn.execute(
+            """
+            SELECT u.id, m.mirror_etag IS NOT DISTINCT FROM u.etag AND m.applied->>'shape' = ''
+              FROM unnest(%s::text[], %s::text[]) AS u(id, etag)
+              JOIN event_mappings m ON m.target_calendar_id = %s AND m.mirror_event_id = u.id
+             WHERE m.requested <= m.done OR m.mirror_etag = u.etag
+            """,
+            (list(etags), list(etags.values()), calendar_id),
+        ).fetchall()
+    )
 
 
 def lock(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, Mapping]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shared.core.errors import CursorExpiredError, TransientError
 from shared.providers.microsoft.client import MicrosoftCalendar
-from shared.providers.microsoft.writing import MARKER_PROPERTY
+from shared.providers.microsoft.writing import CATEGORY, MARKER_PROPERTY
 from shared.providers.port import Page, Removed, Upserted
 from tests.providers.microsoft import answers, scripted
 from tests.providers.microsoft.scripted import Received, Reply
 from tests.providers.replica import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def only(page: Page) -> Upserted:
@@ -101,6 +104,26 @@ def test_what_is_both_there_and_removed_is_asked_for() -> None:
     page = changes(Service(single("A"), {"id": "A", "@removed": {}}))
 
     assert page.changes == (Removed(event_id="A"),)
+
+
+def test_a_mirror_that_is_as_we_left_it_is_not_asked_for() -> None:
+    left, changed, doubtful = (
+        single(name, categories=[CATEGORY], **{"@odata.etag": 'W/"1"'}) for name in ("LEFT", "CHANGED", "DOUBTFUL")
+    )
+    newer = doubtful | {"@odata.etag": 'W/"2"'}
+    asked: list[dict[str, str]] = []
+
+    def as_left(etags: Mapping[str, str]) -> set[str]:
+        asked.append(dict(etags))
+        return {"LEFT"}
+
+    with scripted.serve(Service(left, changed, doubtful, newer)) as server:
+        provider = MicrosoftCalendar(access_token="t", graph_endpoint=f"{server.base}/v1.0")
+        page = provider.changes("CAL", cursor=None, page=None, window=WINDOW, as_left=as_left)
+
+    assert asked == [{"LEFT": 'W/"1"', "CHANGED": 'W/"1"'}]
+    assert set(page.changes) == {Removed(event_id="CHANGED"), Removed(event_id="DOUBTFUL")}
+    assert page.requests == 3
 
 
 def test_one_bad_item_is_skipped_alone_and_its_text_is_not_told() -> None:
