@@ -6,11 +6,12 @@ across people (dispatch, webhooks, workers that must first find out whose work i
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import sql
 
 from shared.core.errors import ConflictError, KalendsError, TransientError
 
@@ -38,13 +39,13 @@ class Database:
     @contextmanager
     def person(self, user_id: UUID) -> Iterator[Connection]:
         """A transaction that sees and changes only this person's rows."""
-        with self._transaction("SELECT set_config('app.user_id', %s, true)", (str(user_id),)) as conn:
+        with self._transaction(sql.SQL("SET LOCAL app.user_id = {}").format(str(user_id))) as conn:
             yield conn
 
     @contextmanager
     def everyone(self) -> Iterator[Connection]:
         """A transaction across people, as the operator role."""
-        with self._transaction("SET LOCAL ROLE kalends_operator", ()) as conn:
+        with self._transaction(sql.SQL("SET LOCAL ROLE kalends_operator")) as conn:
             yield conn
 
     def close(self) -> None:
@@ -54,14 +55,20 @@ class Database:
             self._connection = None
 
     @contextmanager
-    def _transaction(self, begin: str, parameters: tuple[str, ...]) -> Iterator[Connection]:
+    def _transaction(self, for_whom: sql.Composable) -> Iterator[Connection]:
         conn, outermost = self._open()
         if not outermost:
             raise RuntimeError("A transaction is already open: pass its connection on instead of opening another.")
         try:
-            with conn.transaction():
-                conn.execute(begin, parameters)
+            # In one round trip, which psycopg's own transaction() cannot: a small piece of work has five transactions.
+            conn.execute(sql.SQL("BEGIN; ") + for_whom, prepare=False)
+            try:
                 yield conn
+            except BaseException:
+                with suppress(psycopg.Error):  # a connection that is lost has rolled back, and tells so itself
+                    conn.rollback()
+                raise
+            conn.commit()
         except psycopg.Error as error:
             raise translate(error) from error
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from shared.store.database import Connection
     from shared.sync.context import Engine
 
 
@@ -42,19 +41,14 @@ def ask_push(
     if not calendar_ids:
         return
     with engine.database.person(user_id) as conn:
-        found = {one: _push_lane(conn, one, now=now) for one in calendar_ids}
-        lanes = {one: lane for one, lane in found.items() if lane is not None and (before is None or lane < before)}
+        found = dict.fromkeys(calendars.to_be_searched(conn, calendar_ids), Lane.REPAIR)
+        found |= mappings.lanes_due(conn, calendar_ids, now=now)
+        lanes = {one: lane for one, lane in found.items() if before is None or lane < before}
         # What is more urgent overtakes a queued backfill: it gets a message of its own, always.
         urgent = [one for one, lane in lanes.items() if lane < Lane.BACKFILL]
         calendars.mark_queued(conn, urgent, "push", now=now)
         unqueued = calendars.mark_queued(conn, [one for one in lanes if one not in urgent], "push", now=now)
     _send(engine, "push", user_id, {one: lanes[one] for one in (*urgent, *unqueued)}, correlation_id)
-
-
-def _push_lane(conn: Connection, calendar_id: UUID, *, now: datetime) -> Lane | None:
-    """The lane in which a calendar is written to next, or searched for orphans; None: there is nothing to do."""
-    due = mappings.has_due(conn, calendar_id, now=now)
-    return Lane.REPAIR if due is None and calendars.may_be_searched(conn, calendar_id) else due
 
 
 def _send(

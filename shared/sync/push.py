@@ -52,7 +52,7 @@ def push(engine: Engine, calendar_id: UUID, *, user_id: UUID, correlation_id: st
         calendar = calendars.get(conn, calendar_id)
         connection = connections.get(conn, calendar.connection_id)
         lane = mappings.has_due(conn, calendar_id, now=now)
-        is_searched = lane is None and calendars.may_be_searched(conn, calendar_id)
+        is_searched = lane is None and calendar_id in calendars.to_be_searched(conn, [calendar_id])
         if lane is None and not is_searched:
             linking.finish_deletions(conn, calendar_id)
             return Outcome.DONE

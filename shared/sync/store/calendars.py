@@ -90,12 +90,12 @@ def is_due(conn: Connection, calendar_id: UUID) -> bool:
     return row is not None and bool(row[0])
 
 
-def may_be_searched(conn: Connection, calendar_id: UUID) -> bool:
-    """Whether a calendar is being reconciled and everything around it has been read since that began."""
-    row = conn.execute(
-        "SELECT EXISTS (SELECT FROM calendars_to_search WHERE calendar_id = %s)", (calendar_id,)
-    ).fetchone()
-    return row is not None and bool(row[0])
+def to_be_searched(conn: Connection, calendar_ids: Sequence[UUID]) -> set[UUID]:
+    """Those that are being reconciled, where everything around them has been read since that began."""
+    rows = conn.execute(
+        "SELECT calendar_id FROM calendars_to_search WHERE calendar_id = ANY(%s)", (list(calendar_ids),)
+    )
+    return {calendar_id for (calendar_id,) in rows}
 
 
 def request(conn: Connection, calendar_ids: Sequence[UUID]) -> None:

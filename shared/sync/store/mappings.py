@@ -226,17 +226,23 @@ def due(conn: Connection, target_calendar_id: UUID, *, lane: Lane, now: datetime
     )
 
 
+def lanes_due(conn: Connection, target_calendar_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, Lane]:
+    """The most urgent lane with something to write, of each of these calendars that has one."""
+    rows = conn.execute(
+        """
+        SELECT t.id, d.lane FROM unnest(%s) AS t(id)
+         CROSS JOIN LATERAL (SELECT lane FROM mirrors_due
+                              WHERE target_calendar_id = t.id AND (next_attempt_at IS NULL OR next_attempt_at <= %s)
+                              ORDER BY lane LIMIT 1) d
+        """,
+        (list(target_calendar_ids), now),
+    )
+    return {calendar_id: Lane(lane) for calendar_id, lane in rows}
+
+
 def has_due(conn: Connection, target_calendar_id: UUID, *, now: datetime) -> Lane | None:
     """The most urgent lane with something to write to a calendar, or None."""
-    row = conn.execute(
-        """
-        SELECT lane FROM mirrors_due
-         WHERE target_calendar_id = %s AND (next_attempt_at IS NULL OR next_attempt_at <= %s)
-         ORDER BY lane LIMIT 1
-        """,
-        (target_calendar_id, now),
-    ).fetchone()
-    return Lane(row[0]) if row else None
+    return lanes_due(conn, [target_calendar_id], now=now).get(target_calendar_id)
 
 
 def retry_failed(conn: Connection, calendar_id: UUID, source_event_ids: Sequence[str]) -> None:
