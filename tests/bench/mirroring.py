@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -17,20 +18,26 @@ from tests.bench.table import Row
 from tests.bench.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.connection import Connection
+    from uuid import UUID
+
     from tests.bench.google import Google
-    from tests.postgres import Server
+    from tests.postgres import Logins, Server
     from tests.smoke.simulator import Agenda
 
 MIRRORS = 3
 PROVIDER_SECONDS = 0.1
 OVERHEAD_MILLISECONDS = 15
 WEEKS = 104
+_STOP_SECONDS = 10
 
 
 def three(server: Server, provider: Google, *, turns: int = 11) -> list[Row]:
-    """One change, three mirrors, a provider that takes 100 ms for each call: from the plan to the last write.
+    """One change, three mirrors, a provider that takes 100 ms for each call: from the plan to the moment the
+    last mirror stands there.
 
-    Each target's message is taken by a worker of its own, as Lambda does: three threads with connections of their own.
+    Each target's message is taken by a worker of its own, as Lambda does: three processes.
     """
     with server.database() as logins:
         world = World.at_google(Database(logins.runtime), base=provider.base, token=provider.token)
@@ -41,20 +48,23 @@ def three(server: Server, provider: Google, *, turns: int = 11) -> list[Row]:
         event = source.add(google.body(2))
         for one in (calendar, *targets):
             world.read(one)
-        workers = [world.elsewhere(Database(logins.runtime)) for _ in targets]
         together: list[float] = []
         accepted: list[float] = []
         in_turn: list[float] = []
         writes: list[float] = []
-        with ThreadPoolExecutor(max_workers=MIRRORS) as pool:
+        with contextlib.ExitStack() as stack:
+            workers = [stack.enter_context(_worker(logins, provider, world.user_id, target)) for target in targets]
 
-            def work(number: int) -> None:
-                ended = push.push(workers[number], targets[number], user_id=world.user_id, correlation_id=str(uuid4()))
-                if ended is not Outcome.DONE:
-                    raise RuntimeError(f"a push ended {ended.value}")
+            def work(*numbers: int) -> None:
+                for number in numbers:
+                    workers[number].send("work")
+                for number in numbers:
+                    ended = workers[number].recv()
+                    if ended != Outcome.DONE.value:
+                        raise RuntimeError(f"a push ended {ended}")
 
-            for number in range(MIRRORS):
-                work(number)
+            everyone = range(MIRRORS)
+            work(*everyone)
             for _ in range(turns):
                 written = 0
                 for times in (together, in_turn):
@@ -65,9 +75,9 @@ def three(server: Server, provider: Google, *, turns: int = 11) -> list[Row]:
                     provider.slow(PROVIDER_SECONDS)
                     began, at = time.perf_counter(), datetime.now(UTC)
                     if times is together:
-                        list(pool.map(work, range(MIRRORS)))
+                        work(*everyone)
                     else:
-                        for number in range(MIRRORS):
+                        for number in everyone:
                             work(number)
                     times.append(1000 * (time.perf_counter() - began))
                     provider.slow(0)
@@ -76,17 +86,15 @@ def three(server: Server, provider: Google, *, turns: int = 11) -> list[Row]:
                     if times is together:
                         accepted.append((max(found) - at) / timedelta(milliseconds=1))
                 writes.append(written / 2)
-        for worker in workers:
-            worker.database.close()
         world.database.close()
-    ours = statistics.median(together)
+    ours = statistics.median(accepted)
     most = 1000 * PROVIDER_SECONDS + OVERHEAD_MILLISECONDS
     return [
         Row(
             work=f"one change to {MIRRORS} mirrors, a provider that takes {1000 * PROVIDER_SECONDS:.0f} ms",
             ours={
                 "ms": ours,
-                "ms until the last write was accepted": statistics.median(accepted),
+                "ms until all is recorded": statistics.median(together),
                 "writes": statistics.mean(writes),
             },
             peer={"ms": statistics.median(in_turn)},
@@ -124,6 +132,28 @@ def series(server: Server, provider: Google, *, weeks: int = WEEKS) -> list[Row]
             met=writes == 1,
         )
     ]
+
+
+@contextlib.contextmanager
+def _worker(logins: Logins, provider: Google, user_id: UUID, target: UUID) -> Iterator[Connection]:
+    """A process that pushes into `target` whenever it is told to, and answers how that ended."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(
+        target=_serve, args=(theirs, logins.runtime, provider.base, provider.token, user_id, target), daemon=True
+    )
+    process.start()
+    try:
+        yield ours
+    finally:
+        ours.send("stop")
+        process.join(_STOP_SECONDS)
+
+
+def _serve(told: Connection, conninfo: str, base: str, token: str, user_id: UUID, target: UUID) -> None:
+    engine = World.at_google(Database(conninfo), base=base, token=token).engine
+    while told.recv() != "stop":
+        told.send(push.push(engine, target, user_id=user_id, correlation_id=str(uuid4())).value)
 
 
 def _calendar(provider: Google) -> Agenda:

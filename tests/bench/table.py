@@ -152,14 +152,15 @@ What the rows mean:
   file. What each needs to start is left out (of vdirsyncer, a sync of two empty calendars). The server is a stub that
   answers from memory, because Radicale takes longer with each event; the last row shows both at Radicale. Both write
   each event by itself, so neither can be faster than the bare writes.
-- *The first look after our own writes* reads each mirror once, to know it again: a CalDAV server tells only that
-  something has changed.
+- *One change to three mirrors* is from the plan, with the change read and stored, to the moment the last mirror stands
+  at the provider, by its own clock; three processes write, as three Lambdas do.
+- *The first look after our own writes*: a CalDAV server tells that all have changed. Those whose ETags are still those
+  of our writes are not read again, but for series, in which somebody may have changed an occurrence before.
 - *Webhook* is the whole handler, from the event of API Gateway to its answer, with a queue that answers at once.
 - *Latency* is from the moment the source's provider accepted a person's change to the moment the target's provider
   accepted the mirror, by the simulators' own clocks, on the whole local cloud with its Lambdas, queues and database
   on the same cores.
 - *While 10,000 events are copied*: both copies go into one Outlook mailbox, which Graph lets make four calls at a time
-  and 10,000 in ten minutes. A copy of 10,000 events alone needs them all, and as many again to see its own writes, so
-  it lasts for half an hour, which is Graph's doing; what people change meanwhile goes first. *Refused* counts the calls
-  that Graph answered 429.
+  and 10,000 in ten minutes. A copy of 10,000 events alone needs them all, so it lasts for a quarter of an hour, which
+  is Graph's doing; what people change meanwhile goes first. *Refused* counts the calls that Graph answered 429.
 - *Ten changes* is the median of a warm worker: statements that are repeated are prepared, from the sixth time on."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from shared.providers.port import CalendarProvider
     from shared.store.database import Database
-    from shared.sync.context import Engine
 
 
 class World(world.World):
@@ -27,7 +26,6 @@ class World(world.World):
         super().__init__(database)
         account = open_account()
         self.engine = replace(self.engine, open_provider=lambda connection, **_: account)
-        self._open_account = open_account
 
     @classmethod
     def at_google(cls, database: Database, *, base: str, token: str) -> World:
@@ -70,16 +68,6 @@ class World(world.World):
     def write(self, calendar_id: UUID) -> None:
         """Push until nothing is due. Raises RuntimeError when the push ends in any other way."""
         self._until_done(push.push, calendar_id)
-
-    def elsewhere(self, database: Database) -> Engine:
-        """The engine as another Lambda has it: connections of its own, to the database and to the provider."""
-        account = self._open_account()
-        return replace(
-            self.engine,
-            database=database,
-            open_provider=lambda connection, **_: account,
-            holder="another",
-        )
 
     def _until_done(self, work: Callable[..., Outcome], calendar_id: UUID) -> None:
         ended = Outcome.MORE
