@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from random import Random
-    from uuid import UUID
 
     from shared.store.database import Connection
     from tests.simulation.machine import Machine
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
 SETUP = (Path(__file__).parent / "simulation.sql").read_text("utf-8")
 SEARCH_PATH = "simulation, pg_catalog, public"
-NOTED = "set_config('simulation.now', %s, true), set_config('simulation.actor', %s, true)"
+NOTED = sql.SQL("; SET LOCAL simulation.now = {now}; SET LOCAL simulation.actor = {who}")
+"""When it is, and who acts: for the product's now(), and for the oracle's log."""
 VACUUM_EVERY = 20
 STALL = (5.0, 100.0)
 """Seconds that a process may stand still between two lines: as long as a lease holds, and longer."""
@@ -73,18 +73,6 @@ class VirtualDatabase(Database):
         super().__init__(conninfo)
         self.around: Surroundings | None = None
 
-    @contextlib.contextmanager
-    def person(self, user_id: UUID) -> Iterator[Connection]:
-        begin = "SELECT set_config('app.user_id', %s, true), " + NOTED
-        with self._transaction(begin, (str(user_id), *self._noted())) as conn:
-            yield conn
-
-    @contextlib.contextmanager
-    def everyone(self) -> Iterator[Connection]:
-        begin = "SELECT set_config('role', 'kalends_operator', true), " + NOTED
-        with self._transaction(begin, self._noted()) as conn:
-            yield conn
-
     def statement(self) -> None:
         """Before each statement."""
         around = self._around()
@@ -97,7 +85,7 @@ class VirtualDatabase(Database):
             raise psycopg.errors.DeadlockDetected("a simulated deadlock")
 
     @contextlib.contextmanager
-    def _transaction(self, begin: str, parameters: tuple[str, ...]) -> Iterator[Connection]:
+    def _transaction(self, for_whom: sql.Composable) -> Iterator[Connection]:
         around = self._around()
         machine, weather = around.machine, around.weather
         if machine.actor is not None:
@@ -108,8 +96,9 @@ class VirtualDatabase(Database):
                 machine.kill("before a transaction")
         if around.is_out_of_reach:
             raise translate(psycopg.OperationalError("the simulated database is down"))
-        # Read again: time went on in the pause.
-        with super()._transaction(begin, (*parameters[:-2], *self._noted())) as conn:
+        who = machine.actor.name if machine.actor else "world"
+        noted = NOTED.format(now=machine.time.isoformat(), who=who)
+        with super()._transaction(for_whom + noted) as conn:
             yield conn
             if weather.strikes("killed before a commit"):
                 machine.kill("before a commit")
@@ -130,11 +119,6 @@ class VirtualDatabase(Database):
     def _around(self) -> Surroundings:
         assert self.around is not None, "this database belongs to no history"
         return self.around
-
-    def _noted(self) -> tuple[str, str]:
-        """When it is, and who acts: for the product's now(), and for the oracle's log."""
-        machine = self._around().machine
-        return machine.time.isoformat(), machine.actor.name if machine.actor else "world"
 
 
 class Store:
