@@ -107,5 +107,4 @@ class Lives(RuleBasedStateMachine):
         with self.world.database.everyone() as conn:
             conn.execute("UPDATE leases SET until = now() - interval '1 second'")
             conn.execute("UPDATE calendar_sync_state SET pull_queued_at = NULL, push_queued_at = NULL")
-            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
-            conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
+        self.world.time_passes()

@@ -12,7 +12,7 @@ import pytest
 
 from shared.aws.queues import DeadLetter
 from shared.core import clock
-from shared.sync import dead_letters, pull
+from shared.sync import dead_letters
 from shared.sync.dead_letters import Cleared
 from tests.sync.world import World, event
 
@@ -102,7 +102,7 @@ def test_a_letter_stays_until_its_mirrors_are_written(world: World, letters: Let
     source, target = linked(world)
     world.put(source, event("one"))
     world.look(source)
-    pull.pull(world.engine, source, user_id=world.user_id, correlation_id="test")
+    world.pull(source)
     letters.add(body(world, "push", target))
 
     before = clear(world, letters)

@@ -123,6 +123,6 @@ def test_who_was_killed_while_writing_is_not_waited_for_long(world, link, monkey
 
     world.put(link.target_calendar_id, event(mirror.id, title="by hand", marker=mirror.marker))
     world.look(link.target_calendar_id)
-    pull.pull(world.engine, link.target_calendar_id, user_id=world.user_id, correlation_id="test")
+    world.pull(link.target_calendar_id)
 
     assert counts == [1]

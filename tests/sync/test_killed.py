@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.calendar.event import Status
-from shared.sync import dispatch, pull, push
+from shared.sync import dispatch
 from shared.sync.asking import requests
 from tests.sync.world import NOW, World, by, event, occurrence
 
@@ -59,11 +59,11 @@ def test_mirrors_made_by_a_killed_worker_stand_in_the_journal_though_their_delet
     killed_before_it_was_recorded(world, monkeypatch, a)
 
     world.look(b)
-    pull.pull(world.engine, b, user_id=world.user_id, correlation_id="test")
+    world.pull(b)
     for number in range(8):
         world.server.remove("a", f"e{number}")
     world.look(a)
-    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
+    world.pull(a)
     for (hold_id,) in world.rows("SELECT id FROM held_changes"):
         requests.resolve_held(world.engine, by(world), hold_id, approved=False)
     world.run()
@@ -81,10 +81,10 @@ def test_a_mirror_that_turns_up_confirms_the_first_attempt_and_not_one_that_may_
     killed_before_it_was_recorded(world, monkeypatch, a)
     with monkeypatch.context() as killing, pytest.raises(KilledError):
         killing.setattr("shared.sync.settle.settle", kill)
-        push.push(world.engine, b, user_id=world.user_id, correlation_id="test")
+        world.push(b)
 
     world.look(b)
-    pull.pull(world.engine, b, user_id=world.user_id, correlation_id="test")
+    world.pull(b)
 
     assert world.rows("SELECT operation, outcome FROM sync_journal ORDER BY id") == [
         ("insert", "accepted"),
@@ -102,7 +102,7 @@ def test_mirrors_that_a_killed_worker_may_have_made_count_when_many_are_to_be_de
     for number in range(8):
         world.server.remove("a", f"e{number}")
     world.look(a)
-    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
+    world.pull(a)
 
     assert world.rows("SELECT deletions, mirrors FROM held_changes") == [(8, 8)]
 
@@ -139,7 +139,7 @@ def test_an_update_by_a_killed_worker_stands_in_the_journal_though_the_deletion_
     for number in range(8):
         world.server.remove("a", f"e{number}")
     world.look(a)
-    pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test")
+    world.pull(a)
     for (hold_id,) in world.rows("SELECT id FROM held_changes"):
         requests.resolve_held(world.engine, by(world), hold_id, approved=False)
     world.run()

@@ -12,7 +12,7 @@ from shared.core import clock
 from shared.core.errors import QuotaSpentError, RateLimitedError
 from shared.core.lanes import Lane
 from shared.providers.port import Failed
-from shared.sync import dispatch, linking, pull, push
+from shared.sync import dispatch, linking, push
 from shared.sync.run import Outcome
 from shared.sync.store import calendars
 from tests.sync.world import World, each_of, event
@@ -32,7 +32,7 @@ def planned(world, *, events=60):
         linking.create(conn, user_id=world.user_id, source_calendar_id=source, target_calendar_id=target)
         calendars.request(conn, [source, target])
     for one in (source, target):
-        assert pull.pull(world.engine, one, user_id=world.user_id, correlation_id="test") is Outcome.DONE
+        assert world.pull(one) is Outcome.DONE
     clear(world)
     return source, target
 
@@ -43,7 +43,7 @@ def clear(world):
 
 
 def pushed(world, calendar_id):
-    return push.push(world.engine, calendar_id, user_id=world.user_id, correlation_id="test")
+    return world.push(calendar_id)
 
 
 def changed(world, calendar_id, event_id):
@@ -51,7 +51,7 @@ def changed(world, calendar_id, event_id):
     world.put(calendar_id, event(event_id))
     with world.database.person(world.user_id) as conn:
         calendars.request(conn, [calendar_id])
-    pull.pull(world.engine, calendar_id, user_id=world.user_id, correlation_id="test")
+    world.pull(calendar_id)
 
 
 def standing(world):
@@ -180,7 +180,7 @@ def test_a_full_read_that_is_throttled_waits_by_itself(world):
         calendars.request_full_read(conn, source, lane=Lane.BACKFILL)
     refusing(world, RateLimitedError("throttled", retry_after=5), Lane.BACKFILL)
 
-    assert pull.pull(world.engine, source, user_id=world.user_id, correlation_id="test") is Outcome.PARKED
+    assert world.pull(source) is Outcome.PARKED
 
     assert [one[:2] for one in standing(world)] == [("active", 0)]
     assert not world.lanes.backfill.messages

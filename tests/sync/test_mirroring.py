@@ -255,7 +255,7 @@ def test_an_exception_that_was_refused_as_its_series_was_written_anew_is_written
     world.look(a)
     world.run()
     world.server.refuse = lambda write: None
-    world.rows("UPDATE event_mappings SET next_attempt_at = NULL RETURNING id")
+    world.time_passes()
     dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=10))
     world.run()
 

@@ -311,10 +311,10 @@ def test_a_change_notified_between_two_pages_is_read_after_the_last(world, monke
     if full:
         world.server.expire_cursors()
         world.look(a)
-        assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is Outcome.MORE
+        assert world.pull(a) is Outcome.MORE
 
     world.look(a)
-    assert pull.pull(world.engine, a, user_id=world.user_id, correlation_id="test") is Outcome.MORE
+    assert world.pull(a) is Outcome.MORE
     world.put(a, event("late"))
     world.look(a)
     world.run()

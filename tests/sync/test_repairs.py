@@ -35,11 +35,11 @@ def pulled(world, *calendar_ids):
     for one in calendar_ids:
         with world.database.person(world.user_id) as conn:
             calendars.request(conn, [one])
-        pull.pull(world.engine, one, user_id=world.user_id, correlation_id="test")
+        world.pull(one)
 
 
 def pushed(world, calendar_id):
-    return push.push(world.engine, calendar_id, user_id=world.user_id, correlation_id="test")
+    return world.push(calendar_id)
 
 
 def messages(world):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.calendar.event import Text
-from shared.sync import dispatch, pull, undo
+from shared.sync import dispatch, undo
 from shared.sync.asking import plans, requests
 from shared.sync.asking.plans import Proposal
 from shared.sync.views import status
@@ -48,7 +48,7 @@ def lose_all(world: World, calendar_id: UUID) -> None:
     for number in range(MANY):
         world.server.remove("a", f"e{number}")
     world.look(calendar_id)
-    pull.pull(world.engine, calendar_id, user_id=world.user_id, correlation_id="test")
+    world.pull(calendar_id)
 
 
 def decide(world: World, *, approved: bool) -> None:

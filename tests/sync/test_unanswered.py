@@ -19,37 +19,18 @@ def world(database):
     return World(database)
 
 
-def unheard(world, monkeypatch):
-    """From here on the provider does what it is asked to, and its answers are lost."""
-    write = world.provider.write
-
-    def lost(calendar_id, writes):
-        write(calendar_id, writes)
-        return [Failed(error=TransientError("no answer")) for _ in writes]
-
-    monkeypatch.setattr(world.provider, "write", lost)
-
-
-def time_passes(world):
-    """What waits for another attempt is due."""
-    with world.database.everyone() as conn:
-        conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
-        conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
-
-
 @pytest.mark.parametrize("on_delete", [links.RESTORE, links.IGNORE, links.DECLINE])
-def test_a_mirror_that_went_unheard_is_made_again_when_its_event_comes_back(world, monkeypatch, on_delete):
+def test_a_mirror_that_went_unheard_is_made_again_when_its_event_comes_back(world, on_delete):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
     world.link(a, b, on_delete=on_delete)
-    with monkeypatch.context() as patch:
-        unheard(world, patch)
+    with world.unheard():
         world.server.remove("a", "e1")
         world.look(a)
         world.run()
     assert world.mirrors(b) == []
 
-    time_passes(world)
+    world.time_passes()
     world.look(b)
     world.put(a, event("e1"))
     world.look(a)
@@ -71,7 +52,7 @@ def test_a_mirror_changed_while_it_was_to_go_is_put_right_when_its_event_comes_b
         world.run()
 
     world.put(b, replace(mirror, text=Text(title="mine")))
-    time_passes(world)
+    world.time_passes()
     world.look(b)
     world.put(a, event("e1"))
     world.look(a)
@@ -80,18 +61,17 @@ def test_a_mirror_changed_while_it_was_to_go_is_put_right_when_its_event_comes_b
     assert [one.text for one in world.mirrors(b)] == [mirror.text]
 
 
-def test_what_was_written_unheard_does_not_stay_when_its_event_is_as_before(world, monkeypatch):
+def test_what_was_written_unheard_does_not_stay_when_its_event_is_as_before(world):
     a, b = world.calendar("a"), world.calendar("b")
     world.put(a, event("e1"))
     world.link(a, b, privacy="full")
     (mirror,) = world.mirrors(b)
-    with monkeypatch.context() as patch:
-        unheard(world, patch)
+    with world.unheard():
         world.put(a, event("e1", title="a word too many"))
         world.look(a)
         world.run()
 
-    time_passes(world)
+    world.time_passes()
     world.put(a, event("e1"))
     world.look(a)
     world.run()
@@ -100,16 +80,15 @@ def test_what_was_written_unheard_does_not_stay_when_its_event_is_as_before(worl
 
 
 @pytest.mark.promise(8)
-def test_what_a_looser_link_showed_unheard_is_hidden_again_though_its_event_is_gone(world, monkeypatch):
+def test_what_a_looser_link_showed_unheard_is_hidden_again_though_its_event_is_gone(world):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(12):
         world.put(a, event(f"e{number}", title="Dentist"))
     link = world.link(a, b)
-    with monkeypatch.context() as patch:
-        unheard(world, patch)
+    with world.unheard():
         requests.change_link(world.engine, by(world), link.id, version=None, changes={"privacy": "full"})
         world.run()
-    time_passes(world)
+    world.time_passes()
     for number in range(12):
         world.server.remove("a", f"e{number}")
     world.look(a)
@@ -123,14 +102,13 @@ def test_what_a_looser_link_showed_unheard_is_hidden_again_though_its_event_is_g
 
 
 @pytest.mark.promise(8)
-def test_a_mirror_made_unheard_of_an_event_that_is_gone_shows_no_more_than_its_link(world, monkeypatch):
+def test_a_mirror_made_unheard_of_an_event_that_is_gone_shows_no_more_than_its_link(world):
     a, b = world.calendar("a"), world.calendar("b")
     for number in range(12):
         world.put(a, event(f"e{number}", title="Dentist"))
-    with monkeypatch.context() as patch:
-        unheard(world, patch)
+    with world.unheard():
         link = world.link(a, b, privacy="full")
-    time_passes(world)
+    world.time_passes()
     for number in range(12):
         world.server.remove("a", f"e{number}")
     world.look(a)

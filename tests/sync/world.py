@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 from uuid import UUID, uuid4
 
 from shared.calendar import recurrence
@@ -15,18 +17,22 @@ from shared.calendar.event import Event, Text, Unit
 from shared.calendar.span import TimedSpan, Window
 from shared.control.gates import Operation
 from shared.core import clock
+from shared.core.errors import TransientError
 from shared.crypto.keyring import DataKey
 from shared.providers.memory import MemoryCalendar, MemoryServer
+from shared.providers.port import Failed
 from shared.sync import linking, pull, push
 from shared.sync.asking.requests import By
 from shared.sync.context import Engine, Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from shared.core.messages import SyncMessage
+    from shared.providers.port import Write, Written
     from shared.store.database import Database
     from shared.sync.links import Link
+    from shared.sync.run import Outcome
 
 SECRETS = [b"a-secret-for-markers"]
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -151,6 +157,32 @@ class World:
             done += 1
             assert done < limit, "the lanes never run empty: a loop"
         return done
+
+    def pull(self, calendar_id: UUID) -> Outcome:
+        """One look at a calendar; what follows stays in the lanes."""
+        return pull.pull(self.engine, calendar_id, user_id=self.user_id, correlation_id="test")
+
+    def push(self, calendar_id: UUID) -> Outcome:
+        """What is due in a calendar is written."""
+        return push.push(self.engine, calendar_id, user_id=self.user_id, correlation_id="test")
+
+    @contextlib.contextmanager
+    def unheard(self) -> Iterator[None]:
+        """The provider does what it is asked to, and its answers are lost."""
+        write = self.provider.write
+
+        def lost(calendar_id: str, writes: Sequence[Write]) -> list[Written | Failed]:
+            write(calendar_id, writes)
+            return [Failed(error=TransientError("no answer")) for _ in writes]
+
+        with mock.patch.object(self.provider, "write", lost):
+            yield
+
+    def time_passes(self) -> None:
+        """What waits for another attempt is due, and so is the account."""
+        with self.database.everyone() as conn:
+            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
+            conn.execute("UPDATE external_calendar_connections SET backoff_until = NULL")
 
     def mirrors(self, calendar_id: UUID) -> list[Event]:
         """What stands in a calendar with a marker of ours, cancelled occurrences left out."""

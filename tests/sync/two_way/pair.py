@@ -33,6 +33,11 @@ class Pair:
         self.world.look(*(self.ids[name] for name in names or self.names))
         self.world.run()
 
+    def look(self, name: str) -> None:
+        """One look at a calendar; what follows stays in the lanes."""
+        self.world.look(self.ids[name])
+        self.world.pull(self.ids[name])
+
     def put(self, name: str, event: Event) -> None:
         """Their owner makes an event, and it is copied."""
         self.world.put(self.ids[name], event)

@@ -159,7 +159,7 @@ def test_what_waits_to_be_written_beside_a_conflict_is_not_taken_back_by_the_nex
     pair.edit("b", description="bring the papers")
     pair.sync()
     pair.world.server.refuse = lambda write: None
-    pair.world.rows("UPDATE event_mappings SET next_attempt_at = NULL RETURNING id")
+    pair.world.time_passes()
     decide(pair, Winner.SOURCE)
 
     for name in ("a", "b"):

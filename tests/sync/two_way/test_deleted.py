@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.core.lanes import Lane
-from shared.sync import pull
 from shared.sync.store import calendars
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
@@ -59,9 +58,9 @@ def test_emptying_a_calendar_takes_no_source_along(world: World):
 def test_a_mirror_that_is_deleted_while_an_edit_of_it_waits_is_made_again_as_edited(pair: Pair):
     pair.put("a", event("e1"))
     pair.edit("b", title="by b")
-    look(pair, "b")
+    pair.look("b")
     pair.world.server.remove("b", pair.one("b").id)
-    look(pair, "b")
+    pair.look("b")
 
     pair.sync()
 
@@ -74,7 +73,7 @@ def test_an_event_that_is_deleted_between_an_edit_of_its_mirror_and_a_full_read_
 ):
     pair.put("a", event("e1"))
     pair.edit("b", title="by b")
-    look(pair, "b")
+    pair.look("b")
     with pair.world.database.person(pair.world.user_id) as conn:
         calendars.request_full_read(conn, pair.ids["a"], lane=Lane.REPAIR)
     changes = pair.world.provider.changes
@@ -86,13 +85,8 @@ def test_an_event_that_is_deleted_between_an_edit_of_its_mirror_and_a_full_read_
 
     with monkeypatch.context() as patch:
         patch.setattr(pair.world.provider, "changes", gone)
-        look(pair, "a")
+        pair.look("a")
     pair.sync()
 
     assert pair.titles() == {"a": [], "b": []}
     pair.quiet()
-
-
-def look(pair: Pair, name: str) -> None:
-    pair.world.look(pair.ids[name])
-    pull.pull(pair.world.engine, pair.ids[name], user_id=pair.world.user_id, correlation_id="test")

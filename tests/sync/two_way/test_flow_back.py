@@ -13,7 +13,7 @@ from shared.calendar.span import TimedSpan
 from shared.core import clock
 from shared.core.errors import InvalidError, TransientError
 from shared.providers.port import Amend, Insert
-from shared.sync import dispatch, pull, push
+from shared.sync import dispatch
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import event, occurrence
 
@@ -304,8 +304,7 @@ class TestNothingIsLost:
         pair.world.server.before_write = edit
         pair.sync("a")
         pair.world.server.before_write = lambda write: None
-        with pair.world.database.everyone() as conn:
-            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
+        pair.world.time_passes()
         pair.sync()
 
         for name in ("a", "b"):
@@ -415,7 +414,7 @@ def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_ed
     def look(write: object) -> None:
         if isinstance(write, Insert):
             world.look(pair.ids["b"])
-            pull.pull(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+            world.pull(pair.ids["b"])
 
     world.server.after_write = look
     pair.sync()
@@ -460,18 +459,18 @@ class TestOverwritten:
         world.server.put("b", occurrence(pair.one("b"), 2, text=Text(title="Dentist, with Kim")))
         pair.edit("a", hours=3)
         world.look(pair.ids["a"])
-        pull.pull(world.engine, pair.ids["a"], user_id=world.user_id, correlation_id="test")
+        world.pull(pair.ids["a"])
         get = world.provider.get
 
         def meanwhile(*given: Any, **named: Any) -> Unit | None:
             unit = get(*given, **named)
-            push.push(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+            world.push(pair.ids["b"])
             return unit
 
         with monkeypatch.context() as racing:
             racing.setattr(world.provider, "get", meanwhile)
             world.look(pair.ids["b"])
-            pull.pull(world.engine, pair.ids["b"], user_id=world.user_id, correlation_id="test")
+            world.pull(pair.ids["b"])
         pair.sync()
 
         for name in ("a", "b"):

@@ -9,7 +9,7 @@ import pytest
 
 from shared.calendar.event import Availability
 from shared.core import clock
-from shared.sync import dispatch, pull, push, reconciliation
+from shared.sync import dispatch, reconciliation
 from shared.sync.two_way import groups
 from tests.sync import restoring
 from tests.sync.two_way.pair import Pair
@@ -79,8 +79,7 @@ def test_a_mirror_whose_removal_was_cut_short_takes_no_source_along(pair: Pair):
 
     pair.world.put(pair.ids["a"], event("e1"))
     for name in ("a", "b"):
-        pair.world.look(pair.ids[name])
-        pull.pull(pair.world.engine, pair.ids[name], user_id=pair.world.user_id, correlation_id="test")
+        pair.look(name)
     pair.sync()
 
     assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist"]}
@@ -102,8 +101,7 @@ def test_a_listing_that_is_behind_takes_no_source_along(pair: Pair, monkeypatch:
 
     with monkeypatch.context() as late:
         late.setattr(pair.world.provider, "changes", behind)
-        pair.world.look(pair.ids["b"])
-        pull.pull(pair.world.engine, pair.ids["b"], user_id=pair.world.user_id, correlation_id="test")
+        pair.look("b")
     pair.sync()
 
     assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist"]}
@@ -130,13 +128,11 @@ def test_a_deletion_that_pushes_find_first_waits_until_the_calendar_is_read(pair
     pair.put("a", event("e1"))
     pair.world.server.remove("b", pair.one("b").id)
     pair.edit("a", title="moved on")
-    pair.world.look(pair.ids["a"])
-    pull.pull(pair.world.engine, pair.ids["a"], user_id=pair.world.user_id, correlation_id="test")
+    pair.look("a")
 
     for _ in range(5):
-        with pair.world.database.everyone() as conn:
-            conn.execute("UPDATE event_mappings SET next_attempt_at = NULL")
-        push.push(pair.world.engine, pair.ids["b"], user_id=pair.world.user_id, correlation_id="test")
+        pair.world.time_passes()
+        pair.world.push(pair.ids["b"])
     pair.sync()
 
     assert pair.titles() == {"a": [], "b": []}
