@@ -7,6 +7,7 @@ and finds its own mirror (promise 2). What is about to be sent stands in the jou
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.calendar import merge
 from shared.connections import store as connections
+from shared.core.errors import InvalidError
 from shared.core.lanes import Lane
 from shared.providers.port import Insert
 from shared.store import leases
@@ -28,6 +30,7 @@ from shared.sync.two_way import edits
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from shared.calendar.mirror import Mirror
     from shared.providers.port import CalendarProvider
     from shared.store.database import Connection
     from shared.sync.context import Engine
@@ -133,21 +136,25 @@ def _write_batch(run: Run, size: int, provider: CalendarProvider) -> Lane | None
 
 def _known(run: Run, provider: CalendarProvider, work: list[Work]) -> list[Work]:
     """Without those that only their target knows: nobody recorded what they were created as, and their source is gone.
-    What they show there is noted, so that the mask of their link can be laid over it next."""
-    known: list[Work] = []
+    What they show there is noted, so that the mask of their link can be laid over it next. One that nobody can read
+    stays as it is."""
+    shown: dict[UUID, Mirror] = {}
     for one in work:
         mapping = one.mapping
-        is_unknown = one.remasks and mapping.base is None and mapping.mirror_event_id is not None
-        unit = by_name.look(run, provider, mapping.mirror_id) if is_unknown and one.refused is not None else None
-        if unit is None:
-            known.append(one)
+        is_recorded = mapping.base is not None or mapping.mirror_event_id is None
+        if not one.remasks or one.refused is None or is_recorded:
             continue
-        mirror = merge.shown(unit)
-        applied = differences.compare(mirror, Applied.from_json(None)).applied
+        with suppress(InvalidError):
+            unit = by_name.look(run, provider, mapping.mirror_id)
+            if unit is not None:
+                shown[mapping.id] = merge.shown(unit)
+    if shown:
         with run.transaction(run.engine.now()) as conn:
-            base = sealing.seal(mirror, mapping.id, key=run.key)
-            written.save_base(conn, mapping.id, base, applied=applied.to_json())
-    return known
+            for mapping_id, mirror in shown.items():
+                applied = differences.compare(mirror, Applied.from_json(None)).applied
+                base = sealing.seal(mirror, mapping_id, key=run.key)
+                written.save_base(conn, mapping_id, base, applied=applied.to_json())
+    return [one for one in work if one.mapping.id not in shown]
 
 
 def _check_undone(run: Run, provider: CalendarProvider, work: list[Work]) -> None:
