@@ -22,7 +22,7 @@ from shared.calendar.showing import at, is_cut, may_show
 from shared.calendar.two_way import ROOT, SHAPE, Conflict, Outcome, Policy, Side, Winner, Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from shared.calendar.event import Unit
     from shared.calendar.mask import Mask
@@ -126,12 +126,12 @@ class _Merge:
         for one in OF_ROOTS:
             self._judge(verdict, ROOT, one, source.base.root, source.now.root, target.base.root, target.now.root)
         if source.now.root.recurrence or target.now.root.recurrence:
-            contested = [self._conflicts[ROOT, one] for one in sorted(SHAPE) if (ROOT, one) in self._conflicts]
+            contested = [(ROOT, one) for one in sorted(SHAPE) if (ROOT, one) in self._conflicts]
             if not contested and not self._fits(verdict):
-                contested = [self._contest(ROOT, Field.WHEN, source.now.root, target.now.root)]
-            if contested:
-                self._give_shape(verdict, contested[-1].winner)
-            self._find_lost(verdict, keys)
+                self._contest(ROOT, Field.WHEN, source.now.root, target.now.root)
+                contested = [(ROOT, Field.WHEN)]
+            self._give_shape(verdict, contested)
+            self._give_shape(verdict, self._find_lost(verdict, keys))
         return verdict
 
     def _fits(self, verdict: _Verdict) -> bool:
@@ -140,20 +140,26 @@ class _Merge:
         source, target = self._source.now.root, self._target.now.root
         return not is_split or source.span.is_all_day == target.span.is_all_day
 
-    def _give_shape(self, verdict: _Verdict, winner: Winner | None) -> None:
+    def _give_shape(self, verdict: _Verdict, contested: Sequence[tuple[str, Field]]) -> None:
+        """The series' times are one question, of however many places and fields it is asked: any answer to it counts
+        for all of them, and of two that contradict each other the source's."""
+        if not contested:
+            return
         source, target = self._source.now.root, self._target.now.root
+        answers = {self._decided[one] for one in contested if one in self._decided}
+        winner = Winner.SOURCE if len(answers) > 1 else next(iter(answers), self._by_policy())
         verdict.give(SHAPE, winner)
+        for place in contested:
+            self._conflicts[place] = replace(self._conflicts[place], winner=winner)
         for one in SHAPE:
-            if (ROOT, one) in self._conflicts:
-                self._conflicts[ROOT, one] = replace(self._conflicts[ROOT, one], winner=winner)
             if winner is not None and patch.same(one, source, target):
                 verdict.to_source.discard(one)
                 verdict.to_target.discard(one)
 
-    def _find_lost(self, verdict: _Verdict, keys: Collection[str]) -> None:
-        """Occurrences that one side has changed and the other side's new start or rule has no place for."""
+    def _find_lost(self, verdict: _Verdict, keys: Collection[str]) -> list[tuple[str, Field]]:
+        """Occurrences that one side has changed and the other side's new start or rule has no place for: contested."""
         source, target = self._source, self._target
-        winners: set[Winner | None] = set()
+        contested: list[tuple[str, Field]] = []
         merged = patch.overlay(source.now.root, target.now.root, verdict.to_source)
         giving_way = [
             side for side, fields in ((source, verdict.to_source), (target, verdict.to_target)) if fields & SHAPE
@@ -162,10 +168,9 @@ class _Merge:
             if merged.recurrence and mask.as_the_rule_has_it(merged, key) is not None:
                 continue
             if any(_is_edited(side, key) for side in giving_way):
-                here, there = at(source.now, key), at(target.now, key)
-                winners.add(self._contest(key, Field.OCCURRENCE, here, there).winner)
-        if winners:
-            self._give_shape(verdict, None if None in winners or len(winners) > 1 else winners.pop())
+                self._contest(key, Field.OCCURRENCE, at(source.now, key), at(target.now, key))
+                contested.append((key, Field.OCCURRENCE))
+        return contested
 
     # Occurrences
 

@@ -326,6 +326,29 @@ def test_an_occurrence_whose_series_moved_away_is_a_conflict(policy: Policy) -> 
             assert outcome.target == {ROOT: Patch(when=hours(2))}
 
 
+@pytest.mark.parametrize(
+    ("answers", "winner"),
+    [
+        ({1: Winner.SOURCE}, Winner.SOURCE),
+        ({2: Winner.TARGET}, Winner.TARGET),
+        ({1: Winner.SOURCE, 2: Winner.TARGET}, Winner.SOURCE),
+    ],
+    ids=["one for the source", "one for the target", "two that contradict each other"],
+)
+def test_a_series_that_moved_away_is_one_question_of_however_many_occurrences(
+    answers: dict[int, Winner], winner: Winner
+) -> None:
+    source = series(span=hours(2))
+    target = series({WEEKS[number]: week(number, title="Special") for number in (1, 2)})
+    decided = {(WEEKS[number], Field.OCCURRENCE): answer for number, answer in answers.items()}
+
+    outcome = merged(series(), source, target, policy=Policy.ASK, decided=decided)
+
+    assert [(one.place, one.winner) for one in outcome.conflicts] == [(WEEKS[1], winner), (WEEKS[2], winner)]
+    assert outcome.held == {}
+    assert after(source, target, outcome) == ((source, source) if winner is Winner.SOURCE else (target, target))
+
+
 @pytest.mark.parametrize("policy", [Policy.SOURCE, Policy.TARGET])
 def test_a_series_moved_in_vain_takes_out_none_of_its_earlier_occurrences(policy: Policy) -> None:
     base = series({WEEKS[1]: week(1, title="First")})

@@ -116,15 +116,16 @@ def save_merged(
     observed: dict[str, str],
     stays: bytes | None,
     is_due: bool,
+    is_new: bool,
     now: datetime,
     period_start: datetime,
     limit: int,
 ) -> bool:
     """The edit of `mapping` is merged: `base` and `shown` are what both sides are now, None if not known. `stays` is
     the mirror that stands while a conflict waits, None where none does. With `is_due` something is still to be written
-    to the target.
+    to the target. `is_new` is what was not merged before: no decision about what has waited since.
 
-    Returns False, freezing the mirror, at the `limit`th time since `period_start` (promise 3).
+    Returns False, freezing the mirror, at the `limit`th new one since `period_start` (promise 3).
     """
     row = conn.execute(
         """
@@ -137,11 +138,11 @@ def save_merged(
                                              AND c.winner IS NOT NULL)),
                requested = requested + %(is_due)s::int, lane = %(lane)s, attempts = 0, next_attempt_at = NULL,
                last_error = NULL,
-               rewrites = CASE WHEN %(since)s > %(period_start)s THEN %(before)s + 1 ELSE 1 END,
+               rewrites = CASE WHEN %(since)s > %(period_start)s THEN %(before)s + %(new)s ELSE %(new)s END,
                rewrites_since = CASE WHEN %(since)s > %(period_start)s THEN %(since)s ELSE %(now)s END,
-               state = CASE WHEN %(since)s > %(period_start)s AND %(before)s + 1 >= %(limit)s
+               state = CASE WHEN %(since)s > %(period_start)s AND %(before)s + %(new)s >= %(limit)s
                             THEN 'frozen' ELSE state END,
-               reason = CASE WHEN %(since)s > %(period_start)s AND %(before)s + 1 >= %(limit)s
+               reason = CASE WHEN %(since)s > %(period_start)s AND %(before)s + %(new)s >= %(limit)s
                              THEN 'rewritten again and again' ELSE reason END,
                updated_at = now()
          WHERE id = %(id)s
@@ -158,6 +159,7 @@ def save_merged(
             "lane": Lane.LIVE,
             "since": mapping.rewrites_since,
             "before": mapping.rewrites,
+            "new": int(is_new),
             "now": now,
             "period_start": period_start,
             "limit": limit,

@@ -344,6 +344,7 @@ def _settle(conn: Connection, run: Run, merging: Merging, errors: Dictionary[str
         observed=observed,
         stays=None if stays is None else stays.seal(mapping, key=merging.target_key),
         is_due=bool(places) or is_anew,
+        is_new=not edit.held,
         now=now,
         period_start=now - EDITS_PERIOD,
         limit=EDITS_LIMIT,

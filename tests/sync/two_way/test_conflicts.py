@@ -9,7 +9,7 @@ import pytest
 from shared.calendar.two_way import Winner
 from shared.core.errors import ConflictError, TransientError
 from shared.providers.port import Update
-from shared.sync.two_way import conflicts
+from shared.sync.two_way import conflicts, flow_back
 from tests.sync.two_way.pair import Pair
 from tests.sync.world import as_json, event
 
@@ -74,6 +74,16 @@ def test_what_was_decided_is_carried_out_on_both_sides(pair: Pair, winner: Winne
     assert pair.world.rows("SELECT winner, decided_by, resolved_at IS NOT NULL FROM conflicts") == [
         (winner.value, "ada", True)
     ]
+    pair.quiet()
+
+
+def test_what_is_decided_is_nobodys_rewriting(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(flow_back, "EDITS_LIMIT", 2)
+    contest(pair)
+
+    decide(pair, Winner.SOURCE)
+
+    assert pair.world.rows("SELECT state, rewrites FROM event_mappings WHERE rewrites > 0") == [("open", 1)]
     pair.quiet()
 
 
