@@ -239,7 +239,8 @@ def check(run: Run, provider: CalendarProvider, work: Sequence[Work]) -> None:
             if one.unanswered and is_ours(conn, mapping, unit, key=run.key):
                 continue  # by what was announced just now alone nobody can tell
             standing = mappings.lock(conn, [mapping.id]).get(mapping.id)
-            if standing is not None and note(conn, standing, mapping, unit, key=run.key):
+            # Of one that is to go by now nothing is merged: it is left to the write that removes it.
+            if standing is not None and (standing.is_removal or note(conn, standing, mapping, unit, key=run.key)):
                 one.refused = ConflictError(f"The mirror of mapping {mapping.id} was edited.", code=EDITED)
 
 

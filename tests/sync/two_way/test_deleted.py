@@ -12,6 +12,8 @@ from tests.sync.two_way.pair import Pair
 from tests.sync.world import event
 
 if TYPE_CHECKING:
+    from shared.calendar.event import Unit
+    from shared.calendar.span import Window
     from shared.providers.port import Page
     from tests.sync.world import World
 
@@ -86,6 +88,32 @@ def test_an_event_that_is_deleted_between_an_edit_of_its_mirror_and_a_full_read_
     with monkeypatch.context() as patch:
         patch.setattr(pair.world.provider, "changes", gone)
         pair.look("a")
+    pair.sync()
+
+    assert pair.titles() == {"a": [], "b": []}
+    pair.quiet()
+
+
+def test_an_event_that_is_deleted_while_its_edited_mirror_is_looked_at_takes_that_along(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    pair.put("a", event("e1"))
+    pair.world.rows("UPDATE event_mappings SET mirror_etag = NULL RETURNING id")
+    pair.edit("b", title="by b")
+    pair.edit("a", location="Side Street 2")
+    pair.look("a")
+    get = pair.world.provider.get
+
+    def gone_by_then(calendar_id: str, event_id: str, *, window: Window) -> Unit | None:
+        found = get(calendar_id, event_id, window=window)
+        if calendar_id == "b" and pair.roots("a"):
+            pair.world.server.remove("a", "e1")
+            pair.look("a")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pair.world.provider, "get", gone_by_then)
+        pair.world.run()
     pair.sync()
 
     assert pair.titles() == {"a": [], "b": []}
