@@ -158,7 +158,8 @@ def _written(
     if isinstance(work.root_answer, Written) and work.root_answer.event is not None:
         observed = ({} if rewritten else observed) | sight.observed(work.root_answer.event, key=key)
         etag = work.root_answer.event.etag
-        if mapping.applied is not None and previous.root is None and work.mirror.root.recurrence:
+        may_stand = mapping.applied is not None or mapping.tried
+        if may_stand and previous.root is None and work.mirror.root.recurrence:
             # A series that Google brings back comes with what differed in it, and no page need tell of that again.
             calendars.ask_for(conn, calendar.id, event_id)
     errors: list[KalendsError] = []

@@ -31,6 +31,23 @@ def limited(*arguments, **named):
     raise RateLimitedError("Too many channels.", retry_after=600)
 
 
+def occurs(world, calendar_id):
+    """How often the only mirror in a calendar happens."""
+    (mirror,) = world.mirrors(calendar_id)
+    overrides = tuple(one for one in world.server.visible(world.remote[calendar_id]) if one.series_id == mirror.id)
+    return len(recurrence.occurrences(Unit(root=mirror, overrides=overrides), Window(start=None, end=None)))
+
+
+def silent_of_occurrences(listing):
+    """A provider's `changes` that tells of series alone."""
+
+    def silent(calendar_id, **arguments):
+        page = listing(calendar_id, **arguments)
+        return replace(page, changes=[one for one in page.changes if not is_override(one)])
+
+    return silent
+
+
 def is_override(change):
     return isinstance(change, Upserted) and change.event.is_override
 
@@ -361,21 +378,32 @@ def test_a_deleted_mirror_series_comes_back_whole_though_an_occurrence_had_been_
     world.server.remove("b", mirror.id)
     world.put(b, occurrence(mirror, 3, span=None, status=Status.CANCELLED))
     if not told:
-        listing = world.provider.changes
+        monkeypatch.setattr(world.provider, "changes", silent_of_occurrences(world.provider.changes))
+    for _ in range(2):
+        world.look(b)
+        world.run()
 
-        def silent(calendar_id, **arguments):
-            page = listing(calendar_id, **arguments)
-            return replace(page, changes=[one for one in page.changes if not is_override(one)])
+    assert occurs(world, b) == 5
 
-        monkeypatch.setattr(world.provider, "changes", silent)
-    world.look(b)
-    world.run()
-    world.look(b)
-    world.run()
 
+def test_a_mirror_series_made_unheard_and_deleted_comes_back_whole(world, monkeypatch):
+    a, b = world.calendar("a"), world.calendar("b")
+    world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    with world.unheard():
+        world.link(a, b)
     (mirror,) = world.mirrors(b)
-    overrides = tuple(one for one in world.server.visible("b") if one.series_id == mirror.id)
-    assert len(recurrence.occurrences(Unit(root=mirror, overrides=overrides), Window(start=None, end=None))) == 5
+    world.put(b, occurrence(mirror, 3, span=None, status=Status.CANCELLED))
+    world.put(b, replace(mirror, status=Status.CANCELLED))  # what was taken out is still there when it comes back
+    monkeypatch.setattr(world.provider, "changes", silent_of_occurrences(world.provider.changes))
+
+    world.time_passes()
+    world.push(b)
+    for _ in range(2):
+        world.run()
+        world.look(b)
+    world.run()
+
+    assert occurs(world, b) == 5
 
 
 def refused_move(world, monkeypatch, a):
