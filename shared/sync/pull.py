@@ -138,7 +138,7 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
         if page.cursor is not None and full:
             page = _prove_missing(run, provider, page, window)
         seen = Seen(
-            looks=edits.look(run, provider, page) if by_mirrors.merges else None,
+            looks=edits.look(run, provider, page, asked=asked) if by_mirrors.merges else None,
             copies=copies.find(run, provider, page),
             standing=deletions.doubtful(run, provider, page),
         )

@@ -231,6 +231,7 @@ def test_hidden_text_that_flows_back_is_caught(caught, monkeypatch):
 
 def test_an_edit_that_is_read_off_a_page_is_caught(caught, monkeypatch):
     monkeypatch.setattr(edits, "ASKED_FOR", 0)
+    monkeypatch.setattr(journal, "accepted_since", lambda *_: set())
 
     assert caught("from nowhere", lately=35, has=Has(two_way=True))
 

@@ -15,6 +15,7 @@ from shared.providers.port import Failed, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from shared.store.database import Connection
@@ -180,6 +181,18 @@ def unanswered(conn: Connection, mapping_ids: Sequence[UUID]) -> dict[UUID, set[
     for mapping_id, place in rows:
         found.setdefault(mapping_id, set()).add(place)
     return found
+
+
+def accepted_since(conn: Connection, mapping_ids: Sequence[UUID], since: datetime) -> set[UUID]:
+    """Those of these mappings whose mirrors were written since then."""
+    rows = conn.execute(
+        """
+        SELECT DISTINCT mapping_id FROM sync_journal
+         WHERE mapping_id = ANY(%s) AND outcome = 'accepted' AND written_at >= %s
+        """,
+        (list(mapping_ids), since),
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def sent(conn: Connection, mapping_id: UUID) -> list[bytes]:

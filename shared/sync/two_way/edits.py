@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.calendar import codec, merge, two_way
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 ASKED_FOR = 100
 """Of so many edits on one page each is asked for by name: more were made by a program, and a page takes seconds."""
+CLOCKS = timedelta(minutes=1)
+"""So far the clocks of workers and of the database may differ."""
 EDITED = "SYNC.MIRROR_EDITED"
 """The code of the ConflictError for a mirror that was found edited just before it was to be written."""
 
@@ -125,16 +127,19 @@ def intended(work: Work, *, key: DataKey) -> bytes | None:
     return sealing.seal(work.mirror, mapping.id, key=key)
 
 
-def look(run: Run, provider: CalendarProvider, page: Page) -> Looks:
+def look(run: Run, provider: CalendarProvider, page: Page, *, asked: datetime) -> Looks:
     """What a page shows as edited, asked for by name before the page is applied.
 
-    Where very much was edited at once, and after a restore, when nothing flows back, the page itself must do.
+    Where very much was edited at once, and after a restore, when nothing flows back, the page itself must do, but for
+    what we have written since it was `asked` for.
     """
     with run.engine.database.person(run.calendar.user_id) as conn:
         suspects = _suspects(conn, run.calendar, page, key=run.key)
+        written = journal.accepted_since(conn, [mapping.id for mapping, _ in suspects], asked - CLOCKS)
     looks: Looks = {}
     for number, (mapping, shown) in enumerate(suspects):
-        if (number >= ASKED_FOR or run.calendar.reconcile_since is not None) and shown is not None:
+        is_told = shown is not None and mapping.id not in written
+        if is_told and (number >= ASKED_FOR or run.calendar.reconcile_since is not None):
             looks[mapping.id] = Look(mapping=mapping, unit=shown)
             continue
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.calendar.event import Text
 from shared.calendar.span import TimedSpan
 from shared.sync.two_way import groups
-from tests.sync.world import by
+from tests.sync.world import by, event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,3 +83,8 @@ class Pair:
         assert self.world.rows("SELECT count(*) FROM event_mappings WHERE edit IS NOT NULL OR requested > done") == [
             (0,)
         ]
+
+
+def weekly(event_id: str = "series") -> Event:
+    """Six Wednesdays, or whatever day it is."""
+    return event(event_id, recurrence=("RRULE:FREQ=WEEKLY;COUNT=6",))
