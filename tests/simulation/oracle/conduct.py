@@ -192,7 +192,8 @@ def _told_too_much(history: History, versions: dict[str, list[tuple[float, dict[
         if entry["after"]["status"] == "cancelled":
             continue  # what a tombstone still says was said before
         before = entry["before"] or {}
-        rendered = _rendered(history, entry)
+        # What bears a copied marker is somebody's own: nothing of it was rendered for the link of that.
+        rendered = _rendered(history, entry) if entry["root_by"] == "kalends" else None
         if rendered is not None and _is_away_told(rendered, before, entry["after"]):
             what = f"{entry['id']} in {entry['calendar']} tells at {entry['at']:.0f} that somebody is away"
             yield Finding(kind="leak", what=what)

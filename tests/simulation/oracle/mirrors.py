@@ -45,7 +45,8 @@ def judge(history: History) -> Iterator[Finding]:
         for root in items:
             if root["by"] == "kalends" and root["series"] is None and not plain.is_gone(root):
                 differing = [one for one in items if one["series"] == root["id"]]
-                yield from _tells_too_much(history, [root, *differing], leading, homes)
+                seen = [one for one in (root, *differing) if not _is_unseen(history, name, one)]
+                yield from _tells_too_much(history, root, seen, leading, homes)
     for link in history.links:
         if link["state"] == "deleting":
             yield Finding(kind="unfinished", what=f"link {link['id']} is still being deleted")
@@ -119,19 +120,31 @@ def _is_of(history: History, root: Item, one: _Expected) -> bool:
     return named["link"] == one.link and one.source in (named["source"], series and series[0])
 
 
+def _is_unseen(history: History, calendar: str, item: Item) -> bool:
+    """Whether somebody has changed it since its calendar was last listed: nobody could know."""
+    changes = [entry for entry in history.journal if (entry["calendar"], entry["id"]) == (calendar, item["id"])]
+    if not changes or changes[-1]["by"] != "person":
+        return False
+    return not any(call.get("lists") == calendar and call["at"] > changes[-1]["at"] for call in history.calls)
+
+
 def _tells_too_much(
-    history: History, mirror: list[Item], links: list[dict[str, Any]], homes: dict[tuple[str, str], Homes]
+    history: History,
+    root: Item,
+    items: list[Item],
+    links: list[dict[str, Any]],
+    homes: dict[tuple[str, str], Homes],
 ) -> Iterator[Finding]:
     """Whatever mirror it is, and whyever it stands: it shows no more than its link allows by now."""
-    named = history.tags.get(_tag(mirror[0]) or "", {"link": "?", "source": "?"})
+    named = history.tags.get(_tag(root) or "", {"link": "?", "source": "?"})
     link = next((one for one in links if one["id"] == named["link"] and one["state"] == "active"), None)
     if link is None:
         return
     series = forms.of_series(named["source"])
     known = homes[link["source"], named["source"]] | homes[link["source"], series[0] if series else "?"]
-    for item in mirror:
+    for item in items:
         if item["status"] != "cancelled" and (told := masks.told(link, item, known)):
-            what = f"{item['id']} of mirror {mirror[0]['id']} of link {link['id'][-6:]} still shows {told}"
+            what = f"{item['id']} of mirror {root['id']} of link {link['id'][-6:]} still shows {told}"
             yield Finding(kind="leak", what=what)
             return
 

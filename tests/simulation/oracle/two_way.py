@@ -313,7 +313,7 @@ class _Walk:
         return {
             **root,
             **{name: plain.text(at, all_day=root["all_day"]) for name, at in times.items()},
-            **{name: item[name] for name in ("guests", "marker", "recurrence")},
+            **{name: item[name] for name in ("guests", "marker", "recurrence", "readable")},
         }
 
     def _was_written(self, tag: str, part: str, entry: dict[str, Any]) -> bool:
