@@ -211,7 +211,8 @@ def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Win
 
 def _asked(run: Run, provider: CalendarProvider, page: Page, event_ids: Sequence[str], window: Window) -> Page:
     """A page with these events as they are, whatever it says of them itself."""
-    there = tuple(one for one in page.changes if not (isinstance(one, Upserted) and one.event.root_id in event_ids))
+    named = frozenset(event_ids)
+    there = tuple(one for one in page.changes if not (isinstance(one, Upserted) and one.event.root_id in named))
     proven: list[Upserted | Removed] = []
     unreadable: list[Skipped] = []
     for event_id in event_ids:

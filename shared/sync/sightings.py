@@ -105,6 +105,7 @@ def observe(
         elif not sight.is_gone and not mapping.is_due and mapping.state == "open":
             differing = _leave(conn, mapping, link, differing)
         if not differing and not sight.is_gone:
+            _note_etag(conn, sight)
             continue
         applied = Applied.from_json(mapping.applied).forget(differing, everything=sight.is_gone)
         if sight.is_gone or is_full or mapping.is_due or mapping.state != "open":
@@ -121,6 +122,14 @@ def adopt(conn: Connection, mapping_id: UUID, event: Event) -> None:
     if _note_creation(conn, mapping_id, event.root_id):
         unknown = Applied(root=None, shape="", overrides={})
         seen.disturb(conn, mapping_id, applied=unknown.to_json(), etag=None if event.is_override else event.etag)
+
+
+def _note_etag(conn: Connection, sight: Sight) -> None:
+    """A mirror looks as it was left, perhaps under another ETag: what we do not look at was changed, such as its
+    colour. The next write is bound to this one, and need not wait for a look."""
+    known = sight.mapping.mirror_etag
+    if known is not None and sight.etag not in (None, known) and not sight.differing:
+        seen.stands_as(conn, sight.mapping.id, etag=sight.etag)
 
 
 def _make_again(conn: Connection, sight: Sight) -> bool:

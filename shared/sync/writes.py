@@ -243,6 +243,7 @@ def _put_back(work: Work, mirror: Mirror, unit: Unit | None, how: Mask) -> None:
 
 
 def _applied(work: Work, mirror: Mirror) -> Applied:
+    """What is known to stand: not the places to which something was sent whose answer nobody heard."""
     places = {
         place: ""
         for place in work.unanswered

@@ -51,6 +51,11 @@ def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag
     )
 
 
+def stands_as(conn: Connection, mapping_id: UUID, *, etag: str | None) -> None:
+    """A mirror looks as it was left, under this ETag."""
+    conn.execute("UPDATE event_mappings SET mirror_etag = %s WHERE id = %s", (etag, mapping_id))
+
+
 def forget(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any]) -> None:
     """A mirror that is to go was seen to look otherwise than it was left: `applied` is what still stands, should it be
     wanted again before it has gone."""

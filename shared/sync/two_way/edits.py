@@ -190,7 +190,7 @@ def is_ours(conn: Connection, mapping: Mapping, unit: Unit, *, key: DataKey) -> 
     edit, and is written again. Raises InvalidError for a rule that nobody can expand."""
     if not journal.unanswered(conn, [mapping.id]):
         return False
-    if is_cut_short(mapping, unit, key=key):
+    if _is_cut_short(mapping, unit, key=key):
         return True
     if mapping.base is None or mapping.applied is None:
         return False
@@ -218,7 +218,7 @@ def _heard(
     return base, shown
 
 
-def is_cut_short(mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
+def _is_cut_short(mapping: Mapping, unit: Unit, *, key: DataKey) -> bool:
     """Whether a series looks as it does between two requests of ours: without its rule, or without occurrences that
     differ, which a provider drops with the old rule. If an answer was not heard, that is nobody's edit, and is written
     again. Raises InvalidError for a rule that nobody can expand."""

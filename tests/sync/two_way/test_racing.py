@@ -135,6 +135,20 @@ def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_ed
     pair.quiet()
 
 
+def test_a_mirror_that_somebody_coloured_is_written_at_once(pair: Pair):
+    pair.put("a", event("e1"))
+    mirror = pair.one("b")
+    pair.world.server.put("b", replace(mirror, text=mirror.text and replace(mirror.text, categories=("red",))))
+    pair.look("b")
+
+    pair.edit("a", title="by a")
+    pair.look("a")
+    pair.world.push(pair.ids["b"])
+
+    assert pair.titles() == {"a": ["by a"], "b": ["by a"]}
+    pair.quiet()
+
+
 @pytest.mark.parametrize("asked_for", [0, 100], ids=["so many that the page must do", "asked for by name"])
 def test_a_full_read_that_is_behind_our_own_write_tells_of_no_edit(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, asked_for: int
