@@ -152,11 +152,11 @@ def _unfinished(
     conn: Connection, calendar: SyncedCalendar, found: Sorted, touched: AbstractSet[str], *, key: DataKey
 ) -> set[str]:
     """Series that a page shows in part, and whose rule and occurrences do not fit together by that: Google tells of
-    them apart, on different pages, and one of the two may be from before the other was changed."""
+    them apart, on different pages, and one of the two may be from before the other was changed, or not be known."""
     series = {event.root_id for event in found.upserts if event.is_override or event.is_series} & touched
-    partial = sorted(series - found.complete.keys())
+    partial = sorted(series - found.complete.keys() - {*found.removed})
     units = events.units(conn, calendar.id, partial, key=key, with_text=False) if partial else {}
-    return {root for root, unit in units.items() if expansion.has_strays(unit)}
+    return {root for root in partial if root not in units or expansion.has_strays(units[root])}
 
 
 def plan_roots(

@@ -442,3 +442,23 @@ def test_a_mirror_that_needs_no_write_any_more_no_longer_counts_as_failed(world,
     world.run()
 
     assert world.rows(STANDING) == [("UPDATED",)]
+
+
+@pytest.mark.promise(1)
+def test_an_occurrence_told_before_its_series_is_known_deletes_nothing(world):
+    """As after a restore: the mirror is known again by its marker, and its event is not. By now that is outside the
+    window, and whatever is concluded of it stays."""
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", hours=240, recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b)
+    world.rows("UPDATE links SET days_ahead = 1 RETURNING id")
+    world.rows("DELETE FROM external_calendar_events WHERE calendar_id = %s RETURNING id", a)
+    world.server.page_size = 1
+
+    world.put(a, occurrence(series, 2, text=Text(title="differs")))
+    world.put(a, replace(series, text=Text(title="is told behind it")))
+    world.look(a)
+    world.run()
+
+    assert [write[1] for write in world.server.writes if write[0] == "b"].count("delete") == 0
+    assert occurs(world, b) == 5
