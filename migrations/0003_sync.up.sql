@@ -173,6 +173,7 @@ CREATE TABLE event_mappings (
   state              text NOT NULL CHECK (state IN ('open', 'held', 'frozen', 'discarded', 'undone', 'ignored')),
   hold_id            uuid REFERENCES held_changes ON DELETE SET NULL,
   reason             text,
+  gives_way          boolean NOT NULL DEFAULT false,
   lane               smallint NOT NULL DEFAULT 0,
   requested          bigint NOT NULL DEFAULT 1,
   done               bigint NOT NULL DEFAULT 0,
@@ -203,6 +204,7 @@ COMMENT ON TABLE event_mappings IS 'The tie between a source event and its mirro
 COMMENT ON COLUMN event_mappings.applied IS 'Fingerprints of what was written: {"root": ..., "overrides": {occurrence: ...}}; null before the first write.';
 COMMENT ON COLUMN event_mappings.id IS 'Made of the link and the source event: the markers of its mirrors stay true though the row is lost.';
 COMMENT ON COLUMN event_mappings.observed IS 'Checksums of the mirror as the provider gave it back: {"": root, occurrence: ...}.';
+COMMENT ON COLUMN event_mappings.gives_way IS 'The other form of its series is mirrored in its place: each occurrence by itself, or all of it.';
 COMMENT ON COLUMN event_mappings.ignored IS 'Occurrences of the mirror that somebody deleted by hand, to be left out; state ignored: all of it.';
 COMMENT ON COLUMN event_mappings.edit IS 'The mirror as somebody left it and it is not merged yet, or as it stays while a conflict waits; sealed like base.';
 COMMENT ON COLUMN event_mappings.edit_due IS 'The edit is to be merged at the next look at the source; until then the mirror is not written.';

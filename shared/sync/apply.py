@@ -210,7 +210,7 @@ def plan_roots(
             if wish is None:
                 continue
             may_be_mistake = wish.reason not in plan.BY_NAME or part.id in news
-            if wish.wanted == "absent" and wish.reason != expansion.EXPANDED and may_be_mistake:
+            if wish.wanted == "absent" and not wish.gives_way and may_be_mistake:
                 deletions.append(wish)
                 # Of what a restored database forgot nobody knows that it has none.
                 going |= {part.root} if part.id not in known or known[part.id].may_have_mirror else set()
@@ -289,15 +289,24 @@ def wish_of(
     is_restored: bool = False,
 ) -> Wish | None:
     """What a plan asks of the mapping of a part, `of_root` being that of its source event; None for nothing. Pure."""
-    if known is None and part.id != part.root and of_root is not None and of_root.state == "ignored":
-        return None  # the mirror of the whole series was deleted by hand
+    if known is None and part.id != part.root and of_root is not None:
+        if of_root.state == "ignored":
+            return None  # the mirror of the whole series was deleted by hand
+        if of_root.state == "undone" and not touched:
+            return None  # the whole series was put back
     wish = wish_for(
         part.unit, known, link, part.id, touched=touched, is_invited=is_invited, now=now, is_restored=is_restored
     )
     if wish is None or wish.wanted == "absent" or not part.gives_way:
         return wish
-    is_new = part.id == part.root and not part.is_noted
-    return Wish(source_event_id=part.id, wanted="absent", reason=expansion.EXPANDED, touched=is_new)
+    is_noted = known is not None and known.gives_way and not (touched and known.state == "undone")
+    return Wish(
+        source_event_id=part.id,
+        wanted="absent",
+        reason=expansion.EXPANDED,
+        touched=part.id == part.root and not is_noted,
+        gives_way=True,
+    )
 
 
 def wish_for(

@@ -1,7 +1,7 @@
 """Series that a target cannot hold: each occurrence inside the window is mirrored as an event of its own.
 
-The mapping of the series stays, without a mirror and with EXPANDED as its reason; each occurrence has a mapping under
-the id of `shared.calendar.expansion`, and is planned, rendered and removed like any single event.
+The mapping of the series stays, without a mirror, and gives way; each occurrence has a mapping under the id of
+`shared.calendar.expansion`, and is planned, rendered and removed like any single event.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ EXPANDED = "expanded"
 class Part:
     """What is mirrored by one event: a source event as it is (`id` is `root`), or an occurrence of a series.
 
-    `gives_way`: the other form of the series takes its place. `is_noted`: that is on record already.
+    `gives_way`: the other form of the series takes its place.
     """
 
     id: str
     root: str
     unit: Unit | None
     gives_way: bool = False
-    is_noted: bool = False
 
 
 def parts(
@@ -54,9 +53,7 @@ def parts(
     found: list[Part] = []
     for root in roots:
         unit = units.get(root)
-        found.append(
-            Part(id=root, root=root, unit=unit, gives_way=root in expanded, is_noted=root in expanded & before)
-        )
+        found.append(Part(id=root, root=root, unit=unit, gives_way=root in expanded))
         there = set(standing.get(root, ()))
         if unit is not None and root not in expanded:
             found += [Part(id=one, root=root, unit=unit, gives_way=True) for one in sorted(there)]
@@ -113,12 +110,11 @@ def _target(conn: Connection, link: Link, roots: Sequence[str]) -> tuple[str, se
     row = conn.execute(
         """
         SELECT x.provider, ARRAY(SELECT m.source_event_id FROM event_mappings m
-                                  WHERE m.link_id = %(link)s AND m.source_event_id = ANY(%(roots)s)
-                                    AND m.reason = %(expanded)s)
+                                  WHERE m.link_id = %(link)s AND m.source_event_id = ANY(%(roots)s) AND m.gives_way)
           FROM calendars c JOIN external_calendar_connections x ON x.id = c.connection_id
          WHERE c.id = %(target)s
         """,
-        {"link": link.id, "roots": list(roots), "expanded": EXPANDED, "target": link.target_calendar_id},
+        {"link": link.id, "roots": list(roots), "target": link.target_calendar_id},
     ).fetchone()
     return (row[0], set(row[1])) if row else ("", set())
 

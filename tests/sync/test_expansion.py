@@ -16,7 +16,7 @@ from shared.calendar.event import Event, Status
 from shared.calendar.span import Window
 from shared.core import clock
 from shared.core.errors import InvalidError
-from shared.sync import windows
+from shared.sync import linking, undo, windows
 from shared.sync.asking import plans
 from shared.sync.asking.plans import Proposal
 from shared.sync.views import activity, availability, explain
@@ -271,3 +271,75 @@ def test_a_series_that_nobody_can_read_is_not_taken_apart_because_an_occurrence_
     (mirror,) = world.mirrors(ends[1])
     assert mirror.recurrence == daily.recurrence
     assert world.rows("SELECT count(*) FROM event_mappings") == [(1,)]
+
+
+def test_a_series_that_is_taken_apart_while_it_is_written_goes_with_all_its_occurrences(world, ends, monkeypatch):
+    world.link(*ends)
+    world.put(ends[0], series("RRULE:FREQ=DAILY;COUNT=3"))
+    world.look(ends[0])
+    world.pull(ends[0])
+    write = world.provider.write
+
+    def write_meanwhile(calendar_id, writes):
+        world.put(ends[0], series())
+        world.look(ends[0])
+        world.pull(ends[0])
+        return write(calendar_id, writes)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.provider, "write", write_meanwhile)
+        world.push(ends[1])
+    world.run()
+    apart = hours(world, ends[1])
+    world.server.remove("a", "shift")
+    world.look(ends[0])
+    world.run()
+
+    assert apart == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert world.mirrors(ends[1]) == []
+
+
+def test_a_series_taken_apart_goes_whole_whatever_its_link_says_of_deletions_by_then(world, ends):
+    world.put(ends[0], series("RRULE:FREQ=DAILY;COUNT=3"))
+    link = world.link(*ends, on_delete="ignore")
+    (whole,) = world.mirrors(ends[1])
+    world.put(ends[1], occurrence(whole, 1, status=Status.CANCELLED))
+    world.look(ends[1])
+    world.run()
+    change(world, ends[0], series())
+
+    with world.database.person(world.user_id) as conn:
+        linking.change(conn, link.id, version=link.version, changes={"on_delete": "restore"})
+    world.server.remove("a", "shift")
+    world.look(ends[0])
+    world.run()
+
+    assert world.mirrors(ends[1]) == []
+
+
+def test_a_series_whose_taking_apart_was_undone_rests_until_it_changes_and_then_goes_whole(world, ends):
+    daily, endless = series("RRULE:FREQ=DAILY;COUNT=3"), series("RRULE:FREQ=HOURLY;INTERVAL=8")
+    world.put(ends[0], daily)
+    world.link(*ends, days_ahead=3)
+    change(world, ends[0], endless)
+    before = hours(world, ends[1])
+    ((apart,),) = world.rows("SELECT run_id FROM sync_journal ORDER BY id DESC LIMIT 1")
+
+    undo.undo(world.engine, by(world), apart)
+    world.run()
+    undone = [one.recurrence for one in world.mirrors(ends[1])]
+    windows.advance(world.engine, correlation_id="test", now=clock.now() + 2 * DAY)
+    world.run()
+    world.server.expire_cursors()
+    world.look(ends[0])
+    world.run()
+    resting = [one.recurrence for one in world.mirrors(ends[1])]
+    change(world, ends[0], replace(endless, text=event("x", title="Late shift").text))
+    changed = hours(world, ends[1])
+    world.server.remove("a", "shift")
+    world.look(ends[0])
+    world.run()
+
+    assert undone == resting == [daily.recurrence]
+    assert changed == before
+    assert world.mirrors(ends[1]) == []

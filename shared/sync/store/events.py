@@ -353,7 +353,7 @@ def roots_without_mapping(
            AND e.sync_status NOT IN ('CANCELLED', 'FAILED') AND e.start_time < %(before)s
            AND e.external_event_id > %(after)s
            AND NOT EXISTS (SELECT FROM event_mappings m WHERE m.link_id = %(link)s
-                              AND m.source_event_id = e.external_event_id AND m.reason IS DISTINCT FROM 'expanded')
+                              AND m.source_event_id = e.external_event_id AND NOT m.gives_way)
          ORDER BY e.external_event_id LIMIT %(limit)s
         """,
         {"calendar": calendar_id, "link": link_id, "before": before, "after": after_id, "limit": limit},

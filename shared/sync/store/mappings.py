@@ -42,6 +42,7 @@ class Mapping:
     wanted: str
     state: str
     hold_id: UUID | None
+    gives_way: bool
     lane: int
     requested: int
     done: int
@@ -87,12 +88,14 @@ _COLUMNS = ", ".join(f"m.{field.name}" for field in fields(Mapping))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a plan wants of a mirror; `touched` says that the source changed, so that the mirror is rendered anew."""
+    """What a plan wants of a mirror; `touched` says that the source changed, so that the mirror is rendered anew, and
+    `gives_way` that the other form of its series takes its place."""
 
     source_event_id: str
     wanted: str
     reason: str
     touched: bool
+    gives_way: bool = False
 
 
 def of_sources(conn: Connection, link_id: UUID, source_event_ids: Sequence[str]) -> dict[str, Mapping]:
@@ -158,15 +161,15 @@ def want(
         """
         INSERT INTO event_mappings AS m
                (id, user_id, link_id, source_calendar_id, target_calendar_id, source_event_id, mirror_key, wanted,
-                state, reason, lane, hold_id)
+                state, reason, gives_way, lane, hold_id)
         SELECT u.mapping, %(user)s, %(link)s, %(source)s, %(target)s, u.id, u.key, u.wanted, %(state)s,
-               nullif(u.reason, ''), %(lane)s, %(hold)s
+               nullif(u.reason, ''), u.gives_way, %(lane)s, %(hold)s
           FROM unnest(%(mappings)b::uuid[], %(ids)b::text[], %(keys)b::text[], %(wanted)b::text[], %(reasons)b::text[],
-                      %(touched)b::bool[])
-            AS u(mapping, id, key, wanted, reason, touched)
+                      %(gives_way)b::bool[])
+            AS u(mapping, id, key, wanted, reason, gives_way)
         ON CONFLICT (link_id, source_event_id) DO UPDATE
            SET wanted = excluded.wanted, state = excluded.state, reason = excluded.reason, hold_id = excluded.hold_id,
-               undo_to = NULL,
+               gives_way = excluded.wanted = 'absent' AND (m.gives_way OR excluded.gives_way), undo_to = NULL,
                edit = CASE excluded.wanted WHEN 'present' THEN m.edit END,
                edit_due = m.edit IS NOT NULL AND excluded.wanted = 'present',
                remask = excluded.state = 'held' AND m.mirror_event_id IS NOT NULL
@@ -191,7 +194,7 @@ def want(
             "keys": [markers.mirror_key(link_id, wish.source_event_id, 1) for wish in wishes],
             "wanted": [wish.wanted for wish in wishes],
             "reasons": [wish.reason for wish in wishes],
-            "touched": [wish.touched for wish in wishes],
+            "gives_way": [wish.gives_way for wish in wishes],
             "changed": [wish.source_event_id for wish in wishes if wish.touched],
         },
     ).rowcount

@@ -45,7 +45,7 @@ _OWN = """e.booking_id IS NULL AND e.sync_status <> 'CANCELLED' AND e.details <>
            AND (e.calendar_id = ANY(%(calendars)s) OR (e.calendar_id, coalesce(e.series_id, e.external_event_id)) IN (
                 SELECT m.source_calendar_id, m.source_event_id FROM event_mappings m
                  WHERE m.target_calendar_id = ANY(%(calendars)s)
-                   AND (m.mirror_event_id IS NOT NULL OR m.reason = 'expanded')))"""
+                   AND (m.mirror_event_id IS NOT NULL OR m.gives_way)))"""
 
 
 def singles(conn: Connection, chosen: Chosen) -> Iterator[tuple[UUID, Event]]:

@@ -17,7 +17,6 @@ from shared.calendar.event import Response
 from shared.calendar.span import occurrence_key, parse_occurrence_key
 from shared.core.errors import InvalidError, NotFoundError
 from shared.sync import links
-from shared.sync.expansion import EXPANDED
 from shared.sync.rules import plan
 from shared.sync.store import calendars, events, meetings
 from shared.sync.views import sentences
@@ -86,6 +85,7 @@ class Standing:
     state: str
     wanted: str
     reason: str | None
+    gives_way: bool
     mirror_event_id: str | None
     is_due: bool
     attempts: int
@@ -206,7 +206,7 @@ def _of_source(
     explained: list[LinkExplanation] = []
     for link in links.of_source(conn, calendar.id):
         standing = _standing(conn, link.id, event_id)
-        if standing is not None and standing.reason == EXPANDED and occurrence is not None:
+        if standing is not None and standing.gives_way and occurrence is not None:
             standing = _standing(conn, link.id, expansion.name(event_id, occurrence)) or standing
         if unreadable is not None:
             because = sentences.unreadable(unreadable[0] or "")
@@ -291,8 +291,9 @@ def _standing(conn: Connection, link_id: UUID, source_event_id: str) -> Standing
     with conn.cursor(row_factory=class_row(Standing)) as cursor:
         return cursor.execute(
             """
-            SELECT m.state, m.wanted, m.reason, m.mirror_event_id, m.requested > m.done AS is_due, m.attempts,
-                   m.due_since, m.next_attempt_at, m.last_error, m.updated_at,
+            SELECT m.state, m.wanted, m.reason, m.gives_way, m.mirror_event_id,
+                   m.requested > m.done AS is_due, m.attempts, m.due_since, m.next_attempt_at, m.last_error,
+                   m.updated_at,
                    (SELECT max(j.written_at) FROM sync_journal j WHERE j.mapping_id = m.id) AS last_written_at,
                    m.edit_due,
                    ARRAY(SELECT DISTINCT c.field FROM conflicts c

@@ -128,7 +128,7 @@ def of(
         found = _standing(standing, link)
         if found is not None:
             return found
-        if standing.reason == EXPANDED and decision.verdict is plan.Verdict.PRESENT:
+        if standing.gives_way and decision.verdict is plan.Verdict.PRESENT:
             return Because(
                 verdict=Verdict.MIRRORED,
                 reason=EXPANDED,
