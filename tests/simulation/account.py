@@ -310,11 +310,11 @@ class SimulatedCalendar(Amending, Wire):
         """Where this call stands. A round shows the calendar as it was when the round began, or a little earlier."""
         token = page or cursor
         if token is not None and self._weather.strikes("cursor expired"):
-            raise CursorExpiredError("410")
+            raise self._forgotten(shelf)
         if page is not None:
             place = Place.of(page)
             if place.until < shelf.oldest:
-                raise CursorExpiredError("410")
+                raise self._forgotten(shelf)
             return place
         until, began = self._server.version, self._machine.seconds()
         if cursor is None:
@@ -322,10 +322,14 @@ class SimulatedCalendar(Amending, Wire):
             return Place(since=None, until=until, window=bounds, began=began)
         known = Place.of(cursor)
         if known.until < shelf.oldest:
-            raise CursorExpiredError("410")
+            raise self._forgotten(shelf)
         if self._weather.strikes("old state listed"):
             until = self._chance.randint(known.until, until)
         return Place(since=known.until, until=until, window=known.window, began=began)
+
+    def _forgotten(self, shelf: Shelf) -> CursorExpiredError:
+        self._call["forgot"] = shelf.name
+        return CursorExpiredError("410")
 
     def _leave_out(self, shelf: Shelf, place: Place) -> Place:
         left_out = 0

@@ -252,7 +252,7 @@ class _Walk:
             if source is None or mirror is None or plain.is_gone(source) or not plain.is_gone(mirror):
                 continue
             is_own = source["response"] == "none" and not source["guests"] and source["readable"]
-            is_own = is_own and not masks.hidden(source, link) and _is_near(history, link, source)
+            is_own = is_own and not masks.hidden(source, link) and _is_near(history, link, link["source"], source)
             is_quiet = changed[link["id"]] < deleted[None] and not history.restores
             is_quiet = is_quiet and self._changed[link["source"], source["id"]] < deleted[None]
             if is_own and is_quiet and tag not in history.refused and not self._is_one_of_many(tag, link["id"]):
@@ -337,9 +337,11 @@ class _Walk:
         return part == "when" or any(_value(one, part) == value for one in (*written, *of_series, *before))
 
     def _not_kept(self) -> Iterator[Finding]:
-        """What was written into a mirror last, and nobody else wrote into the event, stands in the event: or it is
-        recorded why not."""
+        """What was written into a mirror last, and nobody else wrote into the event, stands in the event, or it is
+        recorded why not; unless both lie outside the link's window by now, and the provider has forgotten the cursor
+        that would have told of it: a full read shows nobody what is there."""
         history = self._history
+        forgot = {call["forgot"]: call["at"] for call in history.calls if "forgot" in call}
         links = {link["id"]: link for link in history.links}
         changed = {(was or now or {})["id"]: at for at, was, now in history.link_log if was != now}
         frozen = {tag for _, tag in history.frozen}
@@ -355,6 +357,10 @@ class _Walk:
             if not is_quiet or not _is_exposed(link, part) or tag in history.conflicts:
                 continue
             if any(put_back > began for _, put_back in history.restores):
+                continue
+            both = ((link["source"], source), (link["target"], mirror))
+            is_told = forgot.get(link["target"], began) <= began
+            if not is_told and not any(_is_near(history, link, *one) for one in both):
                 continue
             if _value(source, part) not in [value for _, value in shared.edits]:
                 what = f"the {part} that was written into {mirror['id']} at {began:.0f}, a mirror of {source['id']}"
@@ -378,8 +384,8 @@ def _value(item: Item, part: str) -> Any:
     return value.replace("\r\n", "\n").strip() if part in masks.TEXTS else value
 
 
-def _is_near(history: History, link: dict[str, Any], root: Item) -> bool:
+def _is_near(history: History, link: dict[str, Any], calendar: str, root: Item) -> bool:
     """Whether any of it lies surely inside the link's window."""
     first, last = history.window(link)
-    overrides = [one for one in history.calendars[link["source"]] if one["series"] == root["id"]]
+    overrides = [one for one in history.calendars[calendar] if one["series"] == root["id"]]
     return any(plain.happenings(root, overrides, first=first, last=last))
