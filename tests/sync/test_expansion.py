@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.calendar.busy import Kind
-from shared.calendar.event import Event, Status
+from shared.calendar.event import Event, Status, Text
 from shared.calendar.span import Window
 from shared.core import clock
 from shared.core.errors import InvalidError
-from shared.sync import linking, undo, windows
+from shared.core.lanes import Lane
+from shared.sync import linking, pull, undo, windows
 from shared.sync.asking import plans
 from shared.sync.asking.plans import Proposal
+from shared.sync.store import calendars
 from shared.sync.views import activity, availability, explain
 from shared.sync.views.sentences import Verdict
 from tests.sync.world import NOW, World, by, event, occurrence
@@ -343,3 +345,26 @@ def test_a_series_whose_taking_apart_was_undone_rests_until_it_changes_and_then_
     assert undone == resting == [daily.recurrence]
     assert changed == before
     assert world.mirrors(ends[1]) == []
+
+
+def test_a_full_read_that_shows_a_series_without_what_differs_plans_each_occurrence_once(world, ends, monkeypatch):
+    world.put(ends[0], series())
+    moved = occurrence(series(), 3)
+    world.put(ends[0], moved)
+    world.link(*ends, privacy="title")
+    with world.database.person(world.user_id) as conn:
+        calendars.request_full_read(conn, ends[0], lane=Lane.REPAIR)
+    changes = world.provider.changes
+
+    def without_what_differs(calendar_id, **named):
+        page = changes(calendar_id, **named)
+        return replace(page, changes=tuple(one for one in page.changes if not one.event.is_override))
+
+    monkeypatch.setattr(world.provider, "changes", without_what_differs)
+    monkeypatch.setattr(pull, "PROVEN_PER_CALL", 0)  # as of what is past, which is not asked for
+    world.put(ends[0], series(text=Text(title="Late shift")))
+    world.look(ends[0])
+    world.run()
+
+    assert world.rows("SELECT needs_full_sync FROM calendar_sync_state WHERE calendar_id = %s", ends[0]) == [(False,)]
+    assert len(hours(world, ends[1])) == 8

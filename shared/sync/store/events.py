@@ -309,11 +309,11 @@ def mark_seen(conn: Connection, calendar: SyncedCalendar, event_ids: Sequence[st
 
 
 def mirrored_unseen(conn: Connection, calendar: SyncedCalendar) -> list[str]:
-    """Roots with mirrors that a finished full read did not show, because they are past: they are there, and links may
-    want something else of them now."""
+    """Roots with mirrors, of their own or of their occurrences, that a finished full read did not show, because they
+    are past: they are there, and links may want something else of them now."""
     rows = conn.execute(
         """
-        SELECT DISTINCT e.external_event_id
+        SELECT DISTINCT coalesce(e.series_id, e.external_event_id)
           FROM external_calendar_events e
           JOIN event_mappings m ON m.source_calendar_id = e.calendar_id AND m.source_event_id = e.external_event_id
          WHERE e.calendar_id = %s AND e.seen_generation < %s AND e.sync_status IN ('CREATED', 'UPDATED')
