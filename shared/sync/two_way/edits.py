@@ -167,6 +167,8 @@ def note(conn: Connection, standing: Mapping, mapping: Mapping, unit: Unit, *, k
             shown = two_way.kept(shown, sealing.opened(mapping.shown, mapping.id, key=key), known.held)
     else:
         base, shown = _heard(conn, mapping, mirror, _agreed(mapping, mirror, key=key), key=key)
+    if mapping.observed is None and not two_way.unlike(shown, mirror):
+        return None  # it looks as it was to be created, which nobody came to record
     if mapping.applied is None:
         # It is being created: what does not differ yet is about to be written, after the series, and not an edit.
         mirror = replace(mirror, overrides={**base.overrides, **mirror.overrides})

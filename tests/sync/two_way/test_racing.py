@@ -135,6 +135,19 @@ def test_a_look_between_a_new_series_and_its_occurrences_takes_nothing_for_an_ed
     pair.quiet()
 
 
+def test_a_mirror_made_unheard_is_nobodys_edit(pair: Pair):
+    with pair.world.unheard():
+        pair.put("a", event("e1"))
+    pair.look("b")
+
+    pair.world.time_passes()
+    pair.world.push(pair.ids["b"])
+    pair.sync()
+
+    assert pair.world.rows("SELECT rewrites, state, edit FROM event_mappings") == [(0, "open", None)]
+    pair.quiet()
+
+
 def test_a_mirror_that_somebody_coloured_is_written_at_once(pair: Pair):
     pair.put("a", event("e1"))
     mirror = pair.one("b")
