@@ -92,6 +92,10 @@ def _settled(
     key: DataKey,
     now: datetime,
 ) -> bool:
+    if standing.incarnation != work.mapping.incarnation and not (
+        work.is_removal or isinstance(work.root_answer, Written)
+    ):
+        return False  # a pull found it gone meanwhile, and said what follows from that
     error = work.refused or (work.root_answer.error if isinstance(work.root_answer, Failed) else None)
     if work.undo_run is not None and _is_changed(work, error):
         written.keep(conn, work.mapping, rendering=work.rendering)

@@ -12,9 +12,10 @@ from shared.core.errors import InvalidError, RateLimitedError
 from shared.providers.memory import MemoryCalendar
 from shared.providers.port import Failed, Skipped, Upserted
 from shared.store.database import Database
-from shared.sync import pull
+from shared.sync import links, pull
 from shared.sync.asking import requests
 from shared.sync.run import Outcome
+from shared.sync.store import mappings, written
 from tests.sync.world import World, by, event, occurrence
 
 STANDING = "SELECT sync_status FROM external_calendar_events WHERE booking_id IS NOT NULL"
@@ -288,3 +289,30 @@ def test_a_mirror_that_needs_no_write_any_more_no_longer_counts_as_failed(world,
     world.run()
 
     assert world.rows(STANDING) == [("UPDATED",)]
+
+
+def test_a_mirror_found_gone_while_it_is_written_is_made_again(world, logins):
+    """As after a restore that has forgotten its removal: what a pull says of it stays."""
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b, on_delete=links.IGNORE)
+    (mirror,) = world.mirrors(b)
+    other = Database(logins.runtime)
+
+    def gone(write):
+        world.server.before_write = lambda write: None
+        world.server.remove("b", mirror.id)
+        with other.person(world.user_id) as conn:
+            (mapping,) = mappings.of_mirrors(conn, b, [mirror.id]).values()
+            written.save_gone(conn, mapping, done=False)
+
+    world.server.before_write = gone
+    world.put(a, occurrence(series, 2, text=Text(title="differs"), availability=Availability.TENTATIVE))
+    world.look(a)
+    world.run()
+    other.close()
+    world.look(b)
+    world.run()
+
+    assert [one.recurrence for one in world.mirrors(b) if not one.is_override] == [series.recurrence]
+    assert world.rows("SELECT state FROM event_mappings") == [("open",)]
