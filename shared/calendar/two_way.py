@@ -125,6 +125,8 @@ def kept(base: Mirror, now: Mirror, held: dict[str, frozenset[Field]]) -> Mirror
             overrides.pop(key, None)
             if key in base.overrides:
                 overrides[key] = base.overrides[key]
+            elif before is not None:  # as it was, whatever its series shows by now
+                overrides[key] = before
         elif fields:
             overrides[key] = patch.overlay(after, before, fields)
     return Mirror(root=root, overrides=dict(sorted(overrides.items())))

@@ -441,6 +441,22 @@ def test_one_sided_edits_arrive_whole(data: st.DataObject) -> None:
     assert alike(two_way.written(base, back.source), changed)
 
 
+def test_an_occurrence_in_question_stays_so_although_its_series_shows_the_same_by_now() -> None:
+    base = series(text=Text(title="Review"))
+    source = Side(base=base, now=series({WEEKS[1]: week(1)}))
+    target = Side(base=base, now=single(text=Text(title="Review")))
+    exposed = merge.exposed_by(Mask(privacy=Privacy.BUSY))
+
+    first = merge.merge(source, target, exposed=exposed, policy=Policy.ASK)
+    source_now, target_now = after(source.now, target.now, first)
+    kept = two_way.bases(first, source, target, source_now=source_now, target_now=target_now)
+    sides = (replace(source, base=kept[0], now=source_now), replace(target, base=kept[1], now=target_now))
+    second = merge.merge(*sides, exposed=exposed, policy=Policy.ASK)
+
+    assert [one.place for one in first.conflicts] == [one.place for one in second.conflicts] == [WEEKS[1]]
+    assert not second
+
+
 @settings(max_examples=400)
 @given(st.data())
 def test_after_a_merge_a_second_one_is_empty(data: st.DataObject) -> None:
