@@ -27,6 +27,8 @@ def as_left(run: Run, etags: Mapping[str, str]) -> set[str]:
     A provider tells of a write before whoever made it could record that: as long as the calendar is written to, those
     that nobody knows yet are waited for.
     """
+    if not etags:
+        return set()
     calendar, began = run.calendar, time.monotonic()
     while True:
         with run.engine.database.person(calendar.user_id) as conn:

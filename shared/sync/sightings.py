@@ -128,7 +128,7 @@ def _note_etag(conn: Connection, sight: Sight) -> None:
     """A mirror looks as it was left, perhaps under another ETag: what we do not look at was changed, such as its
     colour. The next write is bound to this one, and need not wait for a look."""
     known = sight.mapping.mirror_etag
-    if known is not None and sight.etag not in (None, known) and not sight.differing:
+    if known is not None and sight.etag is not None and sight.etag != known and not sight.differing:
         seen.stands_as(conn, sight.mapping.id, etag=sight.etag)
 
 

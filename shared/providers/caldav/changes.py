@@ -98,7 +98,7 @@ class Reader:
         changes: list[Upserted | Removed] = [Removed(event_id=name) for name in taken if listing.entries[name] is None]
         there = {name: etag for name in taken if (etag := listing.entries[name]) is not None}
         ours = {name: etag for name, etag in there.items() if etag and name.startswith(reading.SIGN)}
-        known = as_left(ours) if ours else frozenset()
+        known = as_left(ours)
         present, skipped = self.read([name for name in there if name not in known])
         changes += [Upserted(event=one.root, overrides=one.overrides if one.root.is_series else ()) for one in present]
         following: _Place | None = None

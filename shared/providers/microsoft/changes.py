@@ -87,8 +87,7 @@ def read_page(
     if (following is None) == (last is None) or goes_in_circles:
         raise wire.endless(what)
     hints = _hints(items)
-    if hints.ours:
-        hints.in_question |= hints.ours.keys() - as_left(hints.ours)
+    hints.in_question |= hints.ours.keys() - as_left(hints.ours)
     changes = _look_up(graph, calendar_id, hints)
     return Page(
         changes=tuple(changes),

@@ -51,7 +51,7 @@ def disturb(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any], etag
     )
 
 
-def stands_as(conn: Connection, mapping_id: UUID, *, etag: str | None) -> None:
+def stands_as(conn: Connection, mapping_id: UUID, *, etag: str) -> None:
     """A mirror looks as it was left, under this ETag."""
     conn.execute("UPDATE event_mappings SET mirror_etag = %s WHERE id = %s", (etag, mapping_id))
 

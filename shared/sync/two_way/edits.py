@@ -135,11 +135,13 @@ def look(run: Run, provider: CalendarProvider, page: Page, *, asked: datetime) -
     """
     with run.engine.database.person(run.calendar.user_id) as conn:
         suspects = _suspects(conn, run.calendar, page, key=run.key)
-        written = journal.accepted_since(conn, [mapping.id for mapping, _ in suspects], asked - CLOCKS)
+        asked_for = ASKED_FOR if run.calendar.reconcile_since is None else 0
+        told = [mapping.id for mapping, shown in suspects[asked_for:] if shown is not None]
+        written = journal.accepted_since(conn, told, asked - CLOCKS) if told else set()
+    by_page = {*told} - written
     looks: Looks = {}
-    for number, (mapping, shown) in enumerate(suspects):
-        is_told = shown is not None and mapping.id not in written
-        if is_told and (number >= ASKED_FOR or run.calendar.reconcile_since is not None):
+    for mapping, shown in suspects:
+        if mapping.id in by_page:
             looks[mapping.id] = Look(mapping=mapping, unit=shown)
             continue
         try:
