@@ -162,9 +162,12 @@ def search(run: Run, provider: CalendarProvider) -> bool:
         known = mappings.lock(conn, named)
         if recovered := _recover(conn, run, {*named} - known.keys(), now=now):
             known |= mappings.lock(conn, recovered)
+        copies = events.own(conn, calendar.id, sorted(found))
         lost: dict[str, UUID] = {}
         for event_id, (mapping_id, event) in found.items():
             mapping = known.get(mapping_id)
+            if event_id in copies:
+                continue  # somebody made it after a mirror, and it is an event of its own
             if mapping is None or (mapping.state in UNDECIDED and mapping.base is None):
                 lost[event_id] = mapping_id  # of the latter nobody knows how to bring it in line with its link
             elif mapping.mirror_event_id is None and not mapping.is_removal and mapping.state != "ignored":

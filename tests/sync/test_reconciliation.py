@@ -26,13 +26,6 @@ def world(database):
     return made
 
 
-def rounds(world: World, *, begin: int = 0) -> None:
-    """What dispatch does, a few minutes long."""
-    for minute in range(begin, begin + 8, 2):
-        dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=minute))
-        world.run()
-
-
 def change(world: World, calendar_id) -> None:
     world.look(calendar_id)
     world.run()
@@ -52,7 +45,7 @@ def test_mirrors_made_after_the_backup_are_known_again_and_none_is_made_twice(wo
     before = {one.id for one in world.mirrors(b)}
 
     restoring.restore(logins, backup)
-    rounds(world)
+    world.rounds()
 
     assert {one.id for one in world.mirrors(b)} == before
     assert spans(world.mirrors(b)) == spans([event("e1"), event("e2", hours=30)])
@@ -70,7 +63,7 @@ def test_a_mirror_whose_source_came_and_went_after_the_backup_goes(world, logins
 
     restoring.restore(logins, backup)
     world.server.remove("a", "e2")
-    rounds(world)
+    world.rounds()
 
     assert spans(world.mirrors(b)) == spans([event("e1")])
     assert world.rows("SELECT operation, outcome FROM sync_journal WHERE operation = 'delete'") == [
@@ -89,12 +82,12 @@ def test_a_mirror_of_which_no_tombstone_tells_waits_for_its_person(world, logins
     restoring.restore(logins, backup)
     world.server.remove("a", "e2")
     world.server.expire_cursors()
-    rounds(world)
+    world.rounds()
 
     assert len(world.mirrors(b)) == 2
     assert world.rows("SELECT state FROM orphans") == [("waiting",)]
     assert reconciliation.purge(world.engine, by(world), b) == 1
-    rounds(world, begin=10)
+    world.rounds(begin=10)
     assert spans(world.mirrors(b)) == spans([event("e1")])
 
 
@@ -109,11 +102,11 @@ def test_what_was_moved_and_deleted_after_the_backup_is_followed(world, logins):
     change(world, a)
 
     restoring.restore(logins, backup)
-    rounds(world)
+    world.rounds()
 
     assert spans(world.mirrors(b)) == spans([event("e0", hours=90), event("e2", hours=26), event("e3", hours=27)])
     world.server.writes.clear()
-    rounds(world, begin=10)
+    world.rounds(begin=10)
     assert world.server.writes == []
 
 
@@ -128,7 +121,7 @@ def test_a_mirror_made_again_after_the_backup_is_found_by_its_marker(world, logi
     (again,) = world.mirrors(b)
 
     restoring.restore(logins, backup)
-    rounds(world)
+    world.rounds()
 
     assert [one.span for one in world.mirrors(b)] == [again.span]
 
@@ -150,7 +143,7 @@ def test_an_occurrence_that_somebody_changed_in_a_forgotten_mirror_is_put_right(
     restoring.restore(logins, backup)
     world.look(b)
     world.run()
-    rounds(world)
+    world.rounds()
 
     (override,) = [one for one in world.server.visible("b") if one.series_id == mirror.id]
     assert override.span.start == second
@@ -169,11 +162,11 @@ def test_a_second_mirror_is_found_although_the_first_waits_for_its_link_to_go_on
     restoring.restore(logins, backup)
     requests.pause_link(world.engine, by(world), link.id)
     world.put(a, event("e1", hours=30))
-    rounds(world)
+    world.rounds()
     requests.resume_link(world.engine, by(world), link.id)
-    rounds(world, begin=10)
+    world.rounds(begin=10)
     reconciliation.purge(world.engine, by(world), b)
-    rounds(world, begin=20)
+    world.rounds(begin=20)
 
     assert spans(world.mirrors(b)) == spans([event("e1", hours=30)])
 
@@ -188,13 +181,13 @@ def test_many_orphans_wait_for_their_person(world, logins):
     restoring.restore(logins, backup)
 
     reconciliation.reconcile(world.engine, by(world), b)
-    rounds(world)
+    world.rounds()
     waiting = world.rows("SELECT state, count(*) FROM orphans GROUP BY 1")
     assert waiting == [("waiting", 10)]
     assert len(world.mirrors(b)) == 10
 
     assert reconciliation.purge(world.engine, by(world), b) == 10
-    rounds(world, begin=10)
+    world.rounds(begin=10)
 
     assert world.mirrors(b) == []
     assert world.rows("SELECT count(*) FROM orphans") == [(0,)]
@@ -212,7 +205,7 @@ def test_a_lost_database_leaves_nothing_behind_and_takes_nothing_else(world, log
 
     restoring.restore(logins, backup)
     reconciliation.reconcile(world.engine, by(world), b)
-    rounds(world)
+    world.rounds()
 
     assert sorted(one.id for one in world.server.visible("b")) == ["copied-by-hand", "own"]
 
@@ -229,7 +222,7 @@ def test_a_mirror_made_after_the_backup_stays_though_its_event_has_left_the_wind
     mirrors = {one.id: one.span for one in world.mirrors(b)}
 
     restoring.restore(logins, backup)
-    rounds(world)
+    world.rounds()
 
     assert {one.id: one.span for one in world.mirrors(b)} == mirrors
     assert world.rows("SELECT count(*) FROM event_mappings WHERE mirror_event_id IS NOT NULL") == [(2,)]
@@ -246,7 +239,7 @@ def test_where_the_cursor_is_forgotten_too_what_has_passed_since_the_backup_is_r
 
     restoring.restore(logins, backup)
     world.server.expire_cursors()
-    rounds(world)
+    world.rounds()
 
     ((start,),) = world.rows("SELECT window_start FROM calendar_sync_state WHERE calendar_id = %s", a)
     assert start == proven - timedelta(days=1)
@@ -261,7 +254,7 @@ def test_mirrors_of_a_link_made_after_the_backup_go_although_no_link_leads_to_th
     assert len(world.mirrors(b)) == 1
 
     restoring.restore(logins, backup)
-    rounds(world)
+    world.rounds()
 
     assert sorted(one.id for one in world.server.visible("b")) == ["own"]
     assert world.rows("SELECT count(*) FROM calendar_sync_state WHERE reconcile_since IS NOT NULL") == [(0,)]
@@ -274,7 +267,7 @@ def test_mirrors_that_were_kept_when_their_link_was_deleted_stay(world):
     requests.delete_link(world.engine, by(world), link.id, delete_mirrors=False)
 
     reconciliation.reconcile(world.engine, by(world), b)
-    rounds(world)
+    world.rounds()
 
     assert len(world.mirrors(b)) == 1
     assert world.rows("SELECT state FROM orphans") == [("kept",)]
@@ -290,7 +283,7 @@ def test_nothing_is_searched_before_everything_that_feeds_a_calendar_was_read(wo
             "its own search would end before anybody has read it for b"
         )
 
-    rounds(world)
+    world.rounds()
 
     assert len(world.mirrors(b)) == 1
 
@@ -308,7 +301,7 @@ def test_mirrors_whose_deletion_is_held_show_no_more_than_the_restored_link_allo
         world.server.remove("a", f"e{number}")
 
     restoring.restore(logins, backup)
-    rounds(world)
+    world.rounds()
 
     assert world.rows("SELECT state, count(*) FROM event_mappings GROUP BY 1") == [("held", 7)]
     assert [one.text.title for one in world.mirrors(b)] == ["Busy"] * 7

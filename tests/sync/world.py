@@ -21,7 +21,7 @@ from shared.core.errors import TransientError
 from shared.crypto.keyring import DataKey
 from shared.providers.memory import MemoryCalendar, MemoryServer
 from shared.providers.port import Failed
-from shared.sync import linking, pull, push
+from shared.sync import dispatch, linking, pull, push
 from shared.sync.asking.requests import By
 from shared.sync.context import Engine, Lanes
 
@@ -157,6 +157,12 @@ class World:
             done += 1
             assert done < limit, "the lanes never run empty: a loop"
         return done
+
+    def rounds(self, *, begin: int = 0) -> None:
+        """What dispatch does, a few minutes long."""
+        for minute in range(begin, begin + 8, 2):
+            dispatch.dispatch(self.engine, correlation_id="test", now=clock.now() + timedelta(minutes=minute))
+            self.run()
 
     def pull(self, calendar_id: UUID) -> Outcome:
         """One look at a calendar; what follows stays in the lanes."""

@@ -67,6 +67,14 @@ def kept(conn: Connection, calendar_id: UUID) -> set[str]:
     return {row[0] for row in rows}
 
 
+def among(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> set[str]:
+    """Those of these events that are known as orphans, whatever is to become of them."""
+    rows = conn.execute(
+        "SELECT event_id FROM orphans WHERE calendar_id = %s AND event_id = ANY(%s)", (calendar_id, list(event_ids))
+    )
+    return {row[0] for row in rows}
+
+
 def approved(conn: Connection, calendar_id: UUID, *, limit: int) -> list[Orphan]:
     """Those that may be removed."""
     return _select(conn, "calendar_id = %s AND state = 'approved' ORDER BY event_id LIMIT %s", (calendar_id, limit))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.providers.port import Upserted
 from shared.sync import by_name, links
 from shared.sync.rules import marker
-from shared.sync.store import events, mappings
+from shared.sync.store import events, mappings, orphans
 from shared.sync.two_way.edits import may_be_merged
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def find(run: Run, provider: CalendarProvider, page: Page) -> frozenset[str]:
     with run.engine.database.person(calendar.user_id) as conn:
         known = events.own(conn, calendar.id, sorted({event.root_id for event in marked}))
         mirrors = _mirrors_of(conn, {one: signed[one] for one in signed.keys() - known})
-    # While a restored database is brought in step nobody knows which of two is the mirror.
-    proved = set() if calendar.reconcile_since is not None else mirrors.keys()
+        lost = orphans.among(conn, calendar.id, sorted(mirrors))
+    # While a restored database is brought in step nobody knows which of two is the mirror, nor after that of those two.
+    proved = set() if calendar.reconcile_since is not None else mirrors.keys() - lost
     return frozenset({*known, *(one for one in proved if by_name.stands(run, provider, mirrors[one]))})
 
 

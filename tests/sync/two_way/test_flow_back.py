@@ -13,9 +13,9 @@ from shared.calendar.span import TimedSpan
 from shared.core import clock
 from shared.core.errors import InvalidError, TransientError
 from shared.providers.port import Amend
-from shared.sync import dispatch
+from shared.sync import dispatch, reconciliation
 from tests.sync.two_way.pair import Pair, weekly
-from tests.sync.world import event, occurrence
+from tests.sync.world import by, event, occurrence
 
 if TYPE_CHECKING:
     from shared.calendar.event import Unit
@@ -304,6 +304,31 @@ class TestCopies:
 
         assert pair.titles() == {"a": ["Dentist", "copied, edited"], "b": ["Dentist", "copied, edited"]}
         pair.quiet()
+
+    @pytest.mark.promise(1)
+    def test_a_copy_is_nobodys_lost_mirror(self, pair: Pair):
+        pair.put("a", event("e1"))
+        pair.world.server.put("b", replace(pair.one("b"), id="copy", text=Text(title="copied")))
+        pair.sync()
+        reconciliation.reconcile(pair.world.engine, by(pair.world), None)
+        pair.world.rounds()
+
+        assert reconciliation.purge(pair.world.engine, by(pair.world), pair.ids["b"]) == 0
+        pair.sync()
+
+        assert pair.titles() == {"a": ["Dentist", "copied"], "b": ["Dentist", "copied"]}
+
+    @pytest.mark.promise(4)
+    def test_a_lost_mirror_is_nobodys_copy(self, pair: Pair):
+        pair.put("a", event("e1"))
+        reconciliation.reconcile(pair.world.engine, by(pair.world), None)
+        # Made before the restore, and again after it.
+        pair.world.server.put("b", replace(pair.one("b"), id="again"))
+        pair.world.rounds()
+        pair.sync()
+
+        assert pair.world.rows("SELECT event_id, state FROM orphans") == [("again", "waiting")]
+        assert pair.titles() == {"a": ["Dentist"], "b": ["Dentist", "Dentist"]}
 
 
 class TestUnreadable:

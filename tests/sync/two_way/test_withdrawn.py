@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.calendar.event import Availability
 from shared.core import clock
-from shared.sync import dispatch, reconciliation
+from shared.sync import reconciliation
 from shared.sync.two_way import groups
 from tests.sync import restoring
 from tests.sync.two_way.pair import Pair
@@ -36,12 +35,6 @@ def withdrawn(pair: Pair) -> list[tuple[str, str, str]]:
     return [write for write in pair.writes() if write[:2] == ("a", "withdraw")]
 
 
-def rounds(world: World, *, begin: int = 0) -> None:
-    for minute in range(begin, begin + 8, 2):
-        dispatch.dispatch(world.engine, correlation_id="test", now=clock.now() + timedelta(minutes=minute))
-        world.run()
-
-
 @pytest.mark.parametrize("noticed", [True, False])
 def test_mirrors_that_we_removed_before_a_restore_take_no_source_along_and_are_made_again(
     pair: Pair, logins: Logins, noticed: bool
@@ -56,7 +49,7 @@ def test_mirrors_that_we_removed_before_a_restore_take_no_source_along_and_are_m
     restoring.restore(logins, backup)
     if not noticed:
         pair.sync("b", "a")
-    rounds(pair.world)
+    pair.world.rounds()
 
     assert removed == []
     assert pair.titles() == {"a": ["Dentist"] * 3, "b": ["Dentist"] * 3}
