@@ -102,6 +102,7 @@ CREATE TABLE calendar_sync_state (
   user_id          uuid NOT NULL REFERENCES profiles ON DELETE CASCADE,
   connection_id    uuid NOT NULL REFERENCES external_calendar_connections ON DELETE CASCADE,
   sync_token       text,
+  next_sync_token  text,
   page_token       text,
   round_requested  bigint,
   unfinished       text[] NOT NULL DEFAULT '{}',
@@ -121,6 +122,7 @@ CREATE TABLE calendar_sync_state (
   sync_errors      integer NOT NULL DEFAULT 0,
   last_error       text
 );
+COMMENT ON COLUMN calendar_sync_state.next_sync_token IS 'Of a full read: takes the place of sync_token once that has told all it has to tell, also outside the window of the full read.';
 COMMENT ON COLUMN calendar_sync_state.requested IS 'Rises with each reason to look; a pull that began at n sets done to n, so none is forgotten.';
 COMMENT ON COLUMN calendar_sync_state.read_lane IS 'The lane of the full read that is needed: 1 if it puts right what was read already, 2 for a first one.';
 COMMENT ON COLUMN calendar_sync_state.unfinished IS 'Events of which pages tell too little, such as a series and an occurrence that do not fit together: asked for by name with the last page.';
@@ -151,7 +153,7 @@ CREATE TRIGGER roll_up AFTER INSERT OR UPDATE OF requested, done, sync_token ON 
 CREATE FUNCTION reset_sync_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE calendar_sync_state s
-     SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+     SET sync_token = NULL, next_sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
          read_lane = CASE WHEN needs_full_sync THEN read_lane ELSE 1 END,
          generation = generation + 1, requested = requested + CASE WHEN EXISTS (
            SELECT FROM calendars_in_use u WHERE u.calendar_id = s.calendar_id) THEN 1 ELSE 0 END,

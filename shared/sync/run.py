@@ -124,7 +124,7 @@ class Run:
             return self._park(error)
         except CursorExpiredError as error:
             with self.engine.database.person(self.calendar.user_id) as conn:
-                calendars.request_full_read(conn, self.calendar.id, lane=Lane.REPAIR)
+                calendars.forget_cursor(conn, self.calendar)
                 self.finish(conn, outcome="partial", error=error.error_code)
             return Outcome.MORE
         except KalendsError as error:

@@ -84,9 +84,10 @@ CREATE TRIGGER note AFTER INSERT OR UPDATE ON public.leases
   FOR EACH ROW EXECUTE FUNCTION simulation.note_writer('lease');
 CREATE TRIGGER note_written AFTER UPDATE OF base ON public.event_mappings
   FOR EACH ROW WHEN (NEW.base IS NOT NULL) EXECUTE FUNCTION simulation.note_writer('written');
-CREATE TRIGGER note_read AFTER UPDATE OF page_token, sync_token ON public.calendar_sync_state
+CREATE TRIGGER note_read AFTER UPDATE OF page_token, sync_token, next_sync_token ON public.calendar_sync_state
   FOR EACH ROW WHEN ((NEW.page_token IS NOT NULL AND NEW.page_token IS DISTINCT FROM OLD.page_token)
-                     OR (NEW.sync_token IS NOT NULL AND NEW.sync_token IS DISTINCT FROM OLD.sync_token))
+                     OR (NEW.sync_token IS NOT NULL AND NEW.sync_token IS DISTINCT FROM OLD.sync_token)
+                     OR (NEW.next_sync_token IS NOT NULL AND NEW.next_sync_token IS DISTINCT FROM OLD.next_sync_token))
   EXECUTE FUNCTION simulation.note_writer('read');
 
 -- A restore is silent: afterwards the log says anew what links and mappings there are.

@@ -145,6 +145,9 @@ def save_page(
     """Move the cursor in the transaction that saved what it covers (promise 5). What is `unfinished` now takes the
     place of what was so before the page.
 
+    A full read shows its window only. So a cursor from before it stays, and is read to its end before that of the full
+    read takes its place: two more looks are asked for.
+
     Returns False, saving nothing, when the calendar was reset meanwhile: what was read counts, where it stood does not.
     """
     if cursor is None:
@@ -159,7 +162,12 @@ def save_page(
         updated = conn.execute(
             """
             UPDATE calendar_sync_state
-               SET sync_token = %(cursor)s, page_token = NULL, round_requested = NULL, needs_full_sync = false,
+               SET sync_token = CASE WHEN needs_full_sync THEN coalesce(sync_token, %(cursor)s)
+                                     ELSE coalesce(next_sync_token, %(cursor)s) END,
+                   next_sync_token = CASE WHEN needs_full_sync AND sync_token IS NOT NULL THEN %(cursor)s END,
+                   requested = requested + CASE WHEN CASE WHEN needs_full_sync THEN sync_token ELSE next_sync_token END
+                                                     IS NULL THEN 0 ELSE 1 END,
+                   page_token = NULL, round_requested = NULL, needs_full_sync = false,
                    last_full_sync_at = CASE WHEN needs_full_sync THEN %(now)s ELSE last_full_sync_at END,
                    done = greatest(done, %(covered)s), last_synced_at = %(now)s, sync_errors = 0, last_error = NULL
              WHERE calendar_id = %(id)s AND generation = %(generation)s
@@ -214,15 +222,33 @@ def mark_error(conn: Connection, calendar_id: UUID, *, code: str) -> None:
 
 
 def request_full_read(conn: Connection, calendar_id: UUID, *, lane: Lane) -> None:
-    """Read the calendar in full, once: the cursor goes, everything known stays. One that is needed already keeps its
-    lane."""
+    """Read the calendar in full, once: everything known stays. One that is needed already keeps its lane."""
     conn.execute(
         """
         UPDATE calendar_sync_state
-           SET sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
+           SET next_sync_token = NULL, page_token = NULL, round_requested = NULL, needs_full_sync = true,
                read_lane = CASE WHEN needs_full_sync THEN read_lane ELSE %s END,
                generation = generation + 1, requested = requested + 1, pull_queued_at = NULL
          WHERE calendar_id = %s
         """,
         (lane, calendar_id),
     )
+
+
+def forget_cursor(conn: Connection, calendar: SyncedCalendar) -> None:
+    """The provider does not know any more where a reading stood. A full read begins anew; what another would have told
+    nobody tells any more, and it goes on where the last full read ended, or a full read is next."""
+    if calendar.needs_full_sync:
+        request_full_read(conn, calendar.id, lane=Lane.REPAIR)
+        return
+    row = conn.execute(
+        """
+        UPDATE calendar_sync_state
+           SET sync_token = next_sync_token, next_sync_token = NULL, page_token = NULL, round_requested = NULL
+         WHERE calendar_id = %s AND generation = %s AND sync_token IS NOT DISTINCT FROM %s
+        RETURNING sync_token
+        """,
+        (calendar.id, calendar.generation, calendar.sync_token),
+    ).fetchone()
+    if row == (None,):
+        request_full_read(conn, calendar.id, lane=Lane.REPAIR)
