@@ -279,7 +279,7 @@ def _failed(
             return True
         case NotFoundError() if applied is not None and mapping.attempts < OCCURRENCE_ATTEMPTS:
             # The provider lost an occurrence (Graph cannot bring a deleted one back): the rule is written anew.
-            written.forget_root(conn, mapping, applied=replace(applied, root=None).to_json())
+            written.save_applied(conn, mapping, applied=replace(applied, root=None).to_json())
             retry_at = now + wait_after(mapping.attempts + 1)
         case RateLimitedError() | QuotaSpentError():
             asked = error.retry_after if isinstance(error, RateLimitedError) else None

@@ -78,7 +78,7 @@ def observe(
                 written.save_gone(conn, mapping, done=True)
             elif mapping.applied is not None and (sight.is_gone or (differing and link.on_edit != links.LEAVE)):
                 left = Applied.from_json(mapping.applied).forget(differing, everything=sight.is_gone)
-                seen.forget(conn, mapping.id, applied=left.to_json())
+                written.save_applied(conn, mapping, applied=left.to_json())
             continue
         if mapping.state == "ignored":
             continue

@@ -56,12 +56,6 @@ def stands_as(conn: Connection, mapping_id: UUID, *, etag: str) -> None:
     conn.execute("UPDATE event_mappings SET mirror_etag = %s WHERE id = %s", (etag, mapping_id))
 
 
-def forget(conn: Connection, mapping_id: UUID, *, applied: dict[str, Any]) -> None:
-    """A mirror that is to go was seen to look otherwise than it was left: `applied` is what still stands, should it be
-    wanted again before it has gone."""
-    conn.execute("UPDATE event_mappings SET applied = %s WHERE id = %s", (Jsonb(applied), mapping_id))
-
-
 def restore(
     conn: Connection,
     mapping: Mapping,

@@ -98,8 +98,8 @@ def save_base(conn: Connection, mapping_id: UUID, base: bytes, *, applied: dict[
     )
 
 
-def forget_root(conn: Connection, mapping: Mapping, *, applied: dict[str, Any]) -> None:
-    """Have the root written anew with the next attempt."""
+def save_applied(conn: Connection, mapping: Mapping, *, applied: dict[str, Any]) -> None:
+    """`applied` is what still stands of a mirror: the rest is written with the next attempt, if there is one."""
     conn.execute("UPDATE event_mappings SET applied = %s WHERE id = %s", (Jsonb(applied), mapping.id))
 
 
