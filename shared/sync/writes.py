@@ -133,7 +133,7 @@ class Work:
             for place, appearance in self.differences.occurrences.items():
                 operations[place] = "cancel_occurrence" if appearance is None else "write_occurrence"
         # While a conflict waits, what is written shows the target's own values, too.
-        is_told_apart = self.merges and self.mapping.edit is None and bool(operations)
+        is_told_apart = (self.remasks or (self.merges and self.mapping.edit is None)) and bool(operations)
         sent = sealing.seal(self.mirror, self.mapping.id, key=key) if is_told_apart and self.mirror else None
         return [
             Intent(

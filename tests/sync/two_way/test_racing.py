@@ -11,9 +11,9 @@ from shared.calendar.event import Text
 from shared.core.lanes import Lane
 from shared.providers.port import Insert
 from shared.sync.store import calendars
-from shared.sync.two_way import edits
+from shared.sync.two_way import edits, groups
 from tests.sync.two_way.pair import Pair, weekly
-from tests.sync.world import event, occurrence
+from tests.sync.world import by, event, occurrence
 
 if TYPE_CHECKING:
     from shared.calendar.event import Unit
@@ -102,9 +102,6 @@ class TestNothingIsLost:
 
     @pytest.mark.promise(8)
     def test_tightening_a_link_while_an_edit_waits_lets_nothing_hidden_out(self, pair: Pair):
-        from shared.sync.two_way import groups
-        from tests.sync.world import by
-
         pair.put("a", event("e1", title="Therapy"))
         pair.edit("b", title="Therapy, later", hours=1)
         groups.change(pair.world.engine, by(pair.world), pair.group.id, version=None, changes={"privacy": "busy"})

@@ -8,8 +8,9 @@ import pytest
 
 from shared.core.errors import TransientError
 from shared.providers.port import Failed, Update, Written
+from shared.sync.two_way import groups
 from tests.sync.two_way.pair import Pair
-from tests.sync.world import World, event, occurrence
+from tests.sync.world import World, by, event, occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,22 @@ def test_what_somebody_changes_beside_it_flows_back_alone(pair: Pair):
 
     assert pair.titles() == {"a": ["third"], "b": ["third"]}
     assert {one.text and one.text.location for one in (pair.one("a"), pair.one("b"))} == {"Side Street 2"}
+    assert pair.world.rows("SELECT count(*) FROM conflicts") == [(0,)]
+    pair.quiet()
+
+
+def test_what_new_settings_hide_while_an_edit_waits_is_nobodys_edit(pair: Pair):
+    unheard(pair, title="second")
+    pair.edit("b", location="Side Street 2")
+    pair.look("b")  # the edit is noted, and the mirror written once more before it is merged
+    with pair.world.unheard():
+        changes = {"show": {"description": False}}
+        groups.change(pair.world.engine, by(pair.world), pair.group.id, version=None, changes=changes)
+        pair.world.push(pair.ids["b"])
+
+    work_on(pair)
+
+    assert pair.titles() == {"a": ["second"], "b": ["second"]}
     assert pair.world.rows("SELECT count(*) FROM conflicts") == [(0,)]
     pair.quiet()
 
