@@ -133,6 +133,8 @@ def _read(run: Run, provider: CalendarProvider, tally: Counter[UUID], by_mirrors
             window=window,
             as_left=none_as_left if full else partial(echoes.as_left, run),
         )
+        if run.calendar.reads_on:
+            page = _not_shown(run, page)
         if page.cursor is not None and run.calendar.unfinished:
             page = _asked(run, provider, page, run.calendar.unfinished, window)
         if page.cursor is not None and full:
@@ -157,7 +159,7 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
     with run.transaction(now) as conn:
         applied = apply.page(
             conn,
-            calendar,
+            calendar.for_unseen if calendar.reads_on else calendar,
             page,
             key=run.key,
             source_key=run.source_keys(conn),
@@ -199,6 +201,19 @@ def _save(run: Run, page: Page, window: Window, tally: Counter[UUID], seen: Seen
     # At once: after the last page there may be a channel to open.
     lanes.ask_push(run.engine, calendar.user_id, applied.targets, correlation_id=run.correlation_id, now=now)
     lanes.ask_pull(run.engine, calendar.user_id, applied.sources, correlation_id=run.correlation_id)
+
+
+def _not_shown(run: Run, page: Page) -> Page:
+    """What a cursor from before a full read tells of events that this did not show. Of the others it may tell what was
+    before: a listing may be behind the last one, and only the cursor of the full read tells what changes after that."""
+    changed = [change.event_id if isinstance(change, Removed) else change.event.root_id for change in page.changes]
+    with run.engine.database.person(run.calendar.user_id) as conn:
+        seen = events.seen(conn, run.calendar, [*changed, *(skipped.event_id for skipped in page.skipped)])
+    return replace(
+        page,
+        changes=tuple(change for change, event_id in zip(page.changes, changed, strict=True) if event_id not in seen),
+        skipped=tuple(skipped for skipped in page.skipped if skipped.event_id not in seen),
+    )
 
 
 def _prove_missing(run: Run, provider: CalendarProvider, page: Page, window: Window) -> Page:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
@@ -28,7 +28,7 @@ class SyncedCalendar:
     `covered`: requests up to this one are answered when the pages that are being read have come to an end. What was
     requested after the first of them may tell of changes that none of them shows. `lacks_channel`: it can be watched,
     and no channel is known to live. `unfinished`: events to be asked for by name with the last page, because
-    pages have shown them in part.
+    pages have shown them in part. `reads_on`: a full read has ended, and the cursor from before it is read to its end.
     """
 
     id: UUID
@@ -38,6 +38,7 @@ class SyncedCalendar:
     provider: str
     time_zone: str
     sync_token: str | None
+    reads_on: bool
     page_token: str | None
     needs_full_sync: bool
     read_lane: int
@@ -58,6 +59,11 @@ class SyncedCalendar:
         """Of the next look at it."""
         return Lane(self.read_lane) if self.needs_full_sync else Lane.LIVE
 
+    @property
+    def for_unseen(self) -> SyncedCalendar:
+        """The calendar for events that the last full read has not shown: saving them does not count as having."""
+        return replace(self, generation=self.generation - 1)
+
 
 def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
     """One calendar. Raises NotFoundError when it is gone, for example with its connection."""
@@ -65,8 +71,9 @@ def get(conn: Connection, calendar_id: UUID) -> SyncedCalendar:
         calendar = cursor.execute(
             """
             SELECT c.id, c.user_id, c.connection_id, c.calendar_id AS remote_id, x.provider, c.time_zone,
-                   s.sync_token, s.page_token, s.needs_full_sync, s.read_lane, s.generation, s.window_start,
-                   s.window_end, s.requested, s.done, coalesce(s.round_requested, s.requested) AS covered,
+                   s.sync_token, s.next_sync_token IS NOT NULL AS reads_on, s.page_token, s.needs_full_sync,
+                   s.read_lane, s.generation, s.window_start, s.window_end, s.requested, s.done,
+                   coalesce(s.round_requested, s.requested) AS covered,
                    s.unfinished, s.last_synced_at, s.reconcile_since, s.times_until,
                    c.supports_push AND NOT EXISTS (SELECT FROM webhook_channels w
                                                     WHERE w.calendar_id = c.id AND w.status = 'active') AS lacks_channel

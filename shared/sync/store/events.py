@@ -297,6 +297,18 @@ def unseen(conn: Connection, calendar: SyncedCalendar, window: Window, *, limit:
     return [row[0] for row in rows]
 
 
+def seen(conn: Connection, calendar: SyncedCalendar, event_ids: Sequence[str]) -> set[str]:
+    """Those of these that the last full read has shown."""
+    rows = conn.execute(
+        """
+        SELECT external_event_id FROM external_calendar_events
+         WHERE calendar_id = %s AND external_event_id = ANY(%s) AND seen_generation = %s
+        """,
+        (calendar.id, list(event_ids), calendar.generation),
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 def mark_seen(conn: Connection, calendar: SyncedCalendar, event_ids: Sequence[str]) -> None:
     """Note that these were seen in this generation."""
     conn.execute(

@@ -271,8 +271,7 @@ def _take_over(conn: Connection, run: Run, unit: Unit, tally: Counter[UUID]) -> 
     """The source as it is by now: for this link and every other, and known before any page shows it."""
     applied = apply.page(
         conn,
-        # Nothing of the listing: what waits for its end goes on waiting, and no full read has seen this event.
-        replace(run.calendar, unfinished=[], generation=run.calendar.generation - 1),
+        replace(run.calendar.for_unseen, unfinished=[]),  # what waits for the end of a listing goes on waiting
         Page(changes=(Upserted(event=unit.root, overrides=unit.overrides),)),
         key=run.key,
         source_key=run.source_keys(conn),

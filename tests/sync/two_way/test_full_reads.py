@@ -123,6 +123,27 @@ def test_what_the_old_cursor_tells_may_take_several_looks(past: Pair, monkeypatc
 
 
 @pytest.mark.promise(5)
+def test_a_listing_of_the_old_cursor_that_is_behind_takes_nothing_back(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    pair.put("a", event("e1"))
+    before = pair.one("a")
+    ((old,),) = pair.world.rows("SELECT sync_token FROM calendar_sync_state WHERE calendar_id = %s", pair.ids["a"])
+    pair.edit("a", title="Dentist, with Kim")
+    read_in_full(pair, "a")
+    changes = pair.world.provider.changes
+
+    def behind(calendar_id: str, *, cursor: str | None, **named: Any) -> Page:
+        page = changes(calendar_id, cursor=cursor, **named)
+        is_behind = (calendar_id, cursor) == ("a", old)
+        return replace(page, changes=(Upserted(event=before),)) if is_behind else page
+
+    monkeypatch.setattr(pair.world.provider, "changes", behind)
+    pair.sync()
+
+    assert pair.titles() == EDITED
+    pair.quiet()
+
+
+@pytest.mark.promise(5)
 def test_an_old_cursor_that_expires_costs_no_other_full_read(past: Pair, monkeypatch: pytest.MonkeyPatch):
     past.world.put(past.ids["b"], event("e2", hours=24 * 9, title="next week"))
     read_in_full(past, "b")
