@@ -1,4 +1,4 @@
-"""One seed, one history: a person's calendars live through bad weather, are healed, fall quiet, and are judged."""
+"""A history: some people's calendars in a world, which is healed, falls quiet, and is judged."""
 
 from __future__ import annotations
 
@@ -7,29 +7,26 @@ import logging
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest import mock
 from uuid import UUID
 
+from infra import ROOT
 from tests.simulation.facts import Facts
 from tests.simulation.inventing import WORD
-from tests.simulation.machine import Machine
-from tests.simulation.operating import Operator
 from tests.simulation.oracle import conduct, keeping, mirrors
-from tests.simulation.people import People
-from tests.simulation.person import Person, move_in, sign_in
-from tests.simulation.provider import Account, Habits, Kind, Shelf
-from tests.simulation.restoring import Restores
-from tests.simulation.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from random import Random
+    from collections.abc import Iterator
 
     from tests.simulation.editing import Editor
+    from tests.simulation.machine import Machine
     from tests.simulation.oracle.judging import Finding
-    from tests.simulation.store import Store
+    from tests.simulation.people import People
+    from tests.simulation.provider import Shelf
+    from tests.simulation.world import World
 
 SURELY_POLLED = timedelta(hours=7.2)
 """Every calendar is polled every six hours; whoever noted the last look may have had a clock that is an hour ahead."""
@@ -37,42 +34,6 @@ FOUND_SILENT = timedelta(minutes=60)
 """So soon after a change that was not announced the calendar has a channel that speaks (its rules: silence.py)."""
 PATIENCE = timedelta(hours=8)
 """Virtual time after which a healed world has to be quiet."""
-
-
-WITH_CALDAV: tuple[list[Kind], ...] = (
-    ["google", "caldav"],
-    ["caldav", "google"],
-    ["microsoft", "caldav"],
-    ["caldav", "microsoft"],
-    ["caldav", "caldav"],
-    ["google", "microsoft", "caldav"],
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Has:
-    """What a history has beyond the plain: drawn from a source of its own, so that plain histories stay as they are."""
-
-    caldav: bool = False
-    restores: bool = False
-    privacy: bool = False
-    two_way: bool = False
-
-    @classmethod
-    def of(cls, names: Collection[str]) -> Has:
-        """These, of which `plain` is none."""
-        return cls(**{name: True for name in names if name != "plain"})
-
-    @classmethod
-    def drawn(cls, machine: Machine) -> Has:
-        """What this seed has."""
-        chance = machine.chance("has")
-        return cls(
-            caldav=chance.random() < 0.45,
-            restores=chance.random() < 0.3,
-            privacy=chance.random() < 0.35,
-            two_way=chance.random() < 0.4,
-        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,14 +49,6 @@ class Report:
     steps: int = 0
     digest: str = ""
     lines: list[str] = field(default_factory=list)
-
-
-def run(store: Store, seed: int, *, has: Has | None = None, keep_trace: bool = False) -> Report:
-    """Live through a history and judge it. What it `has` beyond the plain is drawn unless it is given."""
-    machine = Machine(seed, begin=_beginning(seed), keep_trace=keep_trace)
-    has = has or Has.drawn(machine)
-    machine.note(f"has {has}")
-    return through(Storm(World(store, machine=machine, habits=_habits(machine.random)), has))
 
 
 def through(history: History) -> Report:
@@ -248,113 +201,6 @@ class History:
         self.report.findings.append(what)
 
 
-class Storm(History):
-    """One person in bad weather."""
-
-    def __init__(self, world: World, has: Has) -> None:
-        super().__init__(world)
-        self._has = has
-        self._chance = self.machine.random
-        self._person = Person(user_id=UUID(int=self.machine.seed << 64 | 1), chance=self._chance)
-        self._somebody = People(world, self._person, is_fickle=has.privacy, goes_both_ways=has.two_way)
-        self.people = [self._somebody]
-
-    def live(self) -> None:
-        """From the first sign-in to the verdict."""
-        self._move_in()
-        acts = self._chance.randint(35, 90)
-        restores = Restores(self.world, acts=acts) if self._has.restores else None
-        for number in range(acts):
-            self._wait()
-            if restores is not None:
-                restores.before(number)
-            self._somebody.act()
-        self._heal()
-        self.fall_quiet("after the storm")
-        self.judge("before any poll", excused=self.excused())
-        self.let_polls_find_the_rest()
-        self.let_channels_be_found_silent()
-        self.judge("in the end", excused=set())
-        self.look_again()
-        self.judge("after looking again", excused=set())
-
-    def _move_in(self) -> None:
-        """Accounts, calendars, a first look at them, events and links; nothing goes wrong yet."""
-        chance, world, person = self._chance, self.world, self._person
-        world.weather.calm = True
-        kinds: list[Kind] = chance.choice(
-            (["google", "microsoft"], ["google", "microsoft"], ["google"], ["microsoft", "google"])
-        )
-        if self._has.caldav:
-            kinds = self.machine.chance("caldav").choice(WITH_CALDAV)
-        for number, kind in enumerate(kinds):
-            account = Account(name=f"{kind[0]}{number}", kind=kind)
-            for letter in "abc"[: chance.randint(1 if len(kinds) > 1 else 2, 2)]:
-                shelf = Shelf(
-                    name=f"{account.name}{letter}",
-                    account=account.name,
-                    kind=kind,
-                    supports_push=chance.random() < 0.85 and kind != "caldav",
-                )
-                account.shelves.append(shelf)
-            person.accounts.append(account)
-        move_in(world, person)
-        world.act("sign-in", sign_in(world, person, client_of=lambda account: f"client-{account.name}"))
-        self.machine.run_until(self.machine.now() + timedelta(seconds=20))
-        world.learn_names()
-        for _ in range(chance.choice((0, 4, 8, 25))):
-            self._somebody.edits.add()
-        if self._somebody.both_ways is not None:
-            self._somebody.both_ways.add_group()
-            self.machine.run_until(self.machine.now() + timedelta(seconds=1))
-        for _ in range(chance.randint(1, 4)):
-            self._somebody.asks.add_link()
-        world.weather.calm = False
-
-    def _wait(self) -> None:
-        chance = self._chance
-        kind = chance.random()
-        if kind < 0.2:
-            seconds = 0.0
-        elif kind < 0.9:
-            seconds = chance.expovariate(1 / 20)
-        elif kind < 0.97:
-            seconds = chance.uniform(300, 1500)
-        else:
-            seconds = chance.choice((3, 9, 30, 80, 200)) * 3600 * chance.uniform(0.8, 1.2)
-            self.world.sleep(seconds - 120)
-        self.machine.run_until(self.machine.now() + timedelta(seconds=seconds))
-
-    def _heal(self) -> None:
-        """Whatever was wrong is put right; what was lost on the way stays lost."""
-        world = self.world
-        self.machine.note("all is healed")
-        world.weather.calm = True
-        world.around.is_down = False
-        world.sleep(0)
-        Operator(self.world).open_gates()
-        if self._chance.random() < 0.7:
-            self._somebody.edits.mend_all()
-        for shelf in world.server.shelves.values():
-            if shelf.has_misled:
-                world.server.forget_cursors(shelf)
-
-
-def _beginning(seed: int) -> datetime:
-    """Some day of three years, so that clock changes and ends of months are met."""
-    return datetime(2026, 1, 1, 6, tzinfo=UTC) + timedelta(days=seed * 37 % 1000, minutes=seed * 61 % 700)
-
-
-def _habits(chance: Random) -> Habits:
-    return Habits(
-        page_size=chance.choice((2, 3, 5, 8, 50)),
-        shows_tombstones=chance.random() < 0.5,
-        tells_exceptions_of_deleted_series=chance.random() < 0.5,
-        honours_if_match=chance.random() < 0.5,
-        trims_text=chance.random() < 0.6,
-    )
-
-
 @contextlib.contextmanager
 def _determined(machine: Machine) -> Iterator[None]:
     """Chance and clocks that the product reads itself are the history's, too."""
@@ -402,6 +248,6 @@ def _where(error: BaseException) -> str:
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         if "/shared/" in name or "/simulation/" in name:
-            place = f"{name.rpartition('/main/')[2] or name}:{trace.tb_lineno}"
+            place = f"{Path(name).relative_to(ROOT)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place

@@ -9,13 +9,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.simulation import history, store
+from tests.simulation import store, storm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.queues import SimpleQueue
 
-    from tests.simulation.history import Has, Report
+    from tests.simulation.history import Report
+    from tests.simulation.storm import Has
 
 KEPT = Path(__file__).parent / "seeds.txt"
 
@@ -24,7 +25,7 @@ def replay(seed: int, *, has: Sequence[str] | None = None, trace: bool) -> int:
     """One history, printed; with what it `has`, if that is not what is drawn."""
     with store.serve() as served:
         started = time.perf_counter()
-        report = history.run(served, seed, has=history.Has.of(has) if has else None, keep_trace=trace)
+        report = storm.run(served, seed, has=storm.Has.of(has) if has else None, keep_trace=trace)
         seconds = time.perf_counter() - started
     print(*report.lines, sep="\n", end="\n" if report.lines else "")
     print(json.dumps({"seed": seed, "digest": report.digest, "seconds": round(seconds, 2), "faults": report.faults}))
@@ -72,7 +73,7 @@ def kept() -> dict[int, Has | None]:
     """Seeds that once found something, and what their histories had; None: what is drawn."""
     lines = KEPT.read_text("utf-8").splitlines() if KEPT.exists() else []
     found = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    return {int(seed): history.Has.of(how) if how else None for seed, *how in found}
+    return {int(seed): storm.Has.of(how) if how else None for seed, *how in found}
 
 
 def _keep(seeds: Sequence[int]) -> None:
@@ -87,7 +88,7 @@ def _reports(seeds: Sequence[int], *, processes: int) -> Iterator[Report]:
     if processes == 1:
         with store.serve() as served:
             for seed in seeds:
-                yield history.run(served, seed)
+                yield storm.run(served, seed)
         return
     context = multiprocessing.get_context("spawn")
     answers: SimpleQueue[Report | None] = context.SimpleQueue()

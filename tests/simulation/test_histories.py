@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulation import history, running, store
+from tests.simulation import running, store, storm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +22,11 @@ def served() -> Iterator[Store]:
 
 @pytest.mark.parametrize(("seed", "has"), running.kept().items())
 def test_a_history_that_once_broke_a_promise_keeps_them_all(served, seed, has):
-    assert history.run(served, seed, has=has).findings == []
+    assert storm.run(served, seed, has=has).findings == []
 
 
 def test_histories_keep_every_promise_in_bad_weather(served):
-    reports = [history.run(served, seed) for seed in range(1, 21)]
+    reports = [storm.run(served, seed) for seed in range(1, 21)]
 
     assert [one.findings for one in reports if one.findings] == []
     assert sum(sum(one.faults.values()) for one in reports) > 100 * len(reports)
@@ -35,7 +35,7 @@ def test_histories_keep_every_promise_in_bad_weather(served):
 
 
 def test_a_seed_is_a_history_step_by_step(served):
-    first, second = history.run(served, 7, keep_trace=True), history.run(served, 7, keep_trace=True)
+    first, second = storm.run(served, 7, keep_trace=True), storm.run(served, 7, keep_trace=True)
 
     assert first.lines == second.lines
     assert first.digest == second.digest

@@ -19,10 +19,10 @@ from shared.sync.listening import silence
 from shared.sync.rules import guard, marker
 from shared.sync.store import calendars, events, journal, mappings, written
 from shared.sync.two_way import edits
-from tests.simulation import history, store
+from tests.simulation import store, storm
 from tests.simulation.caldav import CalDavLike
-from tests.simulation.history import Has
 from tests.simulation.oracle.judging import PROMISES
+from tests.simulation.storm import Has
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +45,7 @@ def caught(served: Store) -> Callable[[str], bool]:
         """Whether a history finds this kind of thing; tells which. The one that did `lately` is asked first. With what
         it `has`, if that is not to be drawn."""
         for seed in (lately, *SEEDS):
-            for finding in history.run(served, seed, has=has).findings:
+            for finding in storm.run(served, seed, has=has).findings:
                 if finding.startswith(f"{kind}: "):
                     print(f"promise {PROMISES.get(kind, 'none')}: seed {seed} finds {finding}")
                     return True
