@@ -213,9 +213,13 @@ def _heard(
     conn: Connection, mapping: Mapping, mirror: Mirror, agreed: tuple[Mirror, Mirror], *, key: DataKey
 ) -> tuple[Mirror, Mirror]:
     """What both sides agree on by what the mirror shows of writes whose answers nobody heard."""
-    # Between two requests the root shows what was sent already, and what differs in it does not yet.
-    base, shown = (two_way.pinned(one, mirror.overrides) for one in agreed)
-    for sealed in journal.sent(conn, mapping.id):
+    base, shown = agreed
+    unheard = journal.sent(conn, mapping.id)
+    if unheard:
+        # Between two requests the root shows what was sent already, and what differs in it does not yet.
+        apart = [place for place, one in mirror.overrides.items() if one is not None]
+        base, shown = two_way.pinned(base, apart), two_way.pinned(shown, apart)
+    for sealed in unheard:
         written = sealing.opened(sealed, mapping.id, key=key)
         echo = two_way.echoed(written, mirror, shown)
         base, shown = two_way.kept(written, base, echo), two_way.kept(written, shown, echo)

@@ -205,6 +205,17 @@ class TestSeries:
         assert of_source.original_start == gone.original_start
         pair.quiet()
 
+    def test_an_occurrence_that_was_deleted_by_hand_comes_back_as_its_series_is_by_then(self, pair: Pair):
+        pair.put("a", weekly())
+        pair.edit("b", title="Dentist, with Kim")
+        pair.world.server.put("b", occurrence(pair.one("b"), 2, status=Status.CANCELLED))
+        pair.sync()
+        pair.sync()
+
+        assert [one.text and one.text.title for one in pair.all("a")] == ["Dentist, with Kim"]
+        assert {one.text.title for one in pair.all("b") if one.text} == {"Dentist, with Kim"}
+        pair.quiet()
+
     def test_a_rule_shortened_in_the_mirror_is_shortened_in_the_source(self, pair: Pair):
         pair.put("a", weekly())
 
