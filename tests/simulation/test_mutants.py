@@ -138,7 +138,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 
     monkeypatch.setattr(pull, "_save", early)
 
-    assert caught("lost", lately=4)
+    assert caught("lost", lately=21)
 
 
 # 6. One writer.
@@ -147,7 +147,7 @@ def test_a_cursor_that_is_saved_before_its_page_is_caught(caught, monkeypatch):
 def test_a_lease_that_nobody_looks_at_again_is_caught(caught, monkeypatch):
     monkeypatch.setattr(leases, "guard", lambda conn, lease, *, now, duration: None)
 
-    assert caught("two writers", lately=43)
+    assert caught("two writers", lately=13)
 
 
 def test_an_adapter_that_writes_over_what_it_has_never_read_is_caught(caught, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_last_page_that_answers_for_the_pages_before_it_is_caught(caught, monk
 
     monkeypatch.setattr(calendars, "get", forgetful)
 
-    assert caught("notification lost", lately=43)
+    assert caught("notification lost", lately=40)
 
 
 def test_a_channel_that_may_be_silent_for_ever_is_caught(caught, monkeypatch):
@@ -226,7 +226,7 @@ def test_a_writer_that_remembers_what_a_link_showed_is_caught(caught, monkeypatc
 def test_hidden_text_that_flows_back_is_caught(caught, monkeypatch):
     monkeypatch.setattr(merge, "exposed_by", lambda how: frozenset(OF_ROOTS))
 
-    assert caught("told back", lately=4, has=Has(two_way=True))
+    assert caught("told back", lately=16, has=Has(two_way=True))
 
 
 def test_an_edit_that_is_read_off_a_page_is_caught(caught, monkeypatch):
