@@ -233,7 +233,7 @@ def test_an_edit_that_is_read_off_a_page_is_caught(caught, monkeypatch):
     monkeypatch.setattr(edits, "ASKED_FOR", 0)
     monkeypatch.setattr(journal, "accepted_since", lambda *_: set())
 
-    assert caught("from nowhere", lately=48, has=Has(two_way=True))
+    assert caught("from nowhere", lately=186, has=Has(two_way=True))
 
 
 # 9. No guest is ever notified: updates are in place.
