@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.calendar import mask
 from shared.connections.store import wait_after
 from shared.core.errors import (
     ForbiddenError,
@@ -181,9 +182,7 @@ def _written(
         if write.key in work.differences.applied.overrides:
             overrides[write.key] = work.differences.applied.overrides[write.key]
     applied = replace(work.differences.applied, overrides=overrides if errors else work.differences.applied.overrides)
-    # What is cancelled where the rule has no place stays as it is, and Google shows it again in every full read.
-    left = {key for key, was in previous.overrides.items() if was in GONE} - applied.overrides.keys()
-    observed |= dict.fromkeys(left, CANCELLED)
+    observed |= dict.fromkeys(_left_behind(mapping, previous, work.mirror) - applied.overrides.keys(), CANCELLED)
     applied = _undone(applied, work, standing)
     saved.standing.append(
         written.Standing(
@@ -210,6 +209,14 @@ def _written(
         mirrors.Row(mapping_id=mapping.id, event_id=event_id, status=status, root=work.mirror.root, checksum=checksum)
     )
     return False
+
+
+def _left_behind(mapping: Mapping, previous: Applied, mirror: Mirror) -> set[str]:
+    """What stays cancelled in a mirror although it is not told to: where the rule has no place for it any more, Google
+    shows it again in every full read."""
+    cancelled = {place for place, was in (mapping.observed or {}).items() if place and was == CANCELLED}
+    displaced = {key for key in cancelled if mask.as_the_rule_has_it(mirror.root, key) is None}
+    return {key for key, was in previous.overrides.items() if was in GONE} | displaced
 
 
 def _shown(work: Work, mirror: Mirror, *, key: DataKey) -> bytes | None:

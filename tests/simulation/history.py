@@ -114,9 +114,12 @@ class History:
         )
 
     def excused(self) -> set[str]:
-        """Calendars whose changes only a poll can find: a notification was not told, or an old state was listed."""
-        lied = self.world.weather.counts["old state listed"] + self.world.weather.counts["calendar not listed"]
-        return set(self.world.server.shelves) if lied else self.world.channels.untold
+        """Calendars whose changes only a poll can find: a notification was not told, a listing left things out, or an
+        old state was listed."""
+        shelves = self.world.server.shelves
+        if self.world.weather.counts["old state listed"] + self.world.weather.counts["calendar not listed"]:
+            return set(shelves)
+        return self.world.channels.untold | {name for name, shelf in shelves.items() if shelf.has_misled}
 
     def let_polls_find_the_rest(self) -> None:
         """Hours later every calendar is looked at; what others froze is thawed by a change of its source."""

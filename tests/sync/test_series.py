@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from shared.calendar import recurrence
 from shared.calendar.event import Status, Text, Unit
-from shared.calendar.span import Window
+from shared.calendar.span import Window, occurrence_key
 from shared.providers.port import Update, Upserted
 from shared.sync.asking import requests
+from shared.sync.rules.differences import CANCELLED
 from tests.sync.world import World, by, event, occurrence
 
 
@@ -121,6 +123,27 @@ def test_cancelled_occurrences_that_the_rule_has_no_more_are_no_change_of_the_mi
 
     assert world.server.writes == []
     assert world.rows("SELECT state, rewrites <= 1 FROM event_mappings") == [("open", True)]
+
+
+def test_what_was_cancelled_before_its_series_moved_is_no_change_of_the_mirror_although_a_merge_forgot_it(world):
+    a, b = world.calendar("a"), world.calendar("b")
+    series = world.put(a, event("s", recurrence=("RRULE:FREQ=DAILY;COUNT=5",)))
+    world.link(a, b)
+    (mirror,) = world.mirrors(b)
+    ended = occurrence(mirror, 3, span=None, status=Status.CANCELLED)
+    # As a merge leaves it that knows of the move: what has no place does not differ.
+    seen = json.dumps({occurrence_key(ended.original_start): CANCELLED})
+    world.rows("UPDATE event_mappings SET observed = observed || %s::jsonb RETURNING id", seen)
+    world.put(a, replace(series, span=event("s", hours=26).span))
+    world.look(a)
+    world.run()
+
+    for _ in range(4):
+        world.put(b, ended)
+        world.look(b)
+        world.run()
+
+    assert world.rows("SELECT state, rewrites FROM event_mappings") == [("open", 0)]
 
 
 @pytest.mark.parametrize("told", [True, False])
