@@ -87,8 +87,7 @@ def page(
     found = _sort(conn, calendar, page, key=key, secrets=secrets, copies=copies)
 
     changed = events.upsert(conn, calendar, found.upserts, key=key, with_text=with_text)
-    for series_id, kept in found.complete.items():
-        changed += events.keep_only(conn, calendar.id, series_id, kept)
+    changed += events.keep_only(conn, calendar.id, found.complete)
     changed += events.remove(conn, calendar.id, found.removed)
     for skipped in page.skipped:
         events.mark_skipped(conn, calendar, skipped.event_id, skipped.reason)

@@ -14,7 +14,7 @@ from shared.calendar.span import occurrence_key
 from shared.core.errors import InvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -147,16 +147,19 @@ def remove(conn: Connection, calendar_id: UUID, event_ids: Sequence[str]) -> lis
         ).fetchall()
 
 
-def keep_only(conn: Connection, calendar_id: UUID, series_id: str, event_ids: Iterable[str]) -> list[Changed]:
-    """Forget the overrides of a series that are not among `event_ids`: those occurrences follow the rule again."""
+def keep_only(conn: Connection, calendar_id: UUID, overrides: Mapping[str, Sequence[str]]) -> list[Changed]:
+    """Forget all `overrides` of these series but those named for each: those occurrences follow the rule again."""
+    if not overrides:
+        return []
+    kept = [event_id for of_series in overrides.values() for event_id in of_series]
     with conn.cursor(row_factory=class_row(Changed)) as cursor:
         return cursor.execute(
             """
             DELETE FROM external_calendar_events
-             WHERE calendar_id = %s AND series_id = %s AND external_event_id <> ALL(%s) AND booking_id IS NULL
+             WHERE calendar_id = %s AND series_id = ANY(%s) AND external_event_id <> ALL(%s) AND booking_id IS NULL
             RETURNING external_event_id, series_id, true AS changed, true AS is_news
             """,
-            (calendar_id, series_id, list(event_ids)),
+            (calendar_id, list(overrides), kept),
         ).fetchall()
 
 
